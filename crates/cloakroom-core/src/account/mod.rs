@@ -1,0 +1,5 @@
+//! Accounts: who can sign in.
+
+mod email;
+
+pub use email::{EmailAddress, EmailError};

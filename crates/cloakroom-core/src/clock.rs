@@ -1,0 +1,200 @@
+//! Time, as one seam.
+//!
+//! Everything that asks what time it is asks a [`Clock`]: the wall clock for what people and tokens see, and a clock
+//! that counts suspend (`CLOCK_BOOTTIME`) for leases, which must not stand still while the machine sleeps. Tests take
+//! [`Clock::manual`] and move time instead of sleeping.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Where the time comes from; cheap to clone.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Manual(Arc<Hands>),
+}
+
+struct Hands {
+    wall: AtomicU64,
+    boot: AtomicU64,
+}
+
+impl Clock {
+    /// The machine's clocks.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands at `start` until its [`ManualClock`] moves it.
+    pub fn manual(start: Timestamp) -> (Self, ManualClock) {
+        let hands = Arc::new(Hands { wall: AtomicU64::new(start.0), boot: AtomicU64::new(1_000_000) });
+        (Self(Source::Manual(Arc::clone(&hands))), ManualClock(hands))
+    }
+
+    /// The wall clock: what stands in tokens, records and answers.
+    #[inline]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => {
+                let t = clock_gettime(ClockId::Realtime);
+                Timestamp(t.tv_sec.unsigned_abs() * 1000 + t.tv_nsec.unsigned_abs() / 1_000_000)
+            }
+            Source::Manual(hands) => Timestamp(hands.wall.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// The clock that no one sets and that counts suspend: what leases and limits are measured on.
+    #[inline]
+    pub fn boot(&self) -> Boot {
+        match &self.0 {
+            Source::System => {
+                let t = clock_gettime(ClockId::Boottime);
+                Boot(t.tv_sec.unsigned_abs() * 1000 + t.tv_nsec.unsigned_abs() / 1_000_000)
+            }
+            Source::Manual(hands) => Boot(hands.boot.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Source::System => "Clock(system)",
+            Source::Manual(_) => "Clock(manual)",
+        })
+    }
+}
+
+/// Moves a [`Clock::manual`].
+///
+/// ```
+/// use std::time::Duration;
+/// use cloakroom_core::clock::{Clock, Timestamp};
+///
+/// let (clock, hands) = Clock::manual(Timestamp::from_secs(1_800_000_000));
+/// hands.advance(Duration::from_secs(30));
+/// assert_eq!(clock.now(), Timestamp::from_secs(1_800_000_030));
+/// ```
+#[derive(Clone)]
+pub struct ManualClock(Arc<Hands>);
+
+impl ManualClock {
+    /// Time passes: both clocks go forward together.
+    pub fn advance(&self, by: Duration) {
+        let ms = by.as_millis() as u64;
+        self.0.wall.fetch_add(ms, Ordering::SeqCst);
+        self.0.boot.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock; the other clock does not notice.
+    pub fn set_wall(&self, to: Timestamp) {
+        self.0.wall.store(to.0, Ordering::SeqCst);
+    }
+}
+
+/// A moment of the wall clock: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub(crate) u64);
+
+impl Timestamp {
+    /// The latest moment that a record can hold (48 bits of milliseconds, in the year 10889).
+    pub const MAX: Self = Self((1 << 48) - 1);
+
+    /// From milliseconds since the epoch; later than [`Self::MAX`] becomes [`Self::MAX`].
+    pub const fn from_millis(ms: u64) -> Self {
+        if ms > Self::MAX.0 { Self::MAX } else { Self(ms) }
+    }
+
+    /// From seconds since the epoch.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self::from_millis(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down: the form of claims (`NumericDate`, RFC 7519 section 2).
+    pub const fn secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// How long it is since `earlier`; nothing if that lies ahead.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment without its part of a second.
+    #[must_use]
+    pub const fn whole_secs(self) -> Self {
+        Self(self.0 / 1000 * 1000)
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, by: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(by.as_millis() as u64))
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by.as_millis() as u64))
+    }
+}
+
+/// RFC 3339 in UTC, to the second.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = jiff::Timestamp::from_second(self.secs() as i64).map_err(|_| fmt::Error)?;
+        write!(f, "{moment}")
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A moment of the clock that counts suspend, in milliseconds; only differences mean anything.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Boot(pub(crate) u64);
+
+impl Boot {
+    /// How long it is since `earlier`.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Milliseconds since an unnamed beginning.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// From milliseconds, for models and tests that keep their own time.
+    pub const fn from_millis(ms: u64) -> Self {
+        Self(ms)
+    }
+}
+
+impl std::ops::Add<Duration> for Boot {
+    type Output = Self;
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by.as_millis() as u64))
+    }
+}

@@ -1,6 +1,16 @@
 //! The domain of Cloakroom: who is signed in where, how a device proves it, and how it ends. It knows no HTTP.
 
 pub mod account;
+pub mod app;
+pub mod audit;
 pub mod clock;
 pub mod credential;
+pub mod ids;
+pub mod key;
+pub mod method;
 pub mod random;
+pub mod refusal;
+pub mod revocation;
+pub mod session;
+pub mod store;
+pub mod token;

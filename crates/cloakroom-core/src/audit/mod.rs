@@ -1,0 +1,5 @@
+//! The audit log: who did what, when, from where, and why not. Append-only, without secrets, kept for a configured time.
+
+mod event;
+
+pub use event::{Event, Filter, Kind, Origin, Stored};

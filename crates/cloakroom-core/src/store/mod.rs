@@ -1,0 +1,247 @@
+//! Ports to storage: [`AccountStore`] (accounts, keys, revocation log, audit) and [`SessionStore`] (a few verbs).
+//!
+//! Adapters live in folders below; one conformance suite ([`conformance`]) is run against each of them. A port speaks in
+//! the domain's types and holds no rule of its own: what a write does to a record is [`Write::apply`]'s business.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::{
+    account::{Account, AccountState},
+    audit,
+    clock::Timestamp,
+    credential::PasswordHash,
+    ids::{AccountId, AppId, Epoch, Kid, SessionId},
+    key::{KeyRow, WrappedKey},
+    method::Method,
+    revocation::{Answer, Entry, Position},
+    session::{Record, Write, Written},
+};
+
+/// Why a store gave no answer. Holds no bound value (F128).
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It cannot be reached, is closed, or took too long.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// It has no room left.
+    #[error("the store's disk is full")]
+    Full,
+    /// It may not be written.
+    #[error("the store is read-only")]
+    ReadOnly,
+    /// It is held by another server.
+    #[error("{0}")]
+    InUse(String),
+    /// Its contents are not what they must be.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// Where sessions stand. Each verb but [`list`](Self::list) and [`sweep`](Self::sweep) is about one record.
+#[async_trait]
+pub trait SessionStore: Send + Sync + 'static {
+    /// The record of a session, expired or not; a record that cannot be read counts as none and is logged.
+    async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError>;
+
+    /// Does a [`Write`] atomically, exactly as [`Write::apply`] says. Answers when it is as durable as the store promises.
+    async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError>;
+
+    /// Activity of many sessions at once; absent ones are left absent. May be less durable than [`Self::write`].
+    async fn touch(&self, touches: &[(SessionId, Timestamp)]) -> Result<(), StoreError>;
+
+    /// An account's sessions, newest first, at most `limit` of those older than `before`. For display, never the
+    /// authority for an end.
+    async fn list(
+        &self,
+        account: AccountId,
+        before: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, Record)>, StoreError>;
+
+    /// Removes at most `limit` records whose `expires` is over; returns how many.
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// How many records there are, by app and method; for operators.
+    async fn count(&self) -> Result<Vec<(crate::ids::AppTag, Method, u64)>, StoreError>;
+}
+
+/// An account as login needs it.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The account.
+    pub account: Account,
+    /// Its password; `None`: it has none.
+    pub password: Option<PasswordHash>,
+}
+
+/// What a credential is held against when it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The account.
+    pub account: Account,
+    /// The app's present epoch: what new sessions are born with.
+    pub app_epoch: Epoch,
+    /// The first epoch of the app that goes on, for the asked method.
+    pub app_cut: Epoch,
+}
+
+/// A new account.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The account; its epoch is 0.
+    pub account: Account,
+    /// Its password.
+    pub password: Option<PasswordHash>,
+}
+
+/// What is to end. The store settles epochs and sequence numbers under its own lock.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EndRequest {
+    /// One session.
+    Session(SessionId),
+    /// All of an account's: raises its epoch.
+    Account(AccountId),
+    /// All of an app's, of one method or of all: raises its epoch.
+    App(AppId, Option<Method>),
+    /// All that a key has signed: marks its row as killed.
+    Key(Kid),
+}
+
+/// A change of an account; all but [`Rehash`](Self::Rehash) and `State(Active)` raise its epoch in the same transaction.
+#[derive(Clone, Debug)]
+pub enum AccountChange {
+    /// Another password.
+    Password(PasswordHash),
+    /// The same password under other parameters; done only if the stored one is still `from`.
+    Rehash {
+        /// What it must be.
+        from: PasswordHash,
+        /// What it becomes.
+        to: PasswordHash,
+    },
+    /// May sign in, or not.
+    State(AccountState),
+    /// Gone for good; its id is never used again, and what was its is refused (F065).
+    Delete,
+}
+
+/// What became of an [`AccountChange`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The account after it, or before its deletion.
+    pub account: Account,
+    /// The line it wrote into the revocation log, if it ended anything.
+    pub entry: Option<Entry>,
+}
+
+/// What became of a new account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Creation {
+    /// It exists now.
+    Made,
+    /// Another has this address.
+    EmailTaken,
+}
+
+/// A service that may introspect, revoke and follow the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its public id.
+    pub id: String,
+    /// What the operator calls it.
+    pub name: String,
+    /// SHA-256 of its 256-bit random secret.
+    pub secret_hash: [u8; 32],
+    /// When it was added.
+    pub created: Timestamp,
+}
+
+/// What a store knows about itself and its servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// Made once, with the store (F138).
+    pub id: uuid::Uuid,
+    /// A known text under the master secret, by which a wrong secret is recognised; `None` in a new store.
+    pub secret_check: Option<WrappedKey>,
+}
+
+/// Where accounts, keys, the revocation log and the audit log stand: SQL.
+#[async_trait]
+pub trait AccountStore: Send + Sync + 'static {
+    /// The store's own id and its check of the master secret.
+    async fn installation(&self) -> Result<Installation, StoreError>;
+    /// Sets the check of the master secret, together with all keys wrapped anew; all or nothing.
+    async fn rewrap(&self, check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> Result<(), StoreError>;
+
+    /// A new account, unless another has its canonical address.
+    async fn create(&self, new: NewAccount) -> Result<Creation, StoreError>;
+    /// The account of a canonical address.
+    async fn login(&self, canonical_email: &str) -> Result<Option<Login>, StoreError>;
+    /// The account of an id, with its password.
+    async fn account(&self, id: AccountId) -> Result<Option<Login>, StoreError>;
+    /// An account's and an app's present state in one reading, from a primary; `None`: there is no such account.
+    async fn standing(&self, id: AccountId, app: &AppId, method: Method) -> Result<Option<Standing>, StoreError>;
+    /// Accounts by id, those after `after`.
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
+    /// Changes an account, and raises its epoch with it where the change ends sessions; `None`: there is none, or `from`
+    /// was another. `until`: how long the end must be held.
+    async fn change(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Changed>, StoreError>;
+
+    /// Writes ends into the revocation log, durably, each with how long it must be held. Unknown accounts and keys are
+    /// left out of the answer.
+    async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError>;
+    /// What follows `after`, or a snapshot of what must be held at `now` when that is `None`, of another incarnation or
+    /// further back than the log reaches. The head is read in the same transaction.
+    async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError>;
+    /// The head of the log.
+    async fn log_head(&self) -> Result<Position, StoreError>;
+    /// Removes lines that nobody needs: older than the log's life and past their `until`; at most `limit`.
+    async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// All keys, the killed and the retired too.
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError>;
+    /// Adds a key unless its purpose already has that ordinal: only one server makes the next (F044). Whether it was added.
+    async fn add_key(&self, key: KeyRow) -> Result<bool, StoreError>;
+    /// Forgets keys for good.
+    async fn remove_keys(&self, kids: &[Kid]) -> Result<(), StoreError>;
+
+    /// Adds a service.
+    async fn add_service(&self, service: Service) -> Result<(), StoreError>;
+    /// All services.
+    async fn services(&self) -> Result<Vec<Service>, StoreError>;
+    /// Removes a service; whether there was one.
+    async fn remove_service(&self, id: &str) -> Result<bool, StoreError>;
+
+    /// Appends to the audit log; in the order given.
+    async fn audit(&self, events: &[audit::Event]) -> Result<(), StoreError>;
+    /// Reads the audit log, newest first.
+    async fn audit_page(&self, filter: &audit::Filter, limit: usize) -> Result<Vec<audit::Stored>, StoreError>;
+    /// The sign-ins by which these sessions began, as far as the audit log still holds them.
+    async fn origins(&self, sessions: &[SessionId]) -> Result<Vec<(SessionId, audit::Origin)>, StoreError>;
+    /// Whether an account has signed in from an address of this network (text form as in the audit log's network column).
+    async fn has_signed_in_from(&self, id: AccountId, network: &str) -> Result<bool, StoreError>;
+    /// Removes audit lines from before a moment; at most `limit`.
+    async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}
+
+/// The two stores of a server.
+#[derive(Clone)]
+pub struct Stores {
+    /// Accounts, keys, revocation log, audit.
+    pub accounts: Arc<dyn AccountStore>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Whether ending a session in the log deletes its record in the same transaction, because both are one database.
+    pub end_deletes: bool,
+}

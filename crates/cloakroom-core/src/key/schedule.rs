@@ -39,7 +39,7 @@ pub struct Rotation {
 /// The states of the keys of one purpose, in the order given.
 pub fn states(rows: &[KeyRow], now: Timestamp, rotation: &Rotation) -> Vec<State> {
     let alive = |row: &&KeyRow| row.killed.is_none();
-    let current = current(rows, now).map(|row| row.ordinal);
+    let current = current(rows.iter(), now).map(|row| row.ordinal);
     rows.iter()
         .map(|row| {
             if row.killed.is_some() {
@@ -61,17 +61,15 @@ pub fn states(rows: &[KeyRow], now: Timestamp, rotation: &Rotation) -> Vec<State
 
 /// The key that new credentials are made with: of the living ones that have begun the latest, or, where a kill left none,
 /// the first that will begin.
-pub fn current(rows: &[KeyRow], now: Timestamp) -> Option<&KeyRow> {
-    let living = || rows.iter().filter(|row| row.killed.is_none());
-    living()
-        .filter(|row| row.from <= now)
-        .max_by_key(|row| row.ordinal)
-        .or_else(|| living().min_by_key(|row| row.ordinal))
+pub fn current<'a>(rows: impl Iterator<Item = &'a KeyRow> + Clone, now: Timestamp) -> Option<&'a KeyRow> {
+    let mut living = rows.filter(|row| row.killed.is_none());
+    let begun = living.clone().filter(|row| row.from <= now).max_by_key(|row| row.ordinal);
+    begun.or_else(|| living.by_ref().min_by_key(|row| row.ordinal))
 }
 
 /// When the next key of a purpose must be used from, if one must be made now; `None`: not yet, or it is there already.
 pub fn due(rows: &[KeyRow], now: Timestamp, rotation: &Rotation) -> Option<Timestamp> {
-    let Some(current) = current(rows, now) else { return Some(now) };
+    let Some(current) = current(rows.iter(), now) else { return Some(now) };
     let has_next = rows.iter().any(|row| row.killed.is_none() && row.ordinal > current.ordinal);
     let end = current.from + rotation.period;
     (!has_next && now + rotation.lead >= end).then(|| end.max(now + rotation.lead))

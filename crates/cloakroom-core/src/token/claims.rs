@@ -1,0 +1,188 @@
+//! What an access token says (RFC 9068 section 2.2), and nothing of the wrong type.
+
+use std::fmt::{self, Write};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor},
+};
+
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, AppId, Epoch, SessionId},
+    method::Method,
+    random::Rng,
+    refusal::Reason,
+    session::AuthMethods,
+};
+
+/// The claims of an access token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claims {
+    /// Who issued it (`iss`).
+    pub issuer: String,
+    /// Whose it is (`sub`).
+    pub account: AccountId,
+    /// For which app (`aud` and `client_id`, the same).
+    pub app: AppId,
+    /// When it ends (`exp`).
+    pub expires: Timestamp,
+    /// When it was issued (`iat`).
+    pub issued: Timestamp,
+    /// Its name, unique within its session (`jti`): 8 characters, of which the first tells the method.
+    pub token_id: TokenId,
+    /// Of which session (`sid`).
+    pub session: SessionId,
+    /// When the person signed in (`auth_time`).
+    pub auth_time: Timestamp,
+    /// By which means (`amr`).
+    pub amr: AuthMethods,
+    /// The account's epoch (`epoch`, when not 0).
+    pub epoch: Epoch,
+    /// The app's epoch (`app_epoch`, when not 0).
+    pub app_epoch: Epoch,
+}
+
+/// A `jti`: the method's letter, then 7 random characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TokenId([u8; 8]);
+
+impl TokenId {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    /// A fresh one: 42 random bits, enough to be unique within a session.
+    pub fn generate(method: Method, rng: &Rng) -> Self {
+        let mut id = rng.bytes::<8>().map(|b| Self::LETTERS[usize::from(b % 64)]);
+        id[0] = b'0' + method.properties().code;
+        Self(id)
+    }
+
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = <[u8; 8]>::try_from(text.as_bytes()).ok()?;
+        let known = Method::from_code(id[0].wrapping_sub(b'0')).is_some();
+        (known && id.iter().all(|b| Self::LETTERS.contains(b))).then_some(Self(id))
+    }
+
+    /// The method of the session that it belongs to.
+    pub fn method(&self) -> Method {
+        Method::from_code(self.0[0].wrapping_sub(b'0')).unwrap_or(Method::Jwt)
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Claims {
+    /// Compact JSON, in a fixed order.
+    pub fn to_json(&self) -> String {
+        let mut json = String::with_capacity(320);
+        let app = self.app.as_str();
+        // All but the issuer are of alphabets that need no escape.
+        let issuer = serde_json::Value::from(self.issuer.as_str());
+        let written = write!(
+            json,
+            r#"{{"iss":{issuer},"sub":"{}","aud":"{app}","exp":{},"iat":{},"jti":"{}","client_id":"{app}","sid":"{}","auth_time":{},"amr":["#,
+            self.account,
+            self.expires.secs(),
+            self.issued.secs(),
+            self.token_id.as_str(),
+            self.session,
+            self.auth_time.secs(),
+        );
+        debug_assert!(written.is_ok(), "a string takes what is written");
+        for (i, name) in self.amr.names().enumerate() {
+            json.push_str(if i == 0 { "\"" } else { ",\"" });
+            json.push_str(name);
+            json.push('"');
+        }
+        json.push(']');
+        for (name, epoch) in [("epoch", self.epoch), ("app_epoch", self.app_epoch)] {
+            if epoch != Epoch(0) {
+                json.push_str(&format!(r#","{name}":{}"#, epoch.0));
+            }
+        }
+        json.push('}');
+        json
+    }
+
+    /// Reads claims. A claim of the wrong type is an error, never an absent claim (F031); a repeated member refuses the
+    /// whole (F040).
+    pub fn from_json(json: &[u8]) -> Result<Self, Reason> {
+        serde_json::from_slice(json).map_err(|_| Reason::BadClaims)
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ClaimsVisitor)
+    }
+}
+
+struct ClaimsVisitor;
+
+/// At most this many members: ours have 12, a later release may have a few more.
+const MAX_MEMBERS: usize = 32;
+
+impl<'de> Visitor<'de> for ClaimsVisitor {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the claims of an access token")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
+        let mut seen: Vec<String> = Vec::with_capacity(12);
+        let (mut issuer, mut account, mut audience, mut expires, mut issued, mut token_id) =
+            (None, None, None, None, None, None);
+        let (mut client, mut session, mut auth_time, mut amr) = (None, None, None, None);
+        let (mut epoch, mut app_epoch) = (0u32, 0u32);
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "iss" => issuer = Some(map.next_value::<String>()?),
+                "sub" => account = Some(map.next_value::<String>()?),
+                "aud" => audience = Some(map.next_value::<String>()?),
+                "exp" => expires = Some(map.next_value::<u64>()?),
+                "iat" => issued = Some(map.next_value::<u64>()?),
+                "jti" => token_id = Some(map.next_value::<String>()?),
+                "client_id" => client = Some(map.next_value::<String>()?),
+                "sid" => session = Some(map.next_value::<String>()?),
+                "auth_time" => auth_time = Some(map.next_value::<u64>()?),
+                "amr" => amr = Some(map.next_value::<Vec<String>>()?),
+                "epoch" => epoch = map.next_value()?,
+                "app_epoch" => app_epoch = map.next_value()?,
+                _ => {
+                    map.next_value::<de::IgnoredAny>()?;
+                }
+            }
+            if seen.len() >= MAX_MEMBERS || seen.contains(&name) {
+                return Err(de::Error::custom("a repeated member, or too many"));
+            }
+            seen.push(name);
+        }
+        let missing = || de::Error::custom("a claim is missing or malformed");
+        let moment = |secs: Option<u64>| match secs {
+            Some(secs) if secs <= Timestamp::MAX.secs() => Ok(Timestamp::from_secs(secs)),
+            _ => Err(missing()),
+        };
+        // RFC 9068 section 2.2: the audience is the resource; here the app is both resource and client.
+        if audience.is_none() || audience != client {
+            return Err(missing());
+        }
+        Ok(Claims {
+            issuer: issuer.ok_or_else(missing)?,
+            account: account.as_deref().and_then(AccountId::parse).ok_or_else(missing)?,
+            app: client.as_deref().and_then(AppId::parse).ok_or_else(missing)?,
+            expires: moment(expires)?,
+            issued: moment(issued)?,
+            token_id: token_id.as_deref().and_then(TokenId::parse).ok_or_else(missing)?,
+            session: session.as_deref().and_then(SessionId::parse).ok_or_else(missing)?,
+            auth_time: moment(auth_time)?,
+            amr: AuthMethods::from_names(amr.ok_or_else(missing)?.iter().map(String::as_str)).ok_or_else(missing)?,
+            epoch: Epoch(epoch),
+            app_epoch: Epoch(app_epoch),
+        })
+    }
+}

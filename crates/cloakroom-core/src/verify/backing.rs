@@ -1,0 +1,35 @@
+//! What a verifier needs from behind it: the port for verifiers in the server and in apps.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::fact::Finding;
+use crate::{
+    clock::Timestamp,
+    ids::{AppId, SessionId},
+    key::VerifyingKeys,
+    refusal::Refusal,
+    revocation::{Answer, Position},
+};
+
+/// Where a [`Verifier`](super::Verifier) gets what it does not know: the stores, inside the server; the server, inside an
+/// app.
+#[async_trait]
+pub trait Backing: Send + Sync + 'static {
+    /// Checks a ticket's MAC and reads its record together with its account's epoch and state, from a primary. Garbage
+    /// and forgeries are refused before anything is read.
+    async fn look_up(&self, ticket: &str) -> Result<(AppId, Finding), Refusal>;
+
+    /// What has ended after `after`; without one, everything that must be held.
+    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal>;
+
+    /// The keys that check access tokens.
+    fn keys(&self) -> Arc<VerifyingKeys>;
+
+    /// A token names a key that is not in the set: fetch it anew, if that was not done a moment ago (F043).
+    async fn refresh_keys(&self);
+
+    /// A session is in use; to be written behind the answer.
+    fn note_use(&self, session: SessionId, at: Timestamp);
+}

@@ -1,0 +1,364 @@
+//! The verifier: cache, vigil and backing put together.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use tokio::sync::{Mutex, Notify};
+
+use super::{
+    accept::{Basis, Judgement, Moment, judge},
+    backing::Backing,
+    cache::{CacheBounds, FactCache, Fingerprint},
+    fact::{Fact, Finding, Identity},
+};
+use crate::{
+    app::{App, Apps},
+    clock::{Clock, Timestamp},
+    ids::{AppId, SessionId},
+    method::OnFeedLoss,
+    random::Rng,
+    refusal::{Reason, Refusal},
+    revocation::{End, Entry, Position, Vigil},
+    token,
+};
+
+/// Whether a request counts as use of the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// It does.
+    Active,
+    /// A poll, marked so by its sender: it does not.
+    Passive,
+}
+
+/// What a verifier is asked.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// What was presented: a ticket or an access token.
+    pub credential: &'a str,
+    /// The app that it must belong to; `None`: any.
+    pub app: Option<&'a AppId>,
+    /// Whether this counts as use.
+    pub activity: Activity,
+}
+
+/// How a verifier is set up.
+#[derive(Clone, Debug)]
+pub struct VerifierSettings {
+    /// The issuer that access tokens must name: `public_url`.
+    pub issuer: String,
+    /// The bounds of the near-cache.
+    pub cache: CacheBounds,
+    /// How many ends it may hold; past that the lease is lost, never an end.
+    pub ended_capacity: usize,
+}
+
+/// How often what happened, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Answered from the cache.
+    pub warm: u64,
+    /// Checked or read anew.
+    pub cold: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Leases renewed.
+    pub leases: u64,
+    /// Facts held now.
+    pub facts: u64,
+    /// Ends held now.
+    pub ended: u64,
+}
+
+/// Checks presented credentials. Shared; all of it is safe to call from many tasks at once.
+pub struct Verifier {
+    apps: Arc<Apps>,
+    issuer: String,
+    clock: Clock,
+    cache: FactCache,
+    vigil: RwLock<Vigil>,
+    backing: Arc<dyn Backing>,
+    renewing: Mutex<()>,
+    wake: Notify,
+    counts: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    warm: AtomicU64,
+    cold: AtomicU64,
+    refused: AtomicU64,
+    leases: AtomicU64,
+}
+
+/// How far ahead of our clock an `iat` may be.
+const IAT_LEEWAY: Duration = Duration::from_secs(60);
+/// How long the question for what has ended may take.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
+
+impl Verifier {
+    /// A verifier that has heard nothing yet; its first lease comes with the first question or with [`Self::follow`].
+    pub fn new(
+        apps: Arc<Apps>,
+        settings: VerifierSettings,
+        backing: Arc<dyn Backing>,
+        clock: Clock,
+        rng: &Rng,
+    ) -> Self {
+        Self {
+            apps,
+            issuer: settings.issuer,
+            clock,
+            cache: FactCache::new(settings.cache, rng),
+            vigil: RwLock::new(Vigil::new(settings.ended_capacity)),
+            backing,
+            renewing: Mutex::new(()),
+            wake: Notify::new(),
+            counts: Counters::default(),
+        }
+    }
+
+    /// Who presents this credential. A warm answer takes no I/O and no allocation.
+    ///
+    /// # Errors
+    /// A [`Refusal`] whose reason says which part of the acceptance rule failed; `lease_lost` or `store_down` when the rule
+    /// cannot be applied.
+    #[inline]
+    pub async fn verify(&self, question: Question<'_>) -> Result<Identity, Refusal> {
+        let at = self.cache.fingerprint(question.credential);
+        if let Some(fact) = self.cache.get(&at) {
+            match self.judge(&fact, Basis::Cached) {
+                Judgement::Accept => {
+                    self.counts.warm.fetch_add(1, Ordering::Relaxed);
+                    return self.admit(fact, question);
+                }
+                Judgement::Refuse(reason) => return Err(self.refuse(reason.into())),
+                Judgement::ReadAgain | Judgement::NoLease => {}
+            }
+        }
+        let found = Box::pin(self.verify_cold(&at, question.credential)).await;
+        match found {
+            Ok(fact) => self.admit(fact, question),
+            Err(refusal) => Err(self.refuse(refusal)),
+        }
+    }
+
+    /// Takes in what this process has just written into the log, before that is acknowledged.
+    pub fn hear(&self, entries: &[Entry]) {
+        let mut vigil = self.vigil.write();
+        for entry in entries {
+            vigil.hear_own(entry);
+        }
+    }
+
+    /// Whether this session is known to have ended, as long as the log remembers.
+    pub fn has_ended(&self, session: SessionId) -> bool {
+        self.vigil.read().ended().has_session(session)
+    }
+
+    /// Applies the second and third part of the acceptance rule to what was found by other means, such as a refresh token.
+    pub fn judge_finding(&self, found: Finding, app: &Arc<App>) -> Result<(), Reason> {
+        let now = self.moment();
+        let vigil = self.vigil.read();
+        let fact = Fact::new(found, Arc::clone(app), now.boot, vigil.era());
+        match judge(&fact, Basis::JustNow, &vigil, now) {
+            Judgement::Accept | Judgement::ReadAgain | Judgement::NoLease => Ok(()),
+            Judgement::Refuse(reason) => Err(reason),
+        }
+    }
+
+    /// How far it has heard.
+    pub fn position(&self) -> Option<Position> {
+        self.vigil.read().position()
+    }
+
+    /// How often what happened.
+    pub fn counts(&self) -> Counts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            warm: load(&self.counts.warm),
+            cold: load(&self.counts.cold),
+            refused: load(&self.counts.refused),
+            leases: load(&self.counts.leases),
+            facts: self.cache.len() as u64,
+            ended: self.vigil.read().ended().len() as u64,
+        }
+    }
+
+    /// Follows the log for as long as the task lives: asks again well before the lease of any app runs out, and when
+    /// [woken](Self::wake).
+    pub async fn follow(&self) {
+        let lag = self.apps.iter().map(|app| app.max_revocation_lag).min().unwrap_or_default();
+        loop {
+            if let Err(refusal) = self.renew_lease().await {
+                tracing::warn!(reason = refusal.reason.as_str(), "the revocation log does not answer");
+            }
+            let pause = tokio::time::sleep((lag / 4).max(Duration::from_millis(10)));
+            tokio::select! { () = pause => {}, () = self.wake.notified() => {} }
+        }
+    }
+
+    /// There is something new in the log.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// One round trip to the log. The lease runs from before the question was sent.
+    pub async fn renew_lease(&self) -> Result<(), Refusal> {
+        let lost = || Refusal::from(Reason::LeaseLost).retry_after(RENEWAL_LIMIT);
+        let before = self.counts.leases.load(Ordering::Relaxed);
+        let _one_at_a_time = self.renewing.lock().await;
+        if self.counts.leases.load(Ordering::Relaxed) > before + 1 {
+            // One that began after we asked has succeeded while we waited.
+            return Ok(());
+        }
+        // A gap is answered by a snapshot, so that the second question is the last.
+        for _ in 0..2 {
+            let asked = self.clock.boot();
+            let after = self.vigil.read().position();
+            let question = self.backing.ended_since(after);
+            let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
+            let heard = self.vigil.write().hear(asked, self.clock.now(), &answer);
+            if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
+                self.backing.refresh_keys().await;
+            }
+            if heard.is_ok() {
+                self.counts.leases.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+        Err(lost())
+    }
+
+    #[inline]
+    fn moment(&self) -> Moment {
+        Moment { wall: self.clock.now(), boot: self.clock.boot() }
+    }
+
+    #[inline]
+    fn judge(&self, fact: &Fact, basis: Basis) -> Judgement {
+        judge(fact, basis, &self.vigil.read(), self.moment())
+    }
+
+    /// An accepted fact becomes an identity, if it is of the asked app.
+    #[inline]
+    fn admit(&self, fact: Arc<Fact>, question: Question<'_>) -> Result<Identity, Refusal> {
+        if question.app.is_some_and(|app| *app != fact.app.id) {
+            return Err(self.refuse(Reason::WrongApp.into()));
+        }
+        if question.activity == Activity::Active {
+            let now = self.clock.now();
+            if let Some(session) = fact.use_now(now) {
+                self.backing.note_use(session, now);
+            }
+        }
+        Ok(Identity(fact))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Refusal {
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        refusal
+    }
+
+    /// Finds the fact anew: one asker per credential does the work, the others wait for it.
+    async fn verify_cold(&self, at: &Fingerprint, credential: &str) -> Result<Arc<Fact>, Refusal> {
+        self.counts.cold.fetch_add(1, Ordering::Relaxed);
+        let mut older = None;
+        for _ in 0..2 {
+            match self.cache.get_or_fill(at).await {
+                Ok(fact) => match self.judge(&fact, Basis::Cached) {
+                    Judgement::Accept => return Ok(fact),
+                    Judgement::Refuse(reason) => return Err(reason.into()),
+                    Judgement::NoLease if self.renew_lease().await.is_ok() => {}
+                    Judgement::ReadAgain | Judgement::NoLease => {
+                        self.cache.drop_fact(at, &fact);
+                        older = Some(fact);
+                    }
+                },
+                Err(place) => {
+                    let fact = self.find(credential, older.as_deref()).await?;
+                    // A place that was taken meanwhile keeps what it has; both are true.
+                    let _ = place.insert(Arc::clone(&fact));
+                    return Ok(fact);
+                }
+            }
+        }
+        self.find(credential, older.as_deref()).await
+    }
+
+    /// Checks or reads, and judges.
+    async fn find(&self, credential: &str, older: Option<&Fact>) -> Result<Arc<Fact>, Refusal> {
+        let read_at = self.clock.boot();
+        let era = self.vigil.read().era();
+        let (app, found) = if credential.contains('.') {
+            self.check_token(credential).await?
+        } else {
+            self.backing.look_up(credential).await?
+        };
+        let app = self.apps.get(app.as_str()).ok_or(Reason::AppGone)?;
+        let fact = Arc::new(Fact::new(found, Arc::clone(app), read_at, era));
+        if let Some(older) = older {
+            fact.remember(older);
+        }
+        let mut judgement = self.judge(&fact, Basis::JustNow);
+        if judgement == Judgement::NoLease
+            || (app.on_feed_loss == OnFeedLoss::UntilExpiry && self.vigil.read().position().is_none())
+        {
+            // A verifier that has never heard the log asks at least once, whatever happens without it.
+            let renewed = self.renew_lease().await;
+            judgement = self.judge(&fact, Basis::JustNow);
+            if judgement == Judgement::NoLease {
+                return Err(renewed.err().unwrap_or_else(|| Reason::LeaseLost.into()));
+            }
+        }
+        match judgement {
+            Judgement::Accept => Ok(fact),
+            Judgement::Refuse(reason) => Err(reason.into()),
+            Judgement::ReadAgain | Judgement::NoLease => Err(Reason::LeaseLost.into()),
+        }
+    }
+
+    async fn check_token(&self, text: &str) -> Result<(AppId, Finding), Refusal> {
+        let mut checked = token::check(text, &self.backing.keys());
+        if checked.as_ref().is_err_and(|reason| *reason == Reason::UnknownKey) {
+            self.backing.refresh_keys().await;
+            checked = token::check(text, &self.backing.keys());
+        }
+        let token::Checked { claims, kid } = checked?;
+        let app = self.apps.get(claims.app.as_str()).ok_or(Reason::AppGone)?;
+        if claims.issuer != self.issuer {
+            return Err(Reason::BadClaims.into());
+        }
+        check_times(&claims, app, self.clock.now())?;
+        let found = Finding {
+            session: claims.session,
+            account: claims.account,
+            epoch: claims.epoch,
+            app_epoch: claims.app_epoch,
+            method: claims.token_id.method(),
+            kid: Some(kid),
+            amr: claims.amr,
+            auth_time: claims.auth_time,
+            expires: claims.expires,
+            last_active: None,
+        };
+        Ok((claims.app, found))
+    }
+}
+
+/// The lifetime is judged by the app's present setting, whatever the token says.
+fn check_times(claims: &token::Claims, app: &App, now: Timestamp) -> Result<(), Reason> {
+    if claims.issued > now + IAT_LEEWAY {
+        return Err(Reason::FromTheFuture);
+    }
+    if claims.expires <= claims.issued || claims.expires.since(claims.issued) > app.access_token_lifetime {
+        return Err(Reason::TooLongLived);
+    }
+    Ok(())
+}

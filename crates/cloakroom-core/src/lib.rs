@@ -5,6 +5,7 @@ pub mod app;
 pub mod audit;
 pub mod clock;
 pub mod credential;
+pub mod engine;
 pub mod ids;
 pub mod key;
 pub mod method;

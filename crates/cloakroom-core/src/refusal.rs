@@ -112,6 +112,8 @@ reasons! {
     WrongPassword = "wrong_password" => InvalidCredentials,
     /// Empty, too long or malformed: no account can have it.
     UnusablePassword = "unusable_password" => InvalidCredentials,
+    /// No service has that id and secret.
+    UnknownService = "unknown_service" => InvalidCredentials,
     /// The operator disabled the account.
     AccountDisabled = "account_disabled" => InvalidCredentials,
     /// No credential was presented.
@@ -172,8 +174,12 @@ reasons! {
     CredentialInUrl = "credential_in_url" => InvalidRequest,
     /// The e-mail address is none.
     BadEmail = "bad_email" => InvalidRequest,
-    /// The new password is too short, too long or too easily guessed.
-    WeakPassword = "weak_password" => InvalidRequest,
+    /// The new password has too few characters.
+    PasswordTooShort = "password_too_short" => InvalidRequest,
+    /// The new password has too many bytes.
+    PasswordTooLong = "password_too_long" => InvalidRequest,
+    /// The new password would be guessed early.
+    PasswordTooWeak = "password_too_weak" => InvalidRequest,
     /// There is no such app.
     UnknownApp = "unknown_app" => UnknownApp,
     /// There is no such thing here.

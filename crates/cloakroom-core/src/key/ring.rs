@@ -1,6 +1,6 @@
 //! The opened keys: an immutable set, made anew when rows change. Which key is the current one follows from the clock.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub struct KeyRing {
     rows: Vec<KeyRow>,
     signing: Vec<Opened<SigningKey>>,
     macs: Vec<Opened<MacKey>>,
-    verifying: VerifyingKeys,
+    verifying: Arc<VerifyingKeys>,
 }
 
 /// A key as `key list` shows it.
@@ -79,24 +79,23 @@ impl KeyRing {
 
     /// Opens the rows with the master secret. Killed keys are known by name only.
     pub fn open(rows: Vec<KeyRow>, master: &MasterSecret) -> Result<Self, RingError> {
-        let mut ring = Self { rows: vec![], signing: vec![], macs: vec![], verifying: VerifyingKeys::default() };
+        let (mut signing, mut macs, mut verifying) = (vec![], vec![], VerifyingKeys::default());
         for row in rows.iter().filter(|row| row.killed.is_none()) {
             let bytes = master.unwrap(&Self::label(row.kid, row.purpose), &row.wrapped)?;
             match row.purpose {
                 Purpose::Sign(algorithm) => {
                     let broken = |error| RingError::Key(row.kid, error);
                     let key = SigningKey::from_stored(algorithm, &bytes).map_err(broken)?;
-                    ring.verifying.insert(row.kid, key.public().map_err(broken)?);
-                    ring.signing.push(Opened { row: row.clone(), key });
+                    verifying.insert(row.kid, key.public().map_err(broken)?);
+                    signing.push(Opened { row: row.clone(), key });
                 }
                 Purpose::Mac => {
                     let broken = RingError::Key(row.kid, KeyError::Unavailable);
-                    ring.macs.push(Opened { row: row.clone(), key: MacKey::from_stored(&bytes).ok_or(broken)? });
+                    macs.push(Opened { row: row.clone(), key: MacKey::from_stored(&bytes).ok_or(broken)? });
                 }
             }
         }
-        ring.rows = rows;
-        Ok(ring)
+        Ok(Self { rows, signing, macs, verifying: Arc::new(verifying) })
     }
 
     /// The key that signs now.
@@ -116,7 +115,7 @@ impl KeyRing {
     }
 
     /// What checks access tokens.
-    pub const fn verifying(&self) -> &VerifyingKeys {
+    pub const fn verifying(&self) -> &Arc<VerifyingKeys> {
         &self.verifying
     }
 

@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     ids::{AppId, SessionId},
     key::VerifyingKeys,
-    refusal::Refusal,
+    refusal::{Reason, Refusal},
     revocation::{Answer, Position},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub trait Backing: Send + Sync + 'static {
     /// Checks a ticket's MAC and reads its record together with its account's epoch and state, from a primary. Garbage
     /// and forgeries are refused before anything is read.
-    async fn look_up(&self, ticket: &str) -> Result<(AppId, Finding), Refusal>;
+    async fn look_up(&self, ticket: &str) -> Result<(AppId, Finding), NotFound>;
 
     /// What has ended after `after`; without one, everything that must be held.
     async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal>;
@@ -32,4 +32,19 @@ pub trait Backing: Send + Sync + 'static {
 
     /// A session is in use; to be written behind the answer.
     fn note_use(&self, session: SessionId, at: Timestamp);
+}
+
+/// Why a look-up found nothing that holds.
+#[derive(Debug)]
+pub struct NotFound {
+    /// The refusal.
+    pub refusal: Refusal,
+    /// The session that the ticket named, if its MAC was good: the log may remember how that ended.
+    pub session: Option<SessionId>,
+}
+
+impl From<Reason> for NotFound {
+    fn from(reason: Reason) -> Self {
+        Self { refusal: reason.into(), session: None }
+    }
 }

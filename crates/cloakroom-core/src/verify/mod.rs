@@ -11,7 +11,7 @@ mod fact;
 mod verifier;
 
 pub use accept::{Basis, Judgement, Moment, judge};
-pub use backing::Backing;
+pub use backing::{Backing, NotFound};
 pub use cache::CacheBounds;
 pub use fact::{Fact, Finding, Identity};
 pub use verifier::{Activity, Counts, Question, Verifier, VerifierSettings};

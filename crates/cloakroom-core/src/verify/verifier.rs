@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::{
     accept::{Basis, Judgement, Moment, judge},
-    backing::Backing,
+    backing::{Backing, NotFound},
     cache::{CacheBounds, FactCache, Fingerprint},
     fact::{Fact, Finding, Identity},
 };
@@ -162,14 +162,17 @@ impl Verifier {
         self.vigil.read().ended().has_session(session)
     }
 
-    /// Applies the second and third part of the acceptance rule to what was found by other means, such as a refresh token.
-    pub fn judge_finding(&self, found: Finding, app: &Arc<App>) -> Result<(), Reason> {
-        let now = self.moment();
-        let vigil = self.vigil.read();
-        let fact = Fact::new(found, Arc::clone(app), now.boot, vigil.era());
-        match judge(&fact, Basis::JustNow, &vigil, now) {
-            Judgement::Accept | Judgement::ReadAgain | Judgement::NoLease => Ok(()),
-            Judgement::Refuse(reason) => Err(reason),
+    /// Applies the acceptance rule to a renewal: what it found was read or checked just now, and it needs a fresh lease
+    /// whatever the app does on feed loss, for it makes something that lives on.
+    pub async fn judge_renewal(&self, found: Finding, app: &Arc<App>) -> Result<(), Refusal> {
+        let fact = Fact::new(found, Arc::clone(app), self.clock.boot(), self.vigil.read().era());
+        if !self.vigil.read().is_fresh(self.clock.boot(), app.max_revocation_lag) {
+            self.renew_lease().await?;
+        }
+        match self.judge(&fact, Basis::JustNow) {
+            Judgement::Refuse(reason) => Err(reason.into()),
+            Judgement::Accept => Ok(()),
+            Judgement::ReadAgain | Judgement::NoLease => Err(Reason::LeaseLost.into()),
         }
     }
 
@@ -299,7 +302,7 @@ impl Verifier {
         let (app, found) = if credential.contains('.') {
             self.check_token(credential).await?
         } else {
-            self.backing.look_up(credential).await?
+            self.backing.look_up(credential).await.map_err(|not_found| self.with_memory(not_found))?
         };
         let app = self.apps.get(app.as_str()).ok_or(Reason::AppGone)?;
         let fact = Arc::new(Fact::new(found, Arc::clone(app), read_at, era));
@@ -321,6 +324,16 @@ impl Verifier {
             Judgement::Accept => Ok(fact),
             Judgement::Refuse(reason) => Err(reason.into()),
             Judgement::ReadAgain | Judgement::NoLease => Err(Reason::LeaseLost.into()),
+        }
+    }
+
+    /// A record that is not there has ended, as long as the log remembers; otherwise its time was over.
+    fn with_memory(&self, not_found: NotFound) -> Refusal {
+        match not_found.session {
+            Some(session) if not_found.refusal.reason == Reason::NoSession && self.has_ended(session) => {
+                Reason::SessionEnded.into()
+            }
+            _ => not_found.refusal,
         }
     }
 

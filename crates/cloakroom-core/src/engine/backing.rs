@@ -1,0 +1,105 @@
+//! The server's own backing for its verifier: MAC, record, account and app, read from the stores.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::shared::Shared;
+use crate::{
+    account::AccountState,
+    app::App,
+    clock::Timestamp,
+    ids::{AccountId, AppId, Epoch, SessionId},
+    key::VerifyingKeys,
+    method::{Check, Method},
+    refusal::{Reason, Refusal},
+    revocation::{Answer, Position},
+    session::{Lapse, Record},
+    store::Standing,
+    ticket::Ticket,
+    verify::{Backing, Finding, NotFound},
+};
+
+#[async_trait]
+impl Backing for Shared {
+    async fn look_up(&self, ticket: &str) -> Result<(AppId, Finding), NotFound> {
+        let Ticket::Session(ticket) = Ticket::parse(ticket, &self.keychain.ring())? else {
+            return Err(Reason::WrongKind.into());
+        };
+        let id = ticket.id();
+        let alive = self.live_record(id).await;
+        let (record, app, _) = alive.map_err(|refusal| NotFound { refusal, session: Some(id) })?;
+        if record.method.properties().check != Check::LookUp {
+            return Err(Reason::WrongKind.into());
+        }
+        let found = Finding {
+            session: id,
+            account: record.account,
+            epoch: record.epoch,
+            app_epoch: record.app_epoch,
+            method: record.method,
+            kid: Some(ticket.kid()),
+            amr: record.amr,
+            auth_time: record.auth_time,
+            expires: record.ends_at(&app),
+            last_active: Some(record.last_active),
+        };
+        Ok((app.id.clone(), found))
+    }
+
+    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
+        Ok(self.stores.accounts.log_since(after, self.clock.now()).await?)
+    }
+
+    fn keys(&self) -> Arc<VerifyingKeys> {
+        Arc::clone(self.keychain.ring().verifying())
+    }
+
+    async fn refresh_keys(&self) {
+        self.keychain.reload_at_times(&self.stores, &self.clock).await;
+    }
+
+    fn note_use(&self, session: SessionId, at: Timestamp) {
+        self.note(session, at);
+    }
+}
+
+impl Shared {
+    /// A session's record with its app and its account's standing, all of it alive.
+    pub(super) async fn live_record(&self, id: SessionId) -> Result<(Record, Arc<App>, Standing), Refusal> {
+        let record = self.stores.sessions.read(id).await?.ok_or(Reason::NoSession)?;
+        let app = self.apps.by_tag(record.app).ok_or(Reason::AppGone)?;
+        match record.lapsed(app, self.clock.now()) {
+            Some(Lapse::Absolute) => return Err(Reason::AbsoluteExpiry.into()),
+            Some(Lapse::Idle) => return Err(Reason::Idle.into()),
+            None => {}
+        }
+        let marks = (record.epoch, record.app_epoch);
+        let standing = self.standing(record.account, app, record.method, marks).await?;
+        Ok((record, Arc::clone(app), standing))
+    }
+
+    /// An account's standing at an app, if a credential that carries these epochs may go on.
+    pub(super) async fn standing(
+        &self,
+        account: AccountId,
+        app: &App,
+        method: Method,
+        (epoch, app_epoch): (Epoch, Epoch),
+    ) -> Result<Standing, Refusal> {
+        let standing = self.stores.accounts.standing(account, &app.id, method).await?.ok_or(Reason::AccountGone)?;
+        if standing.account.state != AccountState::Active {
+            return Err(Reason::AccountGone.into());
+        }
+        if epoch < standing.account.epoch {
+            return Err(Reason::AccountEnded.into());
+        }
+        if app_epoch < standing.app_cut {
+            return Err(Reason::AppEnded.into());
+        }
+        if !app.admission.admits(&standing.account.email) {
+            return Err(Reason::NotOnList.into());
+        }
+        Ok(standing)
+    }
+}

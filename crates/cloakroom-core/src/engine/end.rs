@@ -1,0 +1,226 @@
+//! Ending: write the log, then delete the record, then answer. So an ended session stays ended, whatever crashes between.
+
+use super::{Client, Engine};
+use crate::{
+    app::App,
+    audit::{Event, Kind},
+    clock::Timestamp,
+    ids::{AccountId, AppId, SessionId},
+    method::Method,
+    refusal::{Reason, Refusal},
+    revocation::{End, hold_until},
+    session::Write,
+    store::EndRequest,
+    ticket::Ticket,
+    token,
+    verify::Identity,
+};
+
+/// Which sessions to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// The presented one.
+    This,
+    /// All of the account's.
+    Everywhere,
+}
+
+/// A credential that is good enough to end its own session, though it may have expired.
+struct Ended {
+    session: SessionId,
+    account: Option<AccountId>,
+    app: Option<AppId>,
+    /// When what stands without a record ends by itself.
+    expires: Option<Timestamp>,
+}
+
+impl Engine {
+    /// Signs out who presents a credential of any kind and age: an expired access token and an older refresh token end
+    /// their session too (F067). Whether there was anything to end.
+    pub async fn sign_out(&self, credential: &str, which: Which, client: &Client) -> Result<bool, Refusal> {
+        let Ok(ended) = self.read_to_end(credential) else { return Ok(false) };
+        let account = match (ended.account, which) {
+            (Some(account), _) => Some(account),
+            (None, Which::Everywhere) => {
+                self.shared.stores.sessions.read(ended.session).await?.map(|record| record.account)
+            }
+            (None, Which::This) => None,
+        };
+        if let (Which::Everywhere, Some(account)) = (which, account) {
+            self.end_account(account, client).await?;
+        }
+        self.end_session(ended.session, ended.expires).await?;
+        let mut event = self.event(Kind::SignedOut, client);
+        event.account = account;
+        event.session = Some(ended.session);
+        event.app = ended.app;
+        self.audit.push(event);
+        Ok(true)
+    }
+
+    /// Ends one session. `expires`: when its refresh token ends, for one without a record, where that is known.
+    pub(super) async fn end_session(&self, id: SessionId, expires: Option<Timestamp>) -> Result<(), Refusal> {
+        let now = self.shared.clock.now();
+        let until = hold_until(now, self.shared.apps.longest_access_token(), expires);
+        let entries = self.shared.stores.accounts.end(&[(EndRequest::Session(id), until)], now).await?;
+        self.verifier.hear(&entries);
+        if !self.shared.stores.end_deletes {
+            // The log has it: should this fail, the session is refused all the same, and the client may repeat.
+            let _ = self.shared.stores.sessions.write(id, Write::Delete).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends everything of an account, by its epoch; no index is walked (F061).
+    pub async fn end_account(&self, account: AccountId, client: &Client) -> Result<(), Refusal> {
+        self.raise_account(account).await?;
+        let mut event = self.event(Kind::AccountEnded, client);
+        event.account = Some(account);
+        self.audit.push(event);
+        Ok(())
+    }
+
+    /// Ends all other sessions of whoever asks; the present one is carried over into the new epoch, if it keeps a record.
+    pub async fn end_others(&self, identity: &Identity, client: &Client) -> Result<(), Refusal> {
+        let epoch = self.raise_account(identity.account()).await?;
+        if identity.method().keeps_record() {
+            let carried = Write::CarryOver(epoch);
+            let _ = self.shared.stores.sessions.write(identity.session(), carried).await?;
+        }
+        let mut event = self.event(Kind::AccountEnded, client);
+        event.account = Some(identity.account());
+        event.session = Some(identity.session());
+        event.detail = Some("all others".to_owned());
+        self.audit.push(event);
+        Ok(())
+    }
+
+    async fn raise_account(&self, account: AccountId) -> Result<crate::ids::Epoch, Refusal> {
+        let now = self.shared.clock.now();
+        // Stateless sessions of the old epoch can renew until they expire; the account's row refuses that. The log only has
+        // to cover what is believed without a reading.
+        let until = hold_until(now, self.shared.apps.longest_access_token(), None);
+        let entries = self.shared.stores.accounts.end(&[(EndRequest::Account(account), until)], now).await?;
+        self.verifier.hear(&entries);
+        let epoch = entries.iter().find_map(|entry| match &entry.end {
+            End::Account { epoch, .. } => Some(*epoch),
+            _ => None,
+        });
+        epoch.ok_or_else(|| Reason::AccountGone.into())
+    }
+
+    /// Ends all of an app's sessions, of one method or of all; the operator's way.
+    pub async fn end_app(&self, app: &App, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
+        let now = self.shared.clock.now();
+        let until = hold_until(now, self.shared.apps.longest_access_token(), None);
+        let request = EndRequest::App(app.id.clone(), method);
+        let entries = self.shared.stores.accounts.end(&[(request, until)], now).await?;
+        self.verifier.hear(&entries);
+        let mut event = self.event(Kind::AppEnded, client);
+        event.app = Some(app.id.clone());
+        event.detail = method.map(|method| method.name().to_owned());
+        self.audit.push(event);
+        Ok(())
+    }
+
+    /// Ends one of an account's own sessions; `false`: it has no such one, and nothing was changed (F011).
+    pub async fn end_own(&self, account: AccountId, id: SessionId, client: &Client) -> Result<bool, Refusal> {
+        let record = self.shared.stores.sessions.read(id).await?;
+        let Some(record) = record.filter(|record| record.account == account) else { return Ok(false) };
+        self.end_session(id, None).await?;
+        let mut event = self.event(Kind::SessionEnded, client);
+        event.account = Some(account);
+        event.session = Some(id);
+        event.app = self.shared.apps.by_tag(record.app).map(|app| app.id.clone());
+        self.audit.push(event);
+        Ok(true)
+    }
+
+    /// Ends any session by its id; an operator's or a service's way. A session without a record is ended as well: its id
+    /// goes into the log for as long as any refresh token of it could live.
+    pub async fn revoke(&self, id: SessionId, client: &Client) -> Result<(), Refusal> {
+        let expires = self.shared.clock.now() + self.shared.apps.longest_session();
+        self.end_session(id, Some(expires)).await?;
+        let mut event = self.event(Kind::SessionEnded, client);
+        event.session = Some(id);
+        self.audit.push(event);
+        Ok(())
+    }
+
+    /// Ends what a presented token belongs to, for RFC 7009; unknown ones are nothing to end, and no error.
+    pub async fn revoke_token(&self, token: &str, client: &Client) -> Result<(), Refusal> {
+        self.sign_out(token, Which::This, client).await.map(|_| ())
+    }
+
+    /// A login over a present session of the same app ends the old one.
+    pub(super) async fn end_presented_before(
+        &self,
+        credential: &str,
+        app: &App,
+        client: &Client,
+    ) -> Result<(), Refusal> {
+        let Ok(old) = self.read_to_end(credential) else { return Ok(()) };
+        let record = match &old.app {
+            Some(id) => (*id == app.id).then_some(old.account),
+            None => {
+                let record = self.shared.stores.sessions.read(old.session).await?;
+                record.filter(|record| record.app == app.id.tag()).map(|record| Some(record.account))
+            }
+        };
+        let Some(account) = record else { return Ok(()) };
+        self.end_session(old.session, old.expires).await?;
+        let mut event = self.event(Kind::SessionEnded, client);
+        event.account = account;
+        event.session = Some(old.session);
+        event.app = Some(app.id.clone());
+        event.detail = Some("replaced by a new sign-in".to_owned());
+        self.audit.push(event);
+        Ok(())
+    }
+
+    /// Reads a credential of any kind for its session alone: MAC or signature must be good, times do not matter.
+    fn read_to_end(&self, credential: &str) -> Result<Ended, Reason> {
+        let ring = self.shared.keychain.ring();
+        if credential.contains('.') {
+            let token::Checked { claims, .. } = token::check(credential, ring.verifying())?;
+            if claims.issuer != self.settings.issuer {
+                return Err(Reason::BadClaims);
+            }
+            let longest = self
+                .shared
+                .apps
+                .get(claims.app.as_str())
+                .map_or_else(|| self.shared.apps.longest_session(), |app| app.absolute_timeout);
+            return Ok(Ended {
+                session: claims.session,
+                account: Some(claims.account),
+                app: Some(claims.app),
+                expires: Some(claims.auth_time + longest),
+            });
+        }
+        Ok(match Ticket::parse(credential, &ring)? {
+            Ticket::Session(ticket) => Ended { session: ticket.id(), account: None, app: None, expires: None },
+            Ticket::Refresh(token) => Ended { session: token.id(), account: None, app: None, expires: None },
+            Ticket::Stateless(token) => Ended {
+                session: token.id(),
+                account: Some(token.claims().account),
+                app: self.shared.apps.by_tag(token.claims().app).map(|app| app.id.clone()),
+                expires: Some(token.claims().expires),
+            },
+        })
+    }
+
+    /// An audit line of now.
+    pub(super) fn event(&self, kind: Kind, client: &Client) -> Event {
+        Event {
+            at: self.shared.clock.now(),
+            kind,
+            account: None,
+            session: None,
+            app: None,
+            origin: client.origin(),
+            reason: None,
+            detail: None,
+        }
+    }
+}

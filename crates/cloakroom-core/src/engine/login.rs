@@ -1,0 +1,170 @@
+//! Signing in: address and password, checked at one cost whatever is wrong with them.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use super::{Client, Engine, SignedIn, issue::Birth};
+use crate::{
+    account::{AccountState, EmailAddress},
+    app::App,
+    audit::Kind,
+    credential::{Attempt, Checked, Familiar, LimitKind, Limited, LoginPassword, Network, PasswordHash, PoolError},
+    ids::AccountId,
+    refusal::{Reason, Refusal},
+    session::AuthMethods,
+    store::{AccountChange, Login},
+};
+
+/// What is sent to sign in.
+#[derive(Debug)]
+pub struct LoginRequest {
+    /// The e-mail address, as typed.
+    pub email: String,
+    /// The password, or what was sent in its place.
+    pub password: LoginPassword,
+    /// Where.
+    pub app: Arc<App>,
+    /// Credentials of the same app that came with the request: their sessions end with the new login.
+    pub present: Vec<String>,
+}
+
+impl Engine {
+    /// Signs in.
+    ///
+    /// # Errors
+    /// `invalid_credentials` for whatever is wrong with address and password, always after one hash; `not_admitted`,
+    /// `rate_limited`, `overloaded`, `store_unavailable`.
+    pub async fn login(&self, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
+        let usable = request.password.is_usable();
+        let email = EmailAddress::parse(&request.email).ok();
+        // An unusable password is nobody's: refused before the account is looked up (F078).
+        let known = match email.as_ref().filter(|_| usable) {
+            Some(email) => self.shared.stores.accounts.login(email.canonical()).await?,
+            None => None,
+        };
+        let attempt = self.attempt(email.as_ref(), known.as_ref(), client).await;
+        let attempt = attempt.map_err(|refusal| self.refused(refusal, None, &request.app, client))?;
+        let id = known.as_ref().map(|login| login.account.id);
+        let refuse = |reason: Reason| self.refused(reason.into(), id, &request.app, client);
+
+        // Epochs are read before the password is checked: a login beside 'end everything' is born ended (F060).
+        let standing = match id {
+            Some(id) => self.shared.stores.accounts.standing(id, &request.app.id, request.app.method).await?,
+            None => None,
+        };
+        let hash = known.as_ref().and_then(|login| login.password.clone());
+        let checked = match self.passwords.check(request.password, hash.clone()).await {
+            Ok(checked) => checked,
+            Err(error) => return Err(self.refused(overloaded(&error), id, &request.app, client)),
+        };
+        let (Some(login), Some(standing), Checked::Matched { rehash }) = (known, standing, checked) else {
+            attempt.wrong();
+            return Err(refuse(match (usable, id) {
+                (false, _) => Reason::UnusablePassword,
+                (true, None) => Reason::UnknownEmail,
+                (true, Some(_)) => Reason::WrongPassword,
+            }));
+        };
+        attempt.right();
+        if login.account.state != AccountState::Active || standing.account.state != AccountState::Active {
+            return Err(refuse(Reason::AccountDisabled));
+        }
+        if !request.app.admission.admits(&login.account.email) {
+            return Err(refuse(Reason::NotOnList));
+        }
+        if let (Some(password), Some(from)) = (rehash, hash) {
+            self.rehash(login.account.id, from, password).await;
+        }
+        let now = self.shared.clock.now();
+        let birth = Birth {
+            account: &login.account,
+            app: &request.app,
+            method: request.app.method,
+            epochs: (login.account.epoch.min(standing.account.epoch), standing.app_epoch),
+            auth_time: now.whole_secs(),
+            amr: AuthMethods::PASSWORD,
+        };
+        let signed_in = self.issue(birth, client).await?;
+        // Disabled, or ended, while the password was being checked: say so rather than hand out what is dead (F090).
+        self.shared
+            .standing(login.account.id, &request.app, signed_in.method, (login.account.epoch, standing.app_epoch))
+            .await
+            .map_err(|refusal| self.refused(refusal, id, &request.app, client))?;
+        for credential in &request.present {
+            self.end_presented_before(credential, &request.app, client).await?;
+        }
+        let mut event = self.event(Kind::SignedIn, client);
+        event.account = Some(login.account.id);
+        event.session = Some(signed_in.session);
+        event.app = Some(request.app.id.clone());
+        self.audit.push(event);
+        Ok(signed_in)
+    }
+
+    /// The right to try one password. A stranger's flood does not stop the owner on a network that has signed in before
+    /// (F120).
+    pub(super) async fn attempt(
+        &self,
+        email: Option<&EmailAddress>,
+        known: Option<&Login>,
+        client: &Client,
+    ) -> Result<Attempt, Refusal> {
+        let network = client.network().unwrap_or(Network::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        match self.limits.begin(email, network, Familiar::No).await {
+            Ok(attempt) => Ok(attempt),
+            Err(limited) => {
+                let familiar = match known {
+                    Some(login) => {
+                        let id = login.account.id;
+                        self.shared.stores.accounts.has_signed_in_from(id, &network.to_string()).await?
+                    }
+                    None => false,
+                };
+                if !familiar {
+                    return Err(limited_refusal(&limited));
+                }
+                self.limits.begin(email, network, Familiar::Yes).await.map_err(|limited| limited_refusal(&limited))
+            }
+        }
+    }
+
+    async fn rehash(&self, id: AccountId, from: PasswordHash, password: crate::credential::NewPassword) {
+        let now = self.shared.clock.now();
+        // A pool that is full, or a store that refuses, leaves the old hash: the next login tries again.
+        if let Ok(to) = self.passwords.hash(password).await {
+            let change = AccountChange::Rehash { from, to };
+            if let Err(error) = self.shared.stores.accounts.change(id, change, now, now).await {
+                tracing::warn!(%error, "a password could not be hashed anew");
+            }
+        }
+    }
+
+    fn refused(&self, refusal: Refusal, account: Option<AccountId>, app: &App, client: &Client) -> Refusal {
+        let mut event = self.event(Kind::SignInRefused, client);
+        event.account = account;
+        event.app = Some(app.id.clone());
+        event.reason = Some(refusal.reason);
+        self.audit.push(event);
+        refusal
+    }
+}
+
+pub(super) fn limited_refusal(limited: &Limited) -> Refusal {
+    let reason = match limited.limit {
+        LimitKind::Account | LimitKind::Familiar => Reason::AccountLimited,
+        _ => Reason::NetworkLimited,
+    };
+    Refusal::from(reason).retry_after(limited.retry_after)
+}
+
+pub(super) fn overloaded(error: &PoolError) -> Refusal {
+    match error {
+        PoolError::Overloaded { retry_after } => Refusal::from(Reason::HashQueueFull).retry_after(*retry_after),
+        error => {
+            tracing::error!(%error, "a password cannot be hashed");
+            Reason::Fault.into()
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The engine: what a login system does, in the domain's words. Faces such as HTTP and the command line call it.
+//!
+//! It owns the stores, the keys, the password pool and the limits, and puts a [`Verifier`] beside them. One file per thing
+//! that people do: [`login`](Engine::login), [`renew`](Engine::renew), endings, devices, passwords, and what operators do.
+
+mod background;
+mod backing;
+mod client;
+mod devices;
+mod end;
+mod issue;
+mod keychain;
+mod login;
+mod operate;
+mod password;
+mod register;
+mod renew;
+mod shared;
+
+use std::{io, sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+pub use background::Background;
+pub use client::Client;
+pub use devices::{Device, DeviceList};
+pub use end::Which;
+pub use issue::{Credentials, SignedIn, Tokens};
+pub use keychain::{KEY_SET_AGE, KeySettings};
+pub use login::LoginRequest;
+pub use operate::{NewService, SessionCount};
+pub use password::PasswordChanged;
+pub use register::Registration;
+pub use renew::Renewed;
+
+use crate::{
+    app::{App, Apps},
+    audit::AuditQueue,
+    clock::Clock,
+    credential::{FailureLimits, HashPool, LimitSettings, PoolSettings},
+    key::{MasterSecret, RingError, SecretError},
+    random::Rng,
+    refusal::{Reason, Refusal},
+    store::{StoreError, Stores},
+    verify::{CacheBounds, Verifier, VerifierSettings},
+};
+use shared::Shared;
+
+/// A running login system. Cheap to share; made once.
+pub struct Engine {
+    shared: Arc<Shared>,
+    verifier: Arc<Verifier>,
+    passwords: HashPool,
+    limits: FailureLimits,
+    audit: AuditQueue,
+    settings: Settings,
+}
+
+/// How an engine is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server's public address: the issuer of its tokens.
+    pub issuer: String,
+    /// Password hashing.
+    pub passwords: PoolSettings,
+    /// Limits on failed sign-ins.
+    pub limits: LimitSettings,
+    /// The near-cache.
+    pub cache: CacheBounds,
+    /// How many ends the verifier may hold.
+    pub ended_capacity: usize,
+    /// Rotation of keys.
+    pub keys: KeySettings,
+    /// How long the audit log is kept.
+    pub audit_life: Duration,
+}
+
+/// Why an engine cannot start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The master secret is not the store's.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A stored key cannot be opened.
+    #[error(transparent)]
+    Keys(#[from] RingError),
+    /// The self-test failed: an algorithm does not sign and verify (F139).
+    #[error("the self-test of {0} failed: this build cannot sign and verify with it")]
+    SelfTest(&'static str),
+    /// The log of what has ended does not answer.
+    #[error("the revocation log cannot be read: {0}")]
+    Log(Refusal),
+    /// The threads for password hashing cannot be started.
+    #[error("the password pool cannot be started: {0}")]
+    Pool(#[from] io::Error),
+}
+
+impl Engine {
+    /// Opens stores and keys, tests itself, and takes the first lease. Background work begins with [`Self::spawn`].
+    pub async fn start(
+        settings: Settings,
+        apps: Arc<Apps>,
+        stores: Stores,
+        master: MasterSecret,
+        clock: Clock,
+        rng: Rng,
+    ) -> Result<Arc<Self>, StartError> {
+        let shared = Shared::open(&settings, apps, stores, master, clock, rng).await?;
+        let shared = Arc::new(shared);
+        let verifier = Arc::new(Verifier::new(
+            Arc::clone(&shared.apps),
+            VerifierSettings {
+                issuer: settings.issuer.clone(),
+                cache: settings.cache,
+                ended_capacity: settings.ended_capacity,
+            },
+            Arc::clone(&shared) as _,
+            shared.clock.clone(),
+            &shared.rng,
+        ));
+        verifier.renew_lease().await.map_err(StartError::Log)?;
+        Ok(Arc::new(Self {
+            passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
+            limits: FailureLimits::new(settings.limits, shared.clock.clone(), &shared.rng),
+            audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
+            shared,
+            verifier,
+            settings,
+        }))
+    }
+
+    /// What checks presented credentials.
+    pub const fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
+    /// The apps.
+    pub fn apps(&self) -> &Arc<Apps> {
+        &self.shared.apps
+    }
+
+    /// The app of that name, or the default one.
+    pub fn app(&self, id: Option<&str>) -> Result<&Arc<App>, Refusal> {
+        match id {
+            Some(id) => self.shared.apps.get(id).ok_or_else(|| Reason::UnknownApp.into()),
+            None => Ok(self.shared.apps.default_app()),
+        }
+    }
+
+    /// The clock that everything here goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// The stores, for faces that list and page.
+    pub fn stores(&self) -> &Stores {
+        &self.shared.stores
+    }
+
+    /// The password pool, for its counters.
+    pub const fn passwords(&self) -> &HashPool {
+        &self.passwords
+    }
+
+    /// The audit queue.
+    pub const fn audit(&self) -> &AuditQueue {
+        &self.audit
+    }
+
+    /// How it was set up.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The published key set, as it is now.
+    pub fn key_set(&self) -> serde_json::Value {
+        self.shared.keychain.ring().jwks(self.shared.clock.now(), self.shared.apps.longest_access_token())
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a store refused");
+        Self::from(Reason::StoreDown).retry_after(Duration::from_secs(1))
+    }
+}

@@ -1,0 +1,207 @@
+//! What operators do: accounts, keys, services, sessions.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::Serialize;
+
+use super::{Client, Engine, StartError};
+use crate::{
+    account::{Account, AccountState},
+    audit::Kind,
+    ids::{AccountId, Kid},
+    key::{KeyListing, MasterSecret, Purpose},
+    method::Method,
+    refusal::{Reason, Refusal},
+    revocation::hold_until,
+    secret::SecretText,
+    store::{AccountChange, EndRequest, Service},
+};
+
+/// A service as it is shown once.
+#[derive(Debug)]
+pub struct NewService {
+    /// Its public id.
+    pub id: String,
+    /// Its secret: 256 random bits.
+    pub secret: SecretText,
+}
+
+/// How many live records an app has, by method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionCount {
+    /// The app, or `None` for one that has left the configuration.
+    pub app: Option<String>,
+    /// The method.
+    pub method: Method,
+    /// How many.
+    pub sessions: u64,
+}
+
+impl Engine {
+    /// The account of an e-mail address or an id.
+    pub async fn find_account(&self, who: &str) -> Result<Account, Refusal> {
+        let accounts = &self.shared.stores.accounts;
+        let found = match (AccountId::parse(who), crate::account::EmailAddress::parse(who)) {
+            (Some(id), _) => accounts.account(id).await?,
+            (None, Ok(email)) => accounts.login(email.canonical()).await?,
+            (None, Err(_)) => None,
+        };
+        found.map(|login| login.account).ok_or_else(|| Reason::NotFound.into())
+    }
+
+    /// Disables an account, and with that ends all its sessions; or enables it again.
+    pub async fn set_state(&self, id: AccountId, state: AccountState, client: &Client) -> Result<Account, Refusal> {
+        let account = self.change_by_operator(id, AccountChange::State(state)).await?;
+        let kind = match state {
+            AccountState::Active => Kind::AccountEnabled,
+            AccountState::Disabled => Kind::AccountDisabled,
+        };
+        self.note_account(kind, id, client);
+        Ok(account)
+    }
+
+    /// Deletes an account, and with that ends all its sessions.
+    pub async fn remove_account(&self, id: AccountId, client: &Client) -> Result<Account, Refusal> {
+        let account = self.change_by_operator(id, AccountChange::Delete).await?;
+        self.note_account(Kind::AccountDeleted, id, client);
+        Ok(account)
+    }
+
+    /// Sets an account's password, and with that ends all its sessions.
+    pub async fn set_password(&self, id: AccountId, new: &str, client: &Client) -> Result<Account, Refusal> {
+        let login = self.shared.stores.accounts.account(id).await?.ok_or(Reason::NotFound)?;
+        let hash = self.hash_new(new, &[login.account.email.as_typed()]).await?;
+        let account = self.change_by_operator(id, AccountChange::Password(hash)).await?;
+        self.note_account(Kind::PasswordChanged, id, client);
+        Ok(account)
+    }
+
+    async fn change_by_operator(&self, id: AccountId, change: AccountChange) -> Result<Account, Refusal> {
+        let now = self.shared.clock.now();
+        let until = hold_until(now, self.shared.apps.longest_access_token(), None);
+        let changed = self.shared.stores.accounts.change(id, change, now, until).await?.ok_or(Reason::NotFound)?;
+        self.verifier.hear(changed.entry.as_slice());
+        Ok(changed.account)
+    }
+
+    fn note_account(&self, kind: Kind, id: AccountId, client: &Client) {
+        let mut event = self.event(kind, client);
+        event.account = Some(id);
+        self.audit.push(event);
+    }
+
+    /// Every key with its state.
+    pub fn keys(&self) -> Vec<KeyListing> {
+        let keychain = &self.shared.keychain;
+        keychain.ring().listing(self.shared.clock.now(), |purpose| keychain.rotation(purpose))
+    }
+
+    /// Makes the next key of a purpose now; it is used after the lead time. `None`: another server has just made one.
+    pub async fn rotate_key(&self, purpose: Purpose) -> Result<Option<Kid>, StartError> {
+        let shared = &self.shared;
+        let made = shared.keychain.rotate_now(purpose, &shared.stores, &shared.clock, &shared.rng).await?;
+        self.note_keys(made.as_slice());
+        Ok(made)
+    }
+
+    /// Kills a key: everything it has made is refused at once, at every verifier that hears the log (F042).
+    pub async fn kill_key(&self, kid: Kid, client: &Client) -> Result<(), Refusal> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        // A ticket outlives any access token: the key's name is held as long as one could be shown.
+        let until = hold_until(now, shared.apps.longest_access_token(), Some(now + shared.apps.longest_session()));
+        let entries = shared.stores.accounts.end(&[(EndRequest::Key(kid), until)], now).await?;
+        if entries.is_empty() {
+            return Err(Reason::NotFound.into());
+        }
+        self.verifier.hear(&entries);
+        let fault = |error: StartError| {
+            tracing::error!(%error, "the keys cannot be read anew after a kill");
+            Refusal::from(Reason::StoreDown)
+        };
+        shared.keychain.reload(&shared.stores).await.map_err(fault)?;
+        let mut event = self.event(Kind::KeyKilled, client);
+        event.detail = Some(kid.to_string());
+        self.audit.push(event);
+        let made = shared.keychain.rotate_due(&shared.stores, &shared.clock, &shared.rng).await.map_err(fault)?;
+        self.note_keys(&made);
+        Ok(())
+    }
+
+    /// Wraps every key with another master secret; nobody is signed out. How many keys.
+    pub async fn rewrap_keys(&self, new: MasterSecret, client: &Client) -> Result<usize, StartError> {
+        let shared = &self.shared;
+        let count = shared.keychain.rewrap(new, &shared.stores, &shared.rng).await?;
+        self.audit.push(self.event(Kind::KeysRewrapped, client));
+        Ok(count)
+    }
+
+    /// Adds a service; its secret is shown this once and kept as a hash.
+    pub async fn add_service(&self, name: &str, client: &Client) -> Result<NewService, Refusal> {
+        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+            return Err(Refusal::from(Reason::BadRequest).because("a service's name has 1 to 100 characters"));
+        }
+        let id = format!("svc_{}", BASE64URL_NOPAD.encode(&self.shared.rng.bytes::<9>()));
+        let secret = SecretText::new(BASE64URL_NOPAD.encode(&self.shared.rng.bytes::<32>()));
+        let service = Service {
+            id: id.clone(),
+            name: name.to_owned(),
+            secret_hash: secret_hash(secret.expose()),
+            created: self.shared.clock.now(),
+        };
+        self.shared.stores.accounts.add_service(service).await?;
+        let mut event = self.event(Kind::ServiceAdded, client);
+        event.detail = Some(id.clone());
+        self.audit.push(event);
+        Ok(NewService { id, secret })
+    }
+
+    /// Removes a service; what it holds is refused from then on.
+    pub async fn remove_service(&self, id: &str, client: &Client) -> Result<(), Refusal> {
+        if !self.shared.stores.accounts.remove_service(id).await? {
+            return Err(Reason::NotFound.into());
+        }
+        let mut event = self.event(Kind::ServiceRemoved, client);
+        event.detail = Some(id.to_owned());
+        self.audit.push(event);
+        Ok(())
+    }
+
+    /// The service that a Basic credential belongs to. The secret has 256 random bits, so that a plain hash keeps it.
+    pub async fn service(&self, id: &str, secret: &str) -> Result<Service, Refusal> {
+        let services = self.shared.stores.accounts.services().await?;
+        let given = secret_hash(secret);
+        let matches =
+            |service: &Service| aws_lc_rs::constant_time::verify_slices_are_equal(&service.secret_hash, &given).is_ok();
+        services
+            .into_iter()
+            .find(|service| service.id == id)
+            .filter(matches)
+            .ok_or_else(|| Refusal::from(Reason::UnknownService))
+    }
+
+    /// How many live records there are, by app and method: so one sees a migration end.
+    pub async fn session_counts(&self) -> Result<Vec<SessionCount>, Refusal> {
+        let counts = self.shared.stores.sessions.count().await?;
+        let named = counts.into_iter().map(|(tag, method, sessions)| SessionCount {
+            app: self.shared.apps.by_tag(tag).map(|app| app.id.to_string()),
+            method,
+            sessions,
+        });
+        Ok(named.collect())
+    }
+
+    pub(super) fn note_keys(&self, made: &[Kid]) {
+        for kid in made {
+            let mut event = self.event(Kind::KeyMade, &Client::default());
+            event.detail = Some(kid.to_string());
+            self.audit.push(event);
+        }
+    }
+}
+
+fn secret_hash(secret: &str) -> [u8; 32] {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.as_ref());
+    out
+}

@@ -1,0 +1,112 @@
+//! Registration: a new account, where the app lets strangers make one.
+
+use super::{
+    Client, Engine,
+    login::{limited_refusal, overloaded},
+};
+use crate::{
+    account::{Account, AccountState, EmailAddress},
+    app::{self, App},
+    audit::Kind,
+    credential::{NewPassword, PasswordError},
+    ids::{AccountId, Epoch},
+    refusal::{Reason, Refusal},
+    store::{Creation, NewAccount},
+};
+
+/// What is sent to make an account.
+#[derive(Debug)]
+pub struct Registration {
+    /// The e-mail address, as typed.
+    pub email: String,
+    /// The password, as typed.
+    pub password: zeroize::Zeroizing<String>,
+    /// What the person wants to be called.
+    pub name: Option<String>,
+}
+
+/// The longest name, in characters.
+const MAX_NAME: usize = 100;
+
+impl Engine {
+    /// Makes an account through an app.
+    ///
+    /// # Errors
+    /// `not_admitted` where registration is closed or the app's list does not name the address, `invalid_request` with the
+    /// reason, `email_taken`, `rate_limited`, `overloaded`.
+    pub async fn register(&self, new: Registration, app: &App, client: &Client) -> Result<Account, Refusal> {
+        if app.registration == app::Registration::Closed {
+            return Err(Reason::RegistrationClosed.into());
+        }
+        if let Some(network) = client.network() {
+            self.limits.registration(network).map_err(|limited| limited_refusal(&limited))?;
+        }
+        let email = EmailAddress::parse(&new.email).map_err(|_| Reason::BadEmail)?;
+        if !app.admission.admits(&email) {
+            return Err(Reason::NotOnList.into());
+        }
+        self.make_account(email, Some(new.password), new.name, client).await
+    }
+
+    /// Makes an account, asked or not: the operator's way.
+    pub async fn make_account(
+        &self,
+        email: EmailAddress,
+        password: Option<zeroize::Zeroizing<String>>,
+        name: Option<String>,
+        client: &Client,
+    ) -> Result<Account, Refusal> {
+        let name = name.map(|name| clean_name(&name)).transpose()?.flatten();
+        let hash = match password {
+            Some(password) => {
+                let context = [email.as_typed(), name.as_deref().unwrap_or_default()];
+                Some(self.hash_new(&password, &context).await?)
+            }
+            None => None,
+        };
+        let now = self.shared.clock.now();
+        let account = Account {
+            id: AccountId::generate(now, &self.shared.rng),
+            email,
+            name,
+            state: AccountState::Active,
+            epoch: Epoch(0),
+            created: now,
+        };
+        let new = NewAccount { account: account.clone(), password: hash };
+        match self.shared.stores.accounts.create(new).await? {
+            Creation::EmailTaken => Err(Reason::EmailTaken.into()),
+            Creation::Made => {
+                let mut event = self.event(Kind::Registered, client);
+                event.account = Some(account.id);
+                self.audit.push(event);
+                Ok(account)
+            }
+        }
+    }
+
+    /// Judges and hashes a password that somebody chooses.
+    pub(super) async fn hash_new(
+        &self,
+        password: &str,
+        context: &[&str],
+    ) -> Result<crate::credential::PasswordHash, Refusal> {
+        let chosen = NewPassword::choose(password.to_owned(), context).map_err(|error| {
+            Refusal::from(match error {
+                PasswordError::TooLong => Reason::PasswordTooLong,
+                PasswordError::TooWeak(_) => Reason::PasswordTooWeak,
+                _ => Reason::PasswordTooShort,
+            })
+        })?;
+        self.passwords.hash(chosen).await.map_err(|error| overloaded(&error))
+    }
+}
+
+/// A name on one line, without control characters; an empty one is none.
+fn clean_name(name: &str) -> Result<Option<String>, Refusal> {
+    let name = name.trim();
+    if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(Refusal::from(Reason::BadRequest).because("a name has at most 100 characters and no line breaks"));
+    }
+    Ok((!name.is_empty()).then(|| name.to_owned()))
+}

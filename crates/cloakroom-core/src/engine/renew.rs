@@ -1,0 +1,246 @@
+//! Renewal: a refresh token for a new access token, and for its successor where it has grown up.
+
+use std::sync::Arc;
+
+use super::{Client, Engine, Tokens, issue::Subject};
+use crate::{
+    account::Account,
+    app::App,
+    audit::Kind,
+    ids::{AppId, Generation, SessionId},
+    method::{Check, Method},
+    refusal::{Reason, Refusal},
+    session::{Record, Rotation, Write, Written},
+    ticket::{RefreshToken, StatelessRefreshToken, Ticket},
+    verify::{Activity, Finding},
+};
+
+/// A renewal that succeeded.
+#[derive(Debug)]
+pub struct Renewed {
+    /// Whose session it is.
+    pub account: Account,
+    /// Which.
+    pub session: SessionId,
+    /// Where.
+    pub app: Arc<App>,
+    /// Its method.
+    pub method: Method,
+    /// When it began.
+    pub created: crate::clock::Timestamp,
+    /// The tokens.
+    pub tokens: Tokens,
+}
+
+/// A swap that is lost is judged anew against what won; with tabs that all hold one token the second try settles it.
+const TRIES: usize = 8;
+
+impl Engine {
+    /// Renews.
+    ///
+    /// # Errors
+    /// `token_reused` for theft, and the session has ended then; otherwise as the session's state is. A refusal changes
+    /// nothing else: whoever repeats within the grace period gets the same answer.
+    pub async fn renew(
+        &self,
+        refresh_token: &str,
+        app: Option<&AppId>,
+        activity: Activity,
+        client: &Client,
+    ) -> Result<Renewed, Refusal> {
+        let renewed = match Ticket::parse(refresh_token, &self.shared.keychain.ring()) {
+            Ok(Ticket::Refresh(token)) => {
+                let id = token.id();
+                self.renew_kept(token, app, activity, client).await.map_err(|refusal| (Some(id), refusal))
+            }
+            Ok(Ticket::Stateless(token)) => {
+                self.renew_stateless(&token, app).await.map_err(|refusal| (Some(token.id()), refusal))
+            }
+            Ok(Ticket::Session(_)) => Err((None, Reason::WrongKind.into())),
+            Err(reason) => Err((None, reason.into())),
+        };
+        renewed.map_err(|(session, refusal)| {
+            let mut event = self.event(Kind::RefreshRefused, client);
+            event.session = session;
+            event.reason = Some(refusal.reason);
+            self.audit.push(event);
+            refusal
+        })
+    }
+
+    async fn renew_kept(
+        &self,
+        token: RefreshToken,
+        wanted: Option<&AppId>,
+        activity: Activity,
+        client: &Client,
+    ) -> Result<Renewed, Refusal> {
+        let id = token.id();
+        for _ in 0..TRIES {
+            let alive = self.shared.live_record(id).await;
+            let (record, app, standing) = alive.map_err(|refusal| self.with_memory(refusal, id))?;
+            if record.method.properties().check != Check::Signature {
+                return Err(Reason::WrongKind.into());
+            }
+            demand(wanted, &app)?;
+            self.verifier.judge_renewal(finding(id, &record, &app, &token), &app).await?;
+            let now = self.shared.clock.now();
+            let rotation = record.rotation(token.generation(), now, app.refresh_grace);
+            let write = match rotation {
+                Rotation::Keep | Rotation::Repeat => None,
+                Rotation::Advance => Some(record.generation.next()),
+                Rotation::CatchUp => Some(token.generation()),
+                Rotation::Stolen => return Err(self.stolen(id, &record, &token, &app, client).await),
+            };
+            let active = activity == Activity::Active;
+            let generation = match write {
+                None => {
+                    if active {
+                        self.shared.note(id, now);
+                    }
+                    record.generation
+                }
+                Some(to) => {
+                    let write = Write::Rotate { from: record.generation, to, at: now, active };
+                    match self.shared.stores.sessions.write(id, write).await? {
+                        Written::Done(_) => {}
+                        Written::Conflict(_) => continue,
+                        Written::Absent => return Err(self.with_memory(Reason::NoSession.into(), id)),
+                    }
+                    let kind = if rotation == Rotation::CatchUp { Kind::CaughtUp } else { Kind::Rotated };
+                    self.note_rotation(kind, id, &record, &app, to, client);
+                    to
+                }
+            };
+            let ring = self.shared.keychain.ring();
+            let refresh = token.of_generation(generation).text(&ring).ok_or(Reason::UnknownKey)?;
+            let subject = Subject {
+                session: id,
+                account: record.account,
+                app: &app,
+                method: record.method,
+                epochs: (record.epoch, record.app_epoch),
+                auth_time: record.auth_time,
+                amr: record.amr,
+                ends: record.ends_at(&app),
+            };
+            let tokens = self.tokens(&subject, refresh)?;
+            return Ok(Renewed {
+                account: standing.account,
+                session: id,
+                method: record.method,
+                created: record.created,
+                app,
+                tokens,
+            });
+        }
+        Err(Refusal::from(Reason::StoreDown).retry_after(std::time::Duration::from_secs(1)))
+    }
+
+    async fn renew_stateless(&self, token: &StatelessRefreshToken, wanted: Option<&AppId>) -> Result<Renewed, Refusal> {
+        let (id, claims) = (token.id(), token.claims());
+        let app = self.shared.apps.by_tag(claims.app).ok_or(Reason::AppGone)?;
+        demand(wanted, app)?;
+        let ends = claims.expires.min(claims.auth_time + app.absolute_timeout);
+        if self.shared.clock.now() >= ends {
+            return Err(Reason::AbsoluteExpiry.into());
+        }
+        let epochs = (claims.epoch, claims.app_epoch);
+        let found = Finding {
+            session: id,
+            account: claims.account,
+            epoch: claims.epoch,
+            app_epoch: claims.app_epoch,
+            method: Method::JwtStateless,
+            kid: Some(token.kid()),
+            amr: claims.amr,
+            auth_time: claims.auth_time,
+            expires: ends,
+            last_active: None,
+        };
+        self.verifier.judge_renewal(found, app).await?;
+        let standing = self.shared.standing(claims.account, app, Method::JwtStateless, epochs).await?;
+        let ring = self.shared.keychain.ring();
+        let refresh = token.text(&ring).ok_or(Reason::UnknownKey)?;
+        let subject = Subject {
+            session: id,
+            account: claims.account,
+            app,
+            method: Method::JwtStateless,
+            epochs,
+            auth_time: claims.auth_time,
+            amr: claims.amr,
+            ends,
+        };
+        Ok(Renewed {
+            account: standing.account,
+            session: id,
+            app: Arc::clone(app),
+            method: Method::JwtStateless,
+            created: claims.auth_time,
+            tokens: self.tokens(&subject, refresh)?,
+        })
+    }
+
+    /// An old generation came back: the session ends, whoever holds what of it, and the account can see why.
+    async fn stolen(
+        &self,
+        id: SessionId,
+        record: &Record,
+        token: &RefreshToken,
+        app: &App,
+        client: &Client,
+    ) -> Refusal {
+        let mut event = self.event(Kind::Theft, client);
+        event.account = Some(record.account);
+        event.session = Some(id);
+        event.app = Some(app.id.clone());
+        event.reason = Some(Reason::GenerationReused);
+        event.detail = Some(format!("generation {} of {}", token.generation().0, record.generation.0));
+        tracing::warn!(session = %id, account = %record.account, "a refresh token was used after its successor: theft");
+        self.audit.push(event);
+        match self.end_session(id, None).await {
+            Ok(()) => Reason::GenerationReused.into(),
+            Err(refusal) => refusal,
+        }
+    }
+
+    fn note_rotation(&self, kind: Kind, id: SessionId, record: &Record, app: &App, to: Generation, client: &Client) {
+        if kind == Kind::CaughtUp {
+            tracing::warn!(session = %id, "the store had lost this session's last rotation");
+        }
+        let mut event = self.event(kind, client);
+        event.account = Some(record.account);
+        event.session = Some(id);
+        event.app = Some(app.id.clone());
+        event.detail = Some(format!("generation {}", to.0));
+        self.audit.push(event);
+    }
+
+    /// A record that is not there has ended, as long as the log remembers; otherwise its time was over.
+    pub(super) fn with_memory(&self, refusal: Refusal, id: SessionId) -> Refusal {
+        if refusal.reason == Reason::NoSession && self.verifier.has_ended(id) {
+            return Reason::SessionEnded.into();
+        }
+        refusal
+    }
+}
+
+fn demand(wanted: Option<&AppId>, app: &App) -> Result<(), Reason> {
+    if wanted.is_some_and(|wanted| *wanted != app.id) { Err(Reason::WrongApp) } else { Ok(()) }
+}
+
+fn finding(id: SessionId, record: &Record, app: &App, token: &RefreshToken) -> Finding {
+    Finding {
+        session: id,
+        account: record.account,
+        epoch: record.epoch,
+        app_epoch: record.app_epoch,
+        method: record.method,
+        kid: Some(token.kid()),
+        amr: record.amr,
+        auth_time: record.auth_time,
+        expires: record.ends_at(app),
+        last_active: Some(record.last_active),
+    }
+}

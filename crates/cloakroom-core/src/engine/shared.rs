@@ -1,0 +1,67 @@
+//! What engine and verifier share: apps, stores, keys, clock, and the activity that waits to be written.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use super::{Settings, StartError, keychain::Keychain};
+use crate::{
+    app::Apps,
+    clock::{Clock, Timestamp},
+    ids::SessionId,
+    key::MasterSecret,
+    random::Rng,
+    store::{StoreError, Stores},
+};
+
+pub(super) struct Shared {
+    pub(super) apps: Arc<Apps>,
+    pub(super) stores: Stores,
+    pub(super) keychain: Keychain,
+    pub(super) clock: Clock,
+    pub(super) rng: Rng,
+    /// Coalesced: the latest activity of each session since the last flush.
+    touches: Mutex<HashMap<SessionId, Timestamp>>,
+}
+
+/// At most this many sessions wait; past that activity is left for the next request to note.
+const MAX_TOUCHES: usize = 100_000;
+
+impl Shared {
+    pub(super) async fn open(
+        settings: &Settings,
+        apps: Arc<Apps>,
+        stores: Stores,
+        master: MasterSecret,
+        clock: Clock,
+        rng: Rng,
+    ) -> Result<Self, StartError> {
+        let keychain = Keychain::open(settings.keys, &apps, &stores, master, &clock, &rng).await?;
+        Ok(Self { apps, stores, keychain, clock, rng, touches: Mutex::default() })
+    }
+
+    pub(super) fn note(&self, session: SessionId, at: Timestamp) {
+        let mut touches = self.touches.lock();
+        if touches.len() < MAX_TOUCHES || touches.contains_key(&session) {
+            let held = touches.entry(session).or_insert(at);
+            *held = (*held).max(at);
+        }
+    }
+
+    /// Writes the activity that waits. What cannot be written waits on.
+    pub(super) async fn flush_touches(&self) -> Result<(), StoreError> {
+        let waiting = std::mem::take(&mut *self.touches.lock());
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<_> = waiting.into_iter().collect();
+        let done = self.stores.sessions.touch(&list).await;
+        if done.is_err() {
+            for (session, at) in list {
+                self.note(session, at);
+            }
+        }
+        done
+    }
+}

@@ -11,4 +11,5 @@ mod write;
 pub use client::{Browser, ClientKind, System};
 pub use record::{AuthMethods, BrokenRecord, Lapse, Record};
 pub use refresh::Rotation;
+pub(crate) use write::Effect;
 pub use write::{Write, Written};

@@ -3,6 +3,10 @@
 //! Adapters live in folders below; one conformance suite ([`conformance`]) is run against each of them. A port speaks in
 //! the domain's types and holds no rule of its own: what a write does to a record is [`Write::apply`]'s business.
 
+pub mod conformance;
+pub mod memory;
+pub mod sqlite;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -36,6 +40,9 @@ pub enum StoreError {
     /// It is held by another server.
     #[error("{0}")]
     InUse(String),
+    /// It is of a later release, or not Cloakroom's.
+    #[error("{0}")]
+    Foreign(String),
     /// Its contents are not what they must be.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -53,12 +60,13 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Activity of many sessions at once; absent ones are left absent. May be less durable than [`Self::write`].
     async fn touch(&self, touches: &[(SessionId, Timestamp)]) -> Result<(), StoreError>;
 
-    /// An account's sessions, newest first, at most `limit` of those older than `before`. For display, never the
-    /// authority for an end.
+    /// An account's sessions, expired or not, newest first, and of one moment by descending id: at most `limit` of those
+    /// that follow `before`, the last row of the page before (which may be gone by now). For display, never the authority
+    /// for an end.
     async fn list(
         &self,
         account: AccountId,
-        before: Option<SessionId>,
+        before: Option<(Timestamp, SessionId)>,
         limit: usize,
     ) -> Result<Vec<(SessionId, Record)>, StoreError>;
 

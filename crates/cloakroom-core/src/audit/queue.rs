@@ -1,0 +1,157 @@
+//! Audit lines on their way to the store, so that no answer waits for them.
+//!
+//! A bounded queue, written in batches by a task in the background. While the store fails the batch is kept and tried
+//! again. When the queue is full further lines are dropped, counted and told to the program's log: a store that is down
+//! must not stop a sign-out, and memory is bounded.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+
+use super::Event;
+use crate::store::AccountStore;
+
+/// The most lines that wait.
+const CAPACITY: usize = 8192;
+/// The most lines of one write.
+const BATCH: usize = 256;
+/// How long the task waits after a failure: at first, and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How long [`AuditQueue::flush`] waits.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The way to the audit log. What has not been [flushed](Self::flush) when it is dropped is lost.
+pub struct AuditQueue {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn AccountStore>,
+    waiting: Mutex<Waiting>,
+    wake: Arc<Notify>,
+    /// How many of the pushed lines are written.
+    written: watch::Sender<u64>,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: VecDeque<Event>,
+    /// How many lines were ever taken in.
+    pushed: u64,
+}
+
+impl AuditQueue {
+    /// A queue in front of a store.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn new(store: Arc<dyn AccountStore>) -> Self {
+        let wake = Arc::new(Notify::new());
+        let shared = Arc::new(Shared {
+            store,
+            waiting: Mutex::default(),
+            wake: Arc::clone(&wake),
+            written: watch::Sender::new(0),
+            dropped: AtomicU64::new(0),
+        });
+        tokio::spawn(write(Arc::downgrade(&shared), wake));
+        Self { shared }
+    }
+
+    /// Takes a line in. Never waits; when the queue is full the line is dropped.
+    pub fn push(&self, event: Event) {
+        {
+            let mut waiting = self.shared.waiting.lock();
+            if waiting.lines.len() < CAPACITY {
+                waiting.lines.push_back(event);
+                waiting.pushed += 1;
+                drop(waiting);
+                self.shared.wake.notify_one();
+                return;
+            }
+        }
+        let dropped = self.shared.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        // At each doubling: a flood of lines must not become a flood of messages about them.
+        if dropped.is_power_of_two() {
+            tracing::error!(dropped, kind = event.kind.as_str(), "the audit queue is full and lines are dropped");
+        }
+    }
+
+    /// How many lines were dropped because the queue was full.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How many lines have been taken in and are not written yet.
+    pub fn waiting(&self) -> u64 {
+        let pushed = self.shared.waiting.lock().pushed;
+        pushed - *self.shared.written.borrow()
+    }
+
+    /// Waits until what was pushed so far is written; gives up, and logs it, when the store fails for 10 s.
+    pub async fn flush(&self) {
+        let pushed = self.shared.waiting.lock().pushed;
+        let mut written = self.shared.written.subscribe();
+        if timeout(FLUSH_PATIENCE, written.wait_for(|written| *written >= pushed)).await.is_err() {
+            tracing::error!(lines = self.waiting(), "audit lines could not be written");
+        }
+    }
+}
+
+impl Drop for AuditQueue {
+    fn drop(&mut self) {
+        // The task finds nobody there any more, and ends.
+        self.shared.wake.notify_one();
+    }
+}
+
+impl fmt::Debug for AuditQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuditQueue({} waiting)", self.waiting())
+    }
+}
+
+/// The task. It holds the store only while it writes: a queue that is dropped lets go of it.
+async fn write(shared: Weak<Shared>, wake: Arc<Notify>) {
+    let mut batch = Vec::new();
+    let mut back_off = BACK_OFF.0;
+    loop {
+        let Some(queue) = shared.upgrade() else { return };
+        if batch.is_empty() {
+            let lines = &mut queue.waiting.lock().lines;
+            let count = lines.len().min(BATCH);
+            batch.extend(lines.drain(..count));
+        }
+        if batch.is_empty() {
+            drop(queue);
+            wake.notified().await;
+            continue;
+        }
+        match queue.store.audit(&batch).await {
+            Ok(()) => {
+                queue.written.send_modify(|written| *written += batch.len() as u64);
+                batch.clear();
+                back_off = BACK_OFF.0;
+            }
+            Err(error) => {
+                tracing::warn!(%error, lines = batch.len(), "audit lines could not be written yet");
+                drop(queue);
+                sleep(back_off).await;
+                back_off = (back_off * 2).min(BACK_OFF.1);
+            }
+        }
+    }
+}

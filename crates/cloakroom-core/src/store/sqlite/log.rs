@@ -1,0 +1,199 @@
+//! The revocation log in SQLite.
+//!
+//! Numbers are given inside the transaction of the one writer and kept in the installation's row, so that the log has no
+//! gaps that could fill later, and that none comes twice however much of it is removed.
+
+use rusqlite::{Connection, Row, params};
+
+use super::columns::{at_most, epoch, execute, integer, method_code, millis, moment, number, row, rows, unreadable};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, AppId, Epoch, Kid, SessionId},
+    method::Method,
+    revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position},
+    store::{EndRequest, StoreError},
+};
+
+const LINE: &str = "sequence, kind, subject, method, epoch, until";
+
+/// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
+pub(super) fn end(
+    connection: &Connection,
+    ends: &[(EndRequest, Timestamp)],
+    at: Timestamp,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::with_capacity(ends.len());
+    for (request, until) in ends {
+        entries.extend(end_one(connection, request, at, *until)?);
+    }
+    Ok(entries)
+}
+
+fn end_one(
+    connection: &Connection,
+    request: &EndRequest,
+    at: Timestamp,
+    until: Timestamp,
+) -> Result<Option<Entry>, StoreError> {
+    match request {
+        EndRequest::Session(session) => {
+            execute(connection, "DELETE FROM sessions WHERE sid = ?1", [session.bytes()])?;
+            let known = row(
+                connection,
+                &format!(
+                    "SELECT {LINE} FROM log WHERE kind = 1 AND subject = ?1 AND until >= ?2
+                     ORDER BY sequence DESC LIMIT 1"
+                ),
+                params![session.bytes(), millis(until)],
+                entry,
+            )?;
+            match known {
+                Some(entry) => Ok(Some(entry)),
+                None => append(connection, End::Session { session: *session }, at, until).map(Some),
+            }
+        }
+        EndRequest::Account(account) => {
+            let epoch = row(
+                connection,
+                "UPDATE accounts SET epoch = min(epoch + 1, 4294967295) WHERE id = ?1 RETURNING epoch",
+                [account.bytes()],
+                |row| epoch(row, 0),
+            )?;
+            epoch
+                .map(|epoch| append(connection, End::Account { account: *account, epoch }, at, until))
+                .transpose()
+        }
+        EndRequest::App(app, method) => {
+            let epoch = app_epochs(connection, app, *method)?.0.next();
+            execute(
+                connection,
+                "INSERT INTO app_ends (app, method, epoch) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (app, method) DO UPDATE SET epoch = excluded.epoch",
+                params![app.as_str(), method_code(*method), epoch.0],
+            )?;
+            append(connection, End::App { app: app.clone(), method: *method, epoch }, at, until).map(Some)
+        }
+        EndRequest::Key(kid) => {
+            let statement = "UPDATE keys SET killed = coalesce(killed, ?2) WHERE kid = ?1";
+            if execute(connection, statement, params![kid.as_str(), millis(at)])? == 0 {
+                return Ok(None);
+            }
+            append(connection, End::Key { kid: *kid }, at, until).map(Some)
+        }
+    }
+}
+
+/// Writes one line.
+pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Timestamp) -> Result<Entry, StoreError> {
+    let sequence = row(
+        connection,
+        "UPDATE installation SET sequence = sequence + 1 RETURNING sequence",
+        [],
+        |row| number(row, 0),
+    )?
+    .ok_or_else(|| unreadable("the installation"))?;
+    let (kind, subject, method, epoch): (u8, &[u8], u8, u32) = match &end {
+        End::Session { session } => (1, session.bytes(), 0, 0),
+        End::Account { account, epoch } => (2, account.bytes(), 0, epoch.0),
+        End::App { app, method, epoch } => (3, app.as_str().as_bytes(), method_code(*method), epoch.0),
+        End::Key { kid } => (4, kid.as_str().as_bytes(), 0, 0),
+    };
+    execute(
+        connection,
+        "INSERT INTO log (sequence, kind, subject, method, epoch, at, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![integer(sequence), kind, subject, method, epoch, millis(at), millis(until)],
+    )?;
+    Ok(Entry { sequence, end, until })
+}
+
+/// An app's present epoch, and the first one that goes on for a method (or, without one, for all).
+pub(super) fn app_epochs(
+    connection: &Connection,
+    app: &AppId,
+    method: Option<Method>,
+) -> Result<(Epoch, Epoch), StoreError> {
+    let epochs = row(
+        connection,
+        "SELECT coalesce(max(epoch), 0), coalesce(max(epoch) FILTER (WHERE method IN (0, ?2)), 0)
+         FROM app_ends WHERE app = ?1",
+        params![app.as_str(), method_code(method)],
+        |row| Ok((epoch(row, 0)?, epoch(row, 1)?)),
+    )?;
+    Ok(epochs.unwrap_or_default())
+}
+
+/// What follows a place, or a snapshot; in one transaction with the head.
+pub(super) fn since(connection: &Connection, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let (head, pruned) = head_and_pruned(&transaction)?;
+    let follows = after.filter(|after| {
+        after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence)
+    });
+    let entries = match follows {
+        Some(after) => rows(
+            &transaction,
+            &format!("SELECT {LINE} FROM log WHERE sequence > ?1 ORDER BY sequence"),
+            [integer(after.sequence)],
+            entry,
+        )?,
+        None => rows(
+            &transaction,
+            &format!("SELECT {LINE} FROM log WHERE until > ?1 ORDER BY sequence"),
+            [millis(now)],
+            entry,
+        )?,
+    };
+    transaction.commit()?;
+    Ok(Answer { head, snapshot: follows.is_none(), entries })
+}
+
+/// The head of the log.
+pub(super) fn head(connection: &Connection) -> Result<Position, StoreError> {
+    head_and_pruned(connection).map(|(head, _)| head)
+}
+
+fn head_and_pruned(connection: &Connection) -> Result<(Position, u64), StoreError> {
+    row(connection, "SELECT incarnation, sequence, pruned FROM installation", [], |row| {
+        let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
+        Ok((Position { incarnation, sequence: number(row, 1)? }, number(row, 2)?))
+    })?
+    .ok_or_else(|| unreadable("the installation"))
+}
+
+/// Removes lines that are over; remembers how far, so that nobody who was behind takes what is left for everything.
+pub(super) fn prune(connection: &Connection, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    // Over for as long as the log is kept at least: then a line is also older than that, and one index finds both.
+    let gone = rows(
+        connection,
+        "DELETE FROM log WHERE sequence IN
+         (SELECT sequence FROM log WHERE until <= ?1 AND at <= ?1 ORDER BY until LIMIT ?2) RETURNING sequence",
+        params![millis(now - LOG_LIFE), at_most(limit)],
+        |row| number(row, 0),
+    )?;
+    if let Some(last) = gone.iter().max() {
+        execute(connection, "UPDATE installation SET pruned = max(pruned, ?1)", [integer(*last)])?;
+    }
+    Ok(gone.len())
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
+    let broken = || unreadable("a line of the revocation log");
+    let subject = row.get_ref(2)?.as_blob().map_err(|_| broken())?;
+    let bytes = || subject.try_into().map_err(|_| broken());
+    let text = || std::str::from_utf8(subject).map_err(|_| broken());
+    let end = match row.get::<_, u8>(1)? {
+        1 => End::Session { session: SessionId::from_bytes(bytes()?) },
+        2 => End::Account { account: AccountId::from_bytes(bytes()?), epoch: epoch(row, 4)? },
+        3 => End::App {
+            app: AppId::parse(text()?).ok_or_else(broken)?,
+            method: match row.get::<_, u8>(3)? {
+                0 => None,
+                code => Some(Method::from_code(code).ok_or_else(broken)?),
+            },
+            epoch: epoch(row, 4)?,
+        },
+        4 => End::Key { kid: Kid::parse(text()?).ok_or_else(broken)? },
+        _ => return Err(broken()),
+    };
+    Ok(Entry { sequence: number(row, 0)?, end, until: moment(row, 5)? })
+}

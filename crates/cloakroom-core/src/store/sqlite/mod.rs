@@ -1,0 +1,97 @@
+//! Both stores in one SQLite file, `cloakroom.db`, which belongs to one server.
+//!
+//! One connection writes, on its own thread, and commits whatever has gathered since the last fsync ([`writer`]); a few
+//! others read ([`readers`]). That needs a blocking connection whose transactions are in our hands, hence the plain
+//! driver and not a pool that hides it. Both stores being one database, an end is one transaction: the log's line, and
+//! the record's removal.
+
+mod accounts;
+mod audit;
+mod columns;
+mod error;
+mod keys;
+mod lock;
+mod log;
+mod operate;
+mod options;
+mod port;
+mod readers;
+mod schema;
+mod sessions;
+mod writer;
+
+use std::{
+    fmt,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use options::Options;
+use rusqlite::Connection;
+
+use self::{
+    lock::DirectoryLock,
+    readers::Readers,
+    writer::{Shape, Writer},
+};
+use crate::store::{StoreError, Stores};
+
+/// Accounts, sessions and logs in a directory of this machine; cheap to clone.
+///
+/// The last clone to be dropped ends the writing thread and closes the file, for which it waits.
+#[derive(Clone)]
+pub struct Sqlite(Arc<Inner>);
+
+// Fields are dropped in this order: the writing connection closes last, and so leaves one file behind.
+struct Inner {
+    readers: Readers,
+    writer: Writer,
+    path: PathBuf,
+}
+
+impl Sqlite {
+    /// The file's name in its directory.
+    pub const FILE: &str = "cloakroom.db";
+
+    /// Opens the store of a directory, which is made if it is not there (mode 0700, files 0600). Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another server has it open, [`StoreError::Foreign`] when it is of a later release.
+    pub fn open(directory: &Path, options: &Options) -> Result<Self, StoreError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|e| error::of_io(&e))?;
+        let lock = DirectoryLock::take(directory)?;
+        let path = directory.join(Self::FILE);
+        let writer = Writer::start(schema::open_writer(&path, options)?, lock)?;
+        let readers = Readers::new(path.clone(), options.clone());
+        Ok(Self(Arc::new(Inner { readers, writer, path })))
+    }
+
+    /// This store as both stores of a server.
+    pub fn stores(&self) -> Stores {
+        Stores { accounts: Arc::new(self.clone()), sessions: Arc::new(self.clone()), end_deletes: true }
+    }
+
+    async fn read_with<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.0.readers.run(work).await
+    }
+
+    async fn write_with<T, F>(&self, shape: Shape, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.0.writer.run(shape, work).await
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sqlite({})", self.0.path.display())
+    }
+}

@@ -1,0 +1,130 @@
+//! The account port on SQLite: each verb is a job for the writer or for a reader. What it does stands in the file of its
+//! subject.
+
+use async_trait::async_trait;
+
+use super::{Sqlite, accounts, audit as audit_log, keys, log, writer::Shape};
+use crate::{
+    account::Account,
+    audit,
+    clock::Timestamp,
+    ids::{AccountId, AppId, Kid, SessionId},
+    key::{KeyRow, WrappedKey},
+    method::Method,
+    revocation::{Answer, Entry, Position},
+    store::{
+        AccountChange, AccountStore, Changed, Creation, EndRequest, Installation, Login, NewAccount, Service, Standing,
+        StoreError,
+    },
+};
+
+#[async_trait]
+impl AccountStore for Sqlite {
+    async fn installation(&self) -> Result<Installation, StoreError> {
+        self.read_with(keys::installation).await
+    }
+
+    async fn rewrap(&self, check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> Result<(), StoreError> {
+        let keys = keys.to_vec();
+        self.write_with(Shape::Several, move |c| keys::rewrap(c, &check, &keys)).await
+    }
+
+    async fn create(&self, new: NewAccount) -> Result<Creation, StoreError> {
+        self.write_with(Shape::OneStatement, move |c| accounts::create(c, &new)).await
+    }
+
+    async fn login(&self, canonical_email: &str) -> Result<Option<Login>, StoreError> {
+        let email = canonical_email.to_owned();
+        self.read_with(move |c| accounts::by_email(c, &email)).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Login>, StoreError> {
+        self.read_with(move |c| accounts::by_id(c, id)).await
+    }
+
+    async fn standing(&self, id: AccountId, app: &AppId, method: Method) -> Result<Option<Standing>, StoreError> {
+        let app = app.clone();
+        self.read_with(move |c| accounts::standing(c, id, &app, method)).await
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.read_with(move |c| accounts::page(c, after, limit)).await
+    }
+
+    async fn change(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Changed>, StoreError> {
+        self.write_with(Shape::Several, move |c| accounts::change(c, id, &change, at, until)).await
+    }
+
+    async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        let ends = ends.to_vec();
+        self.write_with(Shape::Several, move |c| log::end(c, &ends, at)).await
+    }
+
+    async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
+        self.read_with(move |c| log::since(c, after, now)).await
+    }
+
+    async fn log_head(&self) -> Result<Position, StoreError> {
+        self.read_with(log::head).await
+    }
+
+    async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.write_with(Shape::Several, move |c| log::prune(c, now, limit)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        self.read_with(keys::all).await
+    }
+
+    async fn add_key(&self, key: KeyRow) -> Result<bool, StoreError> {
+        self.write_with(Shape::OneStatement, move |c| keys::add(c, &key)).await
+    }
+
+    async fn remove_keys(&self, kids: &[Kid]) -> Result<(), StoreError> {
+        let kids = kids.to_vec();
+        self.write_with(Shape::Several, move |c| keys::remove(c, &kids)).await
+    }
+
+    async fn add_service(&self, service: Service) -> Result<(), StoreError> {
+        self.write_with(Shape::OneStatement, move |c| keys::add_service(c, &service)).await
+    }
+
+    async fn services(&self) -> Result<Vec<Service>, StoreError> {
+        self.read_with(keys::services).await
+    }
+
+    async fn remove_service(&self, id: &str) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.write_with(Shape::OneStatement, move |c| keys::remove_service(c, &id)).await
+    }
+
+    async fn audit(&self, events: &[audit::Event]) -> Result<(), StoreError> {
+        let events = events.to_vec();
+        self.write_with(Shape::Several, move |c| audit_log::append(c, &events)).await
+    }
+
+    async fn audit_page(&self, filter: &audit::Filter, limit: usize) -> Result<Vec<audit::Stored>, StoreError> {
+        let filter = filter.clone();
+        self.read_with(move |c| audit_log::page(c, &filter, limit)).await
+    }
+
+    async fn origins(&self, sessions: &[SessionId]) -> Result<Vec<(SessionId, audit::Origin)>, StoreError> {
+        let sessions = sessions.to_vec();
+        self.read_with(move |c| audit_log::origins(c, &sessions)).await
+    }
+
+    async fn has_signed_in_from(&self, id: AccountId, network: &str) -> Result<bool, StoreError> {
+        let network = network.to_owned();
+        self.read_with(move |c| audit_log::has_signed_in_from(c, id, &network)).await
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.write_with(Shape::OneStatement, move |c| audit_log::prune(c, before, limit)).await
+    }
+}

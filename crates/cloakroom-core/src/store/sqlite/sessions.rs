@@ -1,0 +1,162 @@
+//! Sessions in SQLite: a row of about 130 bytes per login, indexes included.
+//!
+//! The record is opaque to SQL but for the columns that it is found by: account, creation, expiry.
+
+use async_trait::async_trait;
+use hashbrown::HashMap;
+use rusqlite::{Connection, params};
+
+use super::{
+    Sqlite,
+    columns::{at_most, execute, millis, row, rows},
+    writer::Shape,
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, AppTag, SessionId},
+    method::Method,
+    session::{Effect, Record, Write, Written},
+    store::{SessionStore, StoreError},
+};
+
+#[async_trait]
+impl SessionStore for Sqlite {
+    async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
+        self.read_with(move |c| read(c, id)).await
+    }
+
+    async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
+        self.write_with(Shape::OneStatement, move |c| do_write(c, id, &write)).await
+    }
+
+    async fn touch(&self, touches: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
+        let touches = touches.to_vec();
+        self.write_with(Shape::Several, move |c| {
+            for (id, at) in touches {
+                let _ = do_write(c, id, &Write::Touch(at))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        account: AccountId,
+        before: Option<(Timestamp, SessionId)>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, Record)>, StoreError> {
+        self.read_with(move |c| list(c, account, before, limit)).await
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.write_with(Shape::Several, move |c| sweep(c, now, limit)).await
+    }
+
+    async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
+        self.read_with(count).await
+    }
+}
+
+fn read(connection: &Connection, id: SessionId) -> Result<Option<Record>, StoreError> {
+    let query = "SELECT record FROM sessions WHERE sid = ?1";
+    let record = row(connection, query, [id.bytes()], |row| Ok(decode(id, row.get_ref(0)?.as_blob().unwrap_or(&[]))))?;
+    Ok(record.flatten())
+}
+
+/// A record that cannot be read counts as none (F007).
+fn decode(id: SessionId, bytes: &[u8]) -> Option<Record> {
+    Record::decode(bytes).inspect_err(|error| tracing::error!(session = %id, %error, "no session is made of it")).ok()
+}
+
+fn do_write(connection: &Connection, id: SessionId, write: &Write) -> Result<Written, StoreError> {
+    if *write == Write::Delete {
+        // Without reading it first: what cannot be read can be deleted.
+        execute(connection, "DELETE FROM sessions WHERE sid = ?1", [id.bytes()])?;
+        return Ok(Written::Done(None));
+    }
+    let (effect, written) = write.apply(read(connection, id)?.as_ref());
+    match effect {
+        Effect::Leave => {}
+        Effect::Put(record) if matches!(write, Write::Create(_)) => {
+            // OR REPLACE: a row that cannot be read is in nobody's way.
+            execute(
+                connection,
+                "INSERT OR REPLACE INTO sessions (sid, account, created, expires, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    id.bytes(),
+                    record.account.bytes(),
+                    millis(record.created),
+                    millis(record.expires),
+                    record.encode()
+                ],
+            )?;
+        }
+        Effect::Put(record) => {
+            // No write but the first changes what a session is found by.
+            let statement = "UPDATE sessions SET record = ?2 WHERE sid = ?1";
+            execute(connection, statement, params![id.bytes(), record.encode()])?;
+        }
+        Effect::Remove => {
+            execute(connection, "DELETE FROM sessions WHERE sid = ?1", [id.bytes()])?;
+        }
+    }
+    Ok(written)
+}
+
+fn list(
+    connection: &Connection,
+    account: AccountId,
+    before: Option<(Timestamp, SessionId)>,
+    limit: usize,
+) -> Result<Vec<(SessionId, Record)>, StoreError> {
+    let (created, sid) = before.unwrap_or((Timestamp::MAX, SessionId::from_bytes([0xff; 16])));
+    let found = rows(
+        connection,
+        "SELECT sid, record FROM sessions WHERE account = ?1 AND (created, sid) < (?2, ?3)
+         ORDER BY created DESC, sid DESC LIMIT ?4",
+        params![account.bytes(), millis(created), sid.bytes(), at_most(limit)],
+        |row| {
+            let id = SessionId::from_bytes(row.get(0)?);
+            Ok(decode(id, row.get_ref(1)?.as_blob().unwrap_or(&[])).map(|record| (id, record)))
+        },
+    )?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn sweep(connection: &Connection, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    let removed = execute(
+        connection,
+        "DELETE FROM sessions WHERE expires <= ?1 AND sid IN
+         (SELECT sid FROM sessions WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+        params![millis(now), at_most(limit)],
+    )?;
+    release_pages(connection)?;
+    Ok(removed)
+}
+
+/// Gives pages that are free back to the file system: few at a time, and some are kept for the next logins.
+fn release_pages(connection: &Connection) -> Result<(), StoreError> {
+    const KEPT: i64 = 256;
+    const AT_ONCE: i64 = 256;
+    let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    if free > KEPT {
+        let mut statement =
+            connection.prepare_cached(&format!("PRAGMA incremental_vacuum({})", (free - KEPT).min(AT_ONCE)))?;
+        let mut steps = statement.query([])?;
+        while steps.next()?.is_some() {}
+    }
+    Ok(())
+}
+
+fn count(connection: &Connection) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
+    let mut counts = HashMap::<(AppTag, Method), u64>::new();
+    let mut statement = connection.prepare_cached("SELECT record FROM sessions")?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        if let Ok(record) = Record::decode(row.get_ref(0)?.as_blob().unwrap_or(&[])) {
+            *counts.entry((record.app, record.method)).or_default() += 1;
+        }
+    }
+    Ok(counts.into_iter().map(|((app, method), n)| (app, method, n)).collect())
+}

@@ -1,0 +1,204 @@
+//! The one connection that writes, on a thread of its own.
+//!
+//! Jobs wait in a bounded queue. The thread takes whatever is waiting, does it all in one transaction, commits once, and
+//! answers each (group commit): while one fsync runs the next batch gathers, so nothing waits for others to come. A job
+//! that fails leaves the others of its batch standing; when the commit fails, none of them was done.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::lock::DirectoryLock;
+use crate::store::StoreError;
+
+/// The most jobs that wait; more wait outside, and not for long.
+const QUEUE: usize = 4096;
+/// The most jobs of one commit.
+const BATCH: usize = 512;
+/// After this long a batch takes no further job.
+const BATCH_TIME: Duration = Duration::from_millis(5);
+/// How long a job waits for a place in the queue.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a job is kept from being half done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Shape {
+    /// It changes something by one statement at most.
+    OneStatement,
+    /// It may fail between two statements that change something: it runs in a savepoint.
+    Several,
+}
+
+/// The way to the writing thread; when it is dropped the thread ends its batch, closes the connection and is waited for.
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread. It holds the lock of the directory for as long as the connection is open.
+    pub(super) fn start(connection: Connection, lock: DirectoryLock) -> Result<Self, StoreError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || {
+                run(&connection, queue);
+                drop(connection);
+                drop(lock);
+            })
+            .map_err(|e| super::error::of_io(&e))?;
+        Ok(Self { jobs: Some(jobs), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Does `work` on the writing connection; answers when what it did is on the disk.
+    pub(super) async fn run<T, F>(&self, shape: Shape, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Task { shape, work: Some(work), outcome: None, reply });
+        let jobs = self.jobs.as_ref().ok_or_else(stopped)?;
+        jobs.send_timeout(job, PATIENCE).await.map_err(|error| match error {
+            mpsc::error::SendTimeoutError::Timeout(_) => {
+                StoreError::Unavailable("too many writes are waiting".to_owned())
+            }
+            mpsc::error::SendTimeoutError::Closed(_) => stopped(),
+        })?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.lock().take() {
+            // It panics nowhere; if it did, there is nothing left to close.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the store is closed".to_owned())
+}
+
+trait Job: Send {
+    fn shape(&self) -> Shape;
+    /// Does the work and keeps its outcome.
+    fn work(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    /// Answers: the outcome, or why none of it came to the disk.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Task<T, F> {
+    shape: Shape,
+    work: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Task<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn work(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let Some(work) = self.work.take() else { return Err(stopped()) };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)))
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("a write failed by a fault of the program".to_owned())));
+        self.outcome.insert(outcome).as_ref().map(|_| ()).map_err(StoreError::clone)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Err(own)), _) => Err(own),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (_, Err(error)) => Err(error),
+            (None, Ok(())) => Err(stopped()),
+        };
+        // Whoever asked may have gone; what was asked is done all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+fn run(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+    let mut batch = Vec::new();
+    while let Some(first) = queue.blocking_recv() {
+        let committed = transact(connection, first, &mut queue, &mut batch);
+        if let Err(error) = &committed {
+            tracing::error!(%error, jobs = batch.len(), "a batch of writes was not done");
+        }
+        for job in batch.drain(..) {
+            job.answer(committed.clone());
+        }
+    }
+}
+
+/// One transaction of all that is waiting. An error means that nothing of it was done.
+fn transact(
+    connection: &Connection,
+    first: Box<dyn Job>,
+    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    batch: &mut Vec<Box<dyn Job>>,
+) -> Result<(), StoreError> {
+    batch.push(first);
+    // Immediate: a transaction that reads first and then wants to write cannot be made to wait by SQLite (F121).
+    execute(connection, "BEGIN IMMEDIATE")?;
+    let started = Instant::now();
+    let mut next = 0;
+    let outcome = loop {
+        if let Err(error) = work(connection, &mut *batch[next]) {
+            break Err(error);
+        }
+        next += 1;
+        if next >= BATCH || started.elapsed() > BATCH_TIME {
+            break Ok(());
+        }
+        match queue.try_recv() {
+            Ok(job) => batch.push(job),
+            Err(_) => break Ok(()),
+        }
+    };
+    let outcome = outcome.and_then(|()| execute(connection, "COMMIT"));
+    if outcome.is_err() && !connection.is_autocommit() {
+        // Should this fail too, the next `BEGIN` says so.
+        let _ = execute(connection, "ROLLBACK");
+    }
+    outcome
+}
+
+/// Does one job. An error is not the job's own: the whole transaction is lost.
+fn work(connection: &Connection, job: &mut dyn Job) -> Result<(), StoreError> {
+    let guarded = job.shape() == Shape::Several;
+    if guarded {
+        execute(connection, "SAVEPOINT job")?;
+    }
+    let outcome = job.work(connection);
+    if connection.is_autocommit() {
+        // A full disk, among others, makes SQLite roll everything back by itself.
+        return outcome.and_then(|()| Err(StoreError::Unavailable("SQLite gave the transaction up".to_owned())));
+    }
+    if guarded {
+        if outcome.is_err() {
+            execute(connection, "ROLLBACK TO job")?;
+        }
+        execute(connection, "RELEASE job")?;
+    }
+    Ok(())
+}
+
+fn execute(connection: &Connection, statement: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(statement)?.execute([])?;
+    Ok(())
+}

@@ -40,8 +40,8 @@ pub struct Device {
 pub struct DeviceList {
     /// Newest first.
     pub devices: Vec<Device>,
-    /// Ask for those before this one for the next page.
-    pub next: Option<SessionId>,
+    /// Ask for those before this one, by when it began and its id, for the next page.
+    pub next: Option<(Timestamp, SessionId)>,
 }
 
 /// The most devices on one page.
@@ -53,12 +53,12 @@ impl Engine {
         &self,
         account: AccountId,
         current: Option<SessionId>,
-        before: Option<SessionId>,
+        before: Option<(Timestamp, SessionId)>,
     ) -> Result<DeviceList, Refusal> {
         let mut list = self.shared.stores.sessions.list(account, before, PAGE + 1).await?;
         let more = list.len() > PAGE;
         list.truncate(PAGE);
-        let next = if more { list.last().map(|(id, _)| *id) } else { None };
+        let next = if more { list.last().map(|(id, record)| (record.created, *id)) } else { None };
         let mut alive = Vec::with_capacity(list.len());
         let now = self.shared.clock.now();
         for (id, record) in list {

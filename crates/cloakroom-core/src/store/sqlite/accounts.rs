@@ -83,9 +83,7 @@ pub(super) fn change(
     at: Timestamp,
     until: Timestamp,
 ) -> Result<Option<Changed>, StoreError> {
-    let ends = |epoch: Epoch| {
-        log::append(connection, End::Account { account: id, epoch }, at, until).map(Some)
-    };
+    let ends = |epoch: Epoch| log::append(connection, End::Account { account: id, epoch }, at, until).map(Some);
     let raised = "epoch = min(epoch + 1, 4294967295)";
     let epoch = match change {
         AccountChange::Password(hash) => row(

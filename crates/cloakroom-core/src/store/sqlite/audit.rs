@@ -76,10 +76,7 @@ fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
 }
 
 /// The sign-ins by which sessions began.
-pub(super) fn origins(
-    connection: &Connection,
-    sessions: &[SessionId],
-) -> Result<Vec<(SessionId, Origin)>, StoreError> {
+pub(super) fn origins(connection: &Connection, sessions: &[SessionId]) -> Result<Vec<(SessionId, Origin)>, StoreError> {
     let mut found = Vec::with_capacity(sessions.len());
     for session in sessions {
         let origin = row(

@@ -59,9 +59,7 @@ fn end_one(
                 [account.bytes()],
                 |row| epoch(row, 0),
             )?;
-            epoch
-                .map(|epoch| append(connection, End::Account { account: *account, epoch }, at, until))
-                .transpose()
+            epoch.map(|epoch| append(connection, End::Account { account: *account, epoch }, at, until)).transpose()
         }
         EndRequest::App(app, method) => {
             let epoch = app_epochs(connection, app, *method)?.0.next();
@@ -85,12 +83,9 @@ fn end_one(
 
 /// Writes one line.
 pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Timestamp) -> Result<Entry, StoreError> {
-    let sequence = row(
-        connection,
-        "UPDATE installation SET sequence = sequence + 1 RETURNING sequence",
-        [],
-        |row| number(row, 0),
-    )?
+    let sequence = row(connection, "UPDATE installation SET sequence = sequence + 1 RETURNING sequence", [], |row| {
+        number(row, 0)
+    })?
     .ok_or_else(|| unreadable("the installation"))?;
     let (kind, subject, method, epoch): (u8, &[u8], u8, u32) = match &end {
         End::Session { session } => (1, session.bytes(), 0, 0),
@@ -126,9 +121,8 @@ pub(super) fn app_epochs(
 pub(super) fn since(connection: &Connection, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
     let transaction = connection.unchecked_transaction()?;
     let (head, pruned) = head_and_pruned(&transaction)?;
-    let follows = after.filter(|after| {
-        after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence)
-    });
+    let follows = after
+        .filter(|after| after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence));
     let entries = match follows {
         Some(after) => rows(
             &transaction,

@@ -1,0 +1,297 @@
+//! The smaller tables of the configuration: stores, TLS, passwords, keys, audit, cache, limits, revocation and log.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    kinds::{self, Step},
+    read::{Reading, Section},
+    tree::Value,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// `[store]`: where accounts and sessions are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoreConfig {
+    /// `accounts`: accounts, keys, the revocation log and the audit log.
+    pub accounts: AccountsAt,
+    /// `sessions`: what is kept per login.
+    pub sessions: SessionsAt,
+}
+
+/// Where accounts are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AccountsAt {
+    /// `SQLite` in the data directory.
+    Sqlite,
+}
+
+/// Where sessions are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SessionsAt {
+    /// `SQLite` in the data directory.
+    Sqlite,
+    /// This process's memory: a restart signs everybody out who has a record.
+    Memory,
+}
+
+/// `[tls]`: the server ends TLS itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsConfig {
+    /// `certificate`: a PEM file, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// `key`: a PEM file with its private key.
+    pub key: PathBuf,
+}
+
+/// `[password]`: what hashing a password costs (Argon2id, RFC 9106), and how many are hashed at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PasswordConfig {
+    /// `memory_kib`: memory of one run in KiB.
+    pub memory_kib: u32,
+    /// `passes` over it.
+    pub passes: u32,
+    /// `lanes`.
+    pub lanes: u32,
+    /// `threads` that hash at once, and with it how much memory hashing takes; by default as many as there are cores.
+    pub threads: usize,
+    /// `queue`: how many more may wait; beyond it a login is answered 503. By default 4 a thread, and 24 or more.
+    pub queue: usize,
+}
+
+/// `[keys]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeysConfig {
+    /// `rotation`: how long a key is used before the next one takes over.
+    pub rotation: Duration,
+}
+
+/// `[audit]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditConfig {
+    /// `keep`: how long lines of the audit log are kept.
+    pub keep: Duration,
+}
+
+/// `[cache]`: the near-cache of facts; whichever bound is met first counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CacheConfig {
+    /// `entries`: how many facts.
+    pub entries: usize,
+    /// `bytes`: how much memory they may take, about.
+    pub bytes: u64,
+}
+
+/// `[limits]`: how often something may be tried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LimitsConfig {
+    /// `failures_per_account`: wrong secrets for one account, from wherever.
+    pub failures_per_account: RateConfig,
+    /// `failures_per_network`: wrong secrets from one network, for whichever accounts.
+    pub failures_per_network: RateConfig,
+    /// `failures_per_familiar_network`: wrong secrets for one account from a network that it has signed in from; takes the
+    /// place of `failures_per_account` there, so that nobody elsewhere can shut an owner out (F120).
+    pub failures_per_familiar_network: RateConfig,
+    /// `registrations_per_network`: new accounts from one network.
+    pub registrations_per_network: RateConfig,
+    /// `capacity`: how many accounts or networks each limit counts apart; those beyond share one count (F118).
+    pub capacity: usize,
+}
+
+/// How often something may happen: `burst` times at once, and then once every `refill`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct RateConfig {
+    /// `burst`: how often at once, after a rest.
+    pub burst: u32,
+    /// `refill`: how long until one more is possible.
+    pub refill: Duration,
+}
+
+/// `[revocation]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevocationConfig {
+    /// `capacity`: how many ends a verifier holds. When it is full none is dropped; the lease is lost instead.
+    pub capacity: usize,
+}
+
+/// `[log]`, on the standard error stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogConfig {
+    /// `format`.
+    pub format: LogFormat,
+    /// A filter as `tracing` reads it: `CLOAKROOM_LOG`, or else `level` (error, warn, info, debug, trace).
+    pub filter: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+pub(super) fn store(reading: &mut Reading, root: &mut Section) -> StoreConfig {
+    let mut section = reading.section(root, "store");
+    let accounts = reading.value(&mut section, "accounts", AccountsAt::Sqlite, |value| match kinds::text(value)? {
+        "sqlite" => Ok(AccountsAt::Sqlite),
+        other => Err(no_store(other, "sqlite")),
+    });
+    let sessions = reading.value(&mut section, "sessions", SessionsAt::Sqlite, |value| match kinds::text(value)? {
+        "sqlite" => Ok(SessionsAt::Sqlite),
+        "memory" => Ok(SessionsAt::Memory),
+        other => Err(no_store(other, "sqlite, memory")),
+    });
+    reading.close(section);
+    StoreConfig { accounts, sessions }
+}
+
+/// An address of a store can hold a password, so nothing behind its scheme is printed.
+fn no_store(text: &str, possible: &str) -> String {
+    let Some((scheme, _)) = text.split_once("://") else {
+        return format!("{} is no store ({possible})", kinds::quote(text));
+    };
+    let kind = match scheme {
+        "postgres" | "postgresql" => "PostgreSQL",
+        "redis" | "rediss" | "valkey" | "valkeys" => "Redis",
+        _ => return format!("{} is no store ({possible})", kinds::quote(&format!("{scheme}://…"))),
+    };
+    format!("a store in {kind} is not built into this release ({possible})")
+}
+
+pub(super) fn tls(reading: &mut Reading, root: &mut Section) -> Option<TlsConfig> {
+    let mut section = reading.section(root, "tls");
+    let certificate = reading.optional(&mut section, "certificate", path);
+    let key = reading.optional(&mut section, "key", path);
+    let sound = reading.sound(&["tls", "tls.certificate", "tls.key"]);
+    let missing = match (&certificate, &key) {
+        (Some(_), None) => Some(("tls.key", "`tls.certificate`")),
+        (None, Some(_)) => Some(("tls.certificate", "`tls.key`")),
+        _ => None,
+    };
+    if let Some((path, other)) = missing.filter(|_| sound) {
+        let origin = reading.origin(other.trim_matches('`'));
+        reading.refuse_at(path, format!("it is missing; {other} needs it"), origin);
+    }
+    reading.close(section);
+    Some(TlsConfig { certificate: certificate?, key: key? })
+}
+
+pub(super) fn password(reading: &mut Reading, root: &mut Section) -> PasswordConfig {
+    /// Memory times passes of the weakest setting that OWASP calls equivalent to the others (7 MiB, 5 passes).
+    const LEAST_WORK: u64 = 35 * 1024;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut section = reading.section(root, "password");
+    let memory_kib = reading.value(&mut section, "memory_kib", 65_536, kinds::small(7 * 1024..=1024 * 1024));
+    let passes = reading.value(&mut section, "passes", 3, kinds::small(1..=16));
+    let lanes = reading.value(&mut section, "lanes", 1, kinds::small(1..=4));
+    let threads = reading.value(&mut section, "threads", cores, kinds::count(1..=1024));
+    let queue = reading.value(&mut section, "queue", (threads * 4).max(24), kinds::count(1..=100_000));
+    if u64::from(memory_kib) * u64::from(passes) < LEAST_WORK
+        && reading.sound(&["password.memory_kib", "password.passes"])
+    {
+        let least = LEAST_WORK.div_ceil(u64::from(memory_kib));
+        reading.refuse(
+            "password.passes",
+            format!("{passes} over {memory_kib} KiB are too weak; it takes {least} or more"),
+        );
+    }
+    reading.close(section);
+    PasswordConfig { memory_kib, passes, lanes, threads, queue }
+}
+
+pub(super) fn keys(reading: &mut Reading, root: &mut Section) -> KeysConfig {
+    let mut section = reading.section(root, "keys");
+    let bounds = HOUR..=DAY * 400;
+    let rotation = reading.value(&mut section, "rotation", DAY * 30, kinds::lasting(bounds, Step::Seconds));
+    reading.close(section);
+    KeysConfig { rotation }
+}
+
+pub(super) fn audit(reading: &mut Reading, root: &mut Section) -> AuditConfig {
+    let mut section = reading.section(root, "audit");
+    let keep = reading.value(&mut section, "keep", DAY * 90, kinds::lasting(DAY..=DAY * 3660, Step::Seconds));
+    reading.close(section);
+    AuditConfig { keep }
+}
+
+pub(super) fn cache(reading: &mut Reading, root: &mut Section) -> CacheConfig {
+    let mut section = reading.section(root, "cache");
+    let entries = reading.value(&mut section, "entries", 100_000, kinds::count(1_000..=1_000_000_000));
+    let bytes = reading.value(&mut section, "bytes", 64 << 20, kinds::bytes(1 << 20..=1 << 40));
+    reading.close(section);
+    CacheConfig { entries, bytes }
+}
+
+pub(super) fn limits(reading: &mut Reading, root: &mut Section) -> LimitsConfig {
+    let mut section = reading.section(root, "limits");
+    let mut rate = |key, burst, refill| {
+        let mut table = reading.section(&mut section, key);
+        let burst = reading.value(&mut table, "burst", burst, kinds::small(1..=1_000_000));
+        let bounds = Duration::from_millis(1)..=DAY;
+        let refill = reading.value(&mut table, "refill", refill, kinds::lasting(bounds, Step::Milliseconds));
+        reading.close(table);
+        RateConfig { burst, refill }
+    };
+    let failures_per_account = rate("failures_per_account", 10, SECOND * 60);
+    let failures_per_network = rate("failures_per_network", 30, SECOND * 10);
+    let failures_per_familiar_network = rate("failures_per_familiar_network", 10, SECOND * 30);
+    let registrations_per_network = rate("registrations_per_network", 100, SECOND * 10);
+    let capacity = reading.value(&mut section, "capacity", 100_000, kinds::count(1_000..=100_000_000));
+    reading.close(section);
+    LimitsConfig {
+        failures_per_account,
+        failures_per_network,
+        failures_per_familiar_network,
+        registrations_per_network,
+        capacity,
+    }
+}
+
+pub(super) fn revocation(reading: &mut Reading, root: &mut Section) -> RevocationConfig {
+    let mut section = reading.section(root, "revocation");
+    let capacity = reading.value(&mut section, "capacity", 1_000_000, kinds::count(1_000..=100_000_000));
+    reading.close(section);
+    RevocationConfig { capacity }
+}
+
+pub(super) fn log(reading: &mut Reading, root: &mut Section, variable: Option<String>) -> LogConfig {
+    const LEVELS: [(&str, &str); 5] =
+        [("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
+    let mut section = reading.section(root, "log");
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let format = reading.value(&mut section, "format", LogFormat::Text, kinds::one_of("log format", &formats));
+    let level = reading.value(&mut section, "level", "info", kinds::one_of("log level", &LEVELS));
+    reading.close(section);
+    if let Some(filter) = &variable
+        && let Err(e) = EnvFilter::try_new(filter)
+    {
+        let problem =
+            format!("{} is no log filter ({e}); write info, or cloakroom_server=debug,warn", kinds::quote(filter));
+        reading.refuse_at("CLOAKROOM_LOG", problem, super::Origin::Environment("CLOAKROOM_LOG".into()));
+    }
+    LogConfig { format, filter: variable.unwrap_or_else(|| level.to_owned()) }
+}
+
+pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
+    let text = kinds::text(value)?;
+    if text.contains('\0') { Err(format!("{} is no path", kinds::quote(text))) } else { Ok(text.into()) }
+}
+
+pub(super) fn address(value: &Value) -> Result<SocketAddr, String> {
+    let text = kinds::text(value)?;
+    text.parse().map_err(|_| {
+        format!(
+            "{} is no address to listen on; write an IP address and a port, as in 127.0.0.1:8080 or [::]:8080",
+            kinds::quote(text)
+        )
+    })
+}

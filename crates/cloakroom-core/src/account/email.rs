@@ -189,12 +189,10 @@ fn check_local(local: &str) -> Result<(), EmailError> {
 /// The `atext` of RFC 5322 section 3.2.3 and RFC 6531 section 3.3, without `!` and `%`, by which old relays route mail
 /// on to another host, and beyond ASCII only what words are made of.
 fn may_stand_in_local(c: char) -> bool {
-    match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' => true,
-        '#' | '$' | '&' | '\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^' | '_' | '`' | '{' | '|' | '}' | '~' => true,
-        c if c.is_ascii() => false,
-        c => (c.is_alphanumeric() || is_combining_mark(c)) && !is_invisible(c),
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || ".#$&'*+-/=?^_`{|}~".contains(c);
     }
+    (c.is_alphanumeric() || is_combining_mark(c)) && !is_invisible(c)
 }
 
 /// Letters and marks that show as nothing (Unicode `Default_Ignorable_Code_Point`).

@@ -1,1 +1,16 @@
-//! Credentials.
+//! Credentials: what proves who an account is, and what guessing them costs.
+//!
+//! Passwords are read, judged and hashed here, on a pool of their own that a login storm cannot overrun; failed attempts
+//! are limited here. Where accounts and their hashes are kept is the account store's part.
+
+mod hash;
+mod hash_pool;
+mod limits;
+mod password;
+mod strength;
+
+pub use hash::{HashError, HashParameters, ParameterError, PasswordHash};
+pub use hash_pool::{Checked, HashPool, PoolError, PoolSettings};
+pub use limits::{Attempt, FailureLimits, Familiar, LimitKind, LimitSettings, Limited, Network, Rate, RateLimiter};
+pub use password::{LoginPassword, NewPassword, Password, PasswordError};
+pub use strength::Weakness;

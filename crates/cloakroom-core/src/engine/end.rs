@@ -11,9 +11,9 @@ use crate::{
     revocation::{End, hold_until},
     session::Write,
     store::EndRequest,
-    ticket::Ticket,
+    ticket::{StatelessRefreshToken, Ticket},
     token,
-    verify::Identity,
+    verify::{Activity, Identity, Question},
 };
 
 /// Which sessions to end.
@@ -32,30 +32,50 @@ struct Ended {
     app: Option<AppId>,
     /// When what stands without a record ends by itself.
     expires: Option<Timestamp>,
+    kind: Presented,
+}
+
+enum Presented {
+    Token,
+    SessionTicket,
+    RefreshToken,
+    Stateless(StatelessRefreshToken),
 }
 
 impl Engine {
     /// Signs out who presents a credential of any kind and age: an expired access token and an older refresh token end
-    /// their session too (F067). Whether there was anything to end.
+    /// their own session too (F067). To end everything the credential must still be accepted: a stale one that leaked
+    /// somewhere does not sign its owner out of all devices. Whether it named a session.
     pub async fn sign_out(&self, credential: &str, which: Which, client: &Client) -> Result<bool, Refusal> {
         let Ok(ended) = self.read_to_end(credential) else { return Ok(false) };
-        let account = match (ended.account, which) {
-            (Some(account), _) => Some(account),
-            (None, Which::Everywhere) => {
-                self.shared.stores.sessions.read(ended.session).await?.map(|record| record.account)
-            }
-            (None, Which::This) => None,
-        };
-        if let (Which::Everywhere, Some(account)) = (which, account) {
+        if which == Which::Everywhere {
+            let account = self.account_of_living(credential, &ended).await?;
             self.end_account(account, client).await?;
         }
         self.end_session(ended.session, ended.expires).await?;
         let mut event = self.event(Kind::SignedOut, client);
-        event.account = account;
+        event.account = ended.account;
         event.session = Some(ended.session);
         event.app = ended.app;
         self.audit.push(event);
         Ok(true)
+    }
+
+    async fn account_of_living(&self, credential: &str, ended: &Ended) -> Result<AccountId, Refusal> {
+        match &ended.kind {
+            Presented::Token | Presented::SessionTicket => {
+                let question = Question { credential, app: None, activity: Activity::Passive };
+                Ok(self.verifier.verify(question).await?.account())
+            }
+            Presented::RefreshToken => Ok(self.shared.live_record(ended.session).await?.0.account),
+            Presented::Stateless(token) => {
+                let (app, found) = self.stateless_finding(token)?;
+                let epochs = (found.epoch, found.app_epoch);
+                let (account, method) = (found.account, found.method);
+                self.verifier.judge_renewal(found, app).await?;
+                Ok(self.shared.standing(account, app, method, epochs).await?.account.id)
+            }
+        }
     }
 
     /// Ends one session. `expires`: when its refresh token ends, for one without a record, where that is known.
@@ -136,6 +156,22 @@ impl Engine {
         Ok(true)
     }
 
+    /// Ends the session that asks, which keeps no record; `expires`: when its refresh token ends.
+    pub async fn end_own_stateless(
+        &self,
+        identity: &Identity,
+        expires: Timestamp,
+        client: &Client,
+    ) -> Result<(), Refusal> {
+        self.end_session(identity.session(), Some(expires)).await?;
+        let mut event = self.event(Kind::SessionEnded, client);
+        event.account = Some(identity.account());
+        event.session = Some(identity.session());
+        event.app = Some(identity.app_id().clone());
+        self.audit.push(event);
+        Ok(())
+    }
+
     /// Ends any session by its id; an operator's or a service's way. A session without a record is ended as well: its id
     /// goes into the log for as long as any refresh token of it could live.
     pub async fn revoke(&self, id: SessionId, client: &Client) -> Result<(), Refusal> {
@@ -196,16 +232,19 @@ impl Engine {
                 account: Some(claims.account),
                 app: Some(claims.app),
                 expires: Some(claims.auth_time + longest),
+                kind: Presented::Token,
             });
         }
+        let kept = |session, kind| Ended { session, account: None, app: None, expires: None, kind };
         Ok(match Ticket::parse(credential, &ring)? {
-            Ticket::Session(ticket) => Ended { session: ticket.id(), account: None, app: None, expires: None },
-            Ticket::Refresh(token) => Ended { session: token.id(), account: None, app: None, expires: None },
+            Ticket::Session(ticket) => kept(ticket.id(), Presented::SessionTicket),
+            Ticket::Refresh(token) => kept(token.id(), Presented::RefreshToken),
             Ticket::Stateless(token) => Ended {
                 session: token.id(),
                 account: Some(token.claims().account),
                 app: self.shared.apps.by_tag(token.claims().app).map(|app| app.id.clone()),
                 expires: Some(token.claims().expires),
+                kind: Presented::Stateless(token),
             },
         })
     }

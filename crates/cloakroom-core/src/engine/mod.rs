@@ -41,6 +41,7 @@ use crate::{
     key::{MasterSecret, RingError, SecretError},
     random::Rng,
     refusal::{Reason, Refusal},
+    revocation::{Answer, Position},
     store::{StoreError, Stores},
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
@@ -174,6 +175,22 @@ impl Engine {
     /// How it was set up.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Whether it can serve: the store answers, and the log of what has ended has just been heard.
+    pub async fn ready(&self) -> Result<(), Refusal> {
+        self.shared.stores.accounts.log_head().await?;
+        self.verifier.renew_lease().await
+    }
+
+    /// What has ended after a position, with the head of the log; for the feed.
+    pub async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
+        Ok(self.shared.stores.accounts.log_since(after, self.shared.clock.now()).await?)
+    }
+
+    /// Changes whenever this process has written into the log; so that the feed need not ask at short intervals.
+    pub fn log_changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.verifier.changes()
     }
 
     /// The published key set, as it is now.

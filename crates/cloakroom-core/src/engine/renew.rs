@@ -138,26 +138,10 @@ impl Engine {
     }
 
     async fn renew_stateless(&self, token: &StatelessRefreshToken, wanted: Option<&AppId>) -> Result<Renewed, Refusal> {
-        let (id, claims) = (token.id(), token.claims());
-        let app = self.shared.apps.by_tag(claims.app).ok_or(Reason::AppGone)?;
+        let (app, found) = self.stateless_finding(token)?;
         demand(wanted, app)?;
-        let ends = claims.expires.min(claims.auth_time + app.absolute_timeout);
-        if self.shared.clock.now() >= ends {
-            return Err(Reason::AbsoluteExpiry.into());
-        }
-        let epochs = (claims.epoch, claims.app_epoch);
-        let found = Finding {
-            session: id,
-            account: claims.account,
-            epoch: claims.epoch,
-            app_epoch: claims.app_epoch,
-            method: Method::JwtStateless,
-            kid: Some(token.kid()),
-            amr: claims.amr,
-            auth_time: claims.auth_time,
-            expires: ends,
-            last_active: None,
-        };
+        let (id, claims, ends) = (token.id(), token.claims(), found.expires);
+        let epochs = (found.epoch, found.app_epoch);
         self.verifier.judge_renewal(found, app).await?;
         let standing = self.shared.standing(claims.account, app, Method::JwtStateless, epochs).await?;
         let ring = self.shared.keychain.ring();
@@ -180,6 +164,29 @@ impl Engine {
             created: claims.auth_time,
             tokens: self.tokens(&subject, refresh)?,
         })
+    }
+
+    /// What a stateless refresh token says of itself, if its time is not over.
+    pub(super) fn stateless_finding(&self, token: &StatelessRefreshToken) -> Result<(&Arc<App>, Finding), Reason> {
+        let claims = token.claims();
+        let app = self.shared.apps.by_tag(claims.app).ok_or(Reason::AppGone)?;
+        let ends = claims.expires.min(claims.auth_time + app.absolute_timeout);
+        if self.shared.clock.now() >= ends {
+            return Err(Reason::AbsoluteExpiry);
+        }
+        let found = Finding {
+            session: token.id(),
+            account: claims.account,
+            epoch: claims.epoch,
+            app_epoch: claims.app_epoch,
+            method: Method::JwtStateless,
+            kid: Some(token.kid()),
+            amr: claims.amr,
+            auth_time: claims.auth_time,
+            expires: ends,
+            last_active: None,
+        };
+        Ok((app, found))
     }
 
     /// An old generation came back: the session ends, whoever holds what of it, and the account can see why.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::{
     accept::{Basis, Judgement, Moment, judge},
@@ -86,6 +86,7 @@ pub struct Verifier {
     backing: Arc<dyn Backing>,
     renewing: Mutex<()>,
     wake: Notify,
+    heard: watch::Sender<u64>,
     counts: Counters,
 }
 
@@ -120,6 +121,7 @@ impl Verifier {
             backing,
             renewing: Mutex::new(()),
             wake: Notify::new(),
+            heard: watch::Sender::new(0),
             counts: Counters::default(),
         }
     }
@@ -155,6 +157,13 @@ impl Verifier {
         for entry in entries {
             vigil.hear_own(entry);
         }
+        drop(vigil);
+        self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
+    }
+
+    /// Changes whenever something new was heard.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.heard.subscribe()
     }
 
     /// Whether this session is known to have ended, as long as the log remembers.
@@ -230,6 +239,9 @@ impl Verifier {
             let heard = self.vigil.write().hear(asked, self.clock.now(), &answer);
             if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
                 self.backing.refresh_keys().await;
+            }
+            if !answer.entries.is_empty() {
+                self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
             }
             if heard.is_ok() {
                 self.counts.leases.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,87 @@
+//! My devices: list them, end one.
+
+use axum::{
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::Response,
+};
+use cloakroom_core::{
+    ids::SessionId,
+    refusal::{Reason, Refusal},
+};
+use serde::Deserialize;
+
+use super::answer::{self, DevicesAnswer};
+use crate::{
+    http::problem::Problem,
+    state::{Caller, ServerState},
+};
+
+/// Which page of the list.
+#[derive(Deserialize)]
+pub(super) struct Page {
+    before: Option<String>,
+}
+
+/// This account's devices: newest first, at most 100 a page. Methods without a record have none to show.
+#[utoipa::path(
+    get, path = "/v1/sessions", tag = "sessions",
+    params(("before" = Option<String>, Query, description = "the last id of the page before")),
+    responses((status = 200, body = DevicesAnswer), (status = 401, description = "no valid credential")),
+    security(("bearer" = []), ("cookie" = []))
+)]
+pub(super) async fn list(
+    State(state): State<ServerState>,
+    caller: Caller,
+    Query(page): Query<Page>,
+) -> Result<Response, Problem> {
+    let identity = caller.identity(&state).await?;
+    let before = match page.before {
+        Some(text) => Some(SessionId::parse(&text).ok_or_else(bad_id)?),
+        None => None,
+    };
+    let list = state.engine.devices(identity.account(), Some(identity.session()), before).await?;
+    let answer = DevicesAnswer {
+        sessions: list.devices.iter().map(Into::into).collect(),
+        next: list.next.map(|id| id.to_string()),
+    };
+    Ok(answer::personal(StatusCode::OK, answer))
+}
+
+/// Ends one of this account's sessions. Another account's, or one that is not there, is 404 and stays as it is.
+#[utoipa::path(
+    delete, path = "/v1/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "the session's id")),
+    responses(
+        (status = 204),
+        (status = 401, description = "no valid credential"),
+        (status = 403, description = "`cross_site_request`"),
+        (status = 404, description = "`not_found`"),
+    ),
+    security(("bearer" = []), ("cookie" = []))
+)]
+pub(super) async fn end(
+    State(state): State<ServerState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let identity = caller.identity(&state).await?;
+    let id = SessionId::parse(&id).ok_or(Refusal::from(Reason::NotFound))?;
+    let own = id == identity.session();
+    // The session that asks can have no record, and is its own to end all the same.
+    if own && !identity.method().keeps_record() {
+        let expires = identity.auth_time() + identity.app().absolute_timeout;
+        state.engine.end_own_stateless(&identity, expires, &caller.client).await?;
+    } else if !state.engine.end_own(identity.account(), id, &caller.client).await? {
+        return Err(Refusal::from(Reason::NotFound).into());
+    }
+    let mut response = answer::done();
+    if own && caller.by_cookie() {
+        state.cookies.clear(&mut response, identity.app());
+    }
+    Ok(response)
+}
+
+fn bad_id() -> Refusal {
+    Refusal::from(Reason::BadRequest).because("`before` is no session id")
+}

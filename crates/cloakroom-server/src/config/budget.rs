@@ -31,7 +31,7 @@ const ACCOUNT_ID: usize = 36;
 const SESSION_ID: usize = 22;
 
 /// The largest that things can become, in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Budget {
     /// The largest cookie, with its name and attributes.
     pub cookie: usize,

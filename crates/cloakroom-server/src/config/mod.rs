@@ -90,6 +90,7 @@ pub struct Config {
     /// Which apps live at the public address for want of origins of their own.
     at_public_url: Vec<bool>,
     secrets: Secrets,
+    budget: Budget,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -152,12 +153,14 @@ impl Config {
             apps,
             at_public_url,
             secrets,
+            budget: Budget::default(),
             origins: BTreeMap::new(),
         };
-        if reading.is_sound()
-            && let Err(over) = budget(&config)
-        {
-            reading.refuse("app", over.to_string());
+        match budget(&config) {
+            Ok(budget) => config.budget = budget,
+            // Settings with mistakes in them say nothing about sizes.
+            Err(over) if reading.is_sound() => reading.refuse("app", over.to_string()),
+            Err(_) => {}
         }
         config.origins = reading.finish()?;
         Ok(config)
@@ -224,6 +227,11 @@ impl Config {
     /// The master secret before the last change, for `key rewrap`: `CLOAKROOM_SECRET_OLD`.
     pub fn old_master_secret(&self) -> Option<MasterSecret> {
         self.secrets.old()
+    }
+
+    /// How large cookies, tokens and headers can become: within the bounds, or the configuration would not have loaded.
+    pub const fn budget(&self) -> Budget {
+        self.budget
     }
 
     /// What each app's settings come to, for `cloakroom config check`.

@@ -120,6 +120,10 @@ impl Reading {
         let Some((path, node)) = self.take(section, key) else { return Vec::new() };
         let items: Vec<Node> = match node.value {
             Value::Array(items) => items,
+            Value::Words(words) if words.trim().is_empty() => {
+                self.refuse(path, "it is empty; unset it, or write items with commas between them");
+                return Vec::new();
+            }
             Value::Words(words) => {
                 let words = words.split(',').map(str::trim).filter(|word| !word.is_empty());
                 words.map(|word| Node { origin: node.origin.clone(), value: Value::Words(word.into()) }).collect()
@@ -184,14 +188,20 @@ impl Reading {
     /// Ends the reading of a table.
     pub(super) fn close(&mut self, section: Section) {
         for (key, node) in section.entries {
-            // Of a variable that stands for a whole table, the innermost name is the one that is wrong.
-            let (mut path, mut key, mut node) = (section.path.clone(), key, node);
-            while let (Origin::Environment(_), Value::Table(inner)) = (&node.origin, &mut node.value) {
-                let Some((next_key, next)) = mem::take(inner).into_iter().next() else { break };
-                path = join(&path, &key);
-                (key, node) = (next_key, next);
+            self.leave(section.path.clone(), key, node);
+        }
+    }
+
+    /// Notes what nobody asked for. Of tables that only variables made, each variable is unknown by itself.
+    fn leave(&mut self, path: String, key: String, node: Node) {
+        match (node.origin, node.value) {
+            (Origin::Environment(_), Value::Table(inner)) if !inner.is_empty() => {
+                let path = join(&path, &key);
+                for (key, node) in inner {
+                    self.leave(path.clone(), key, node);
+                }
             }
-            self.unknown.push((path, key, node.origin));
+            (origin, _) => self.unknown.push((path, key, origin)),
         }
     }
 

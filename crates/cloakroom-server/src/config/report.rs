@@ -12,7 +12,7 @@ use cloakroom_core::{
 };
 use serde::Serialize;
 
-use super::{Budget, Config, Origin, OverBudget, duration::show};
+use super::{Budget, Config, Origin, duration::show};
 
 /// A configuration in figures.
 #[derive(Clone, Debug, Serialize)]
@@ -29,7 +29,7 @@ pub struct Report {
     /// Each app, in the order of the configuration.
     pub apps: Vec<AppReport>,
     /// How large cookies, tokens and headers can become.
-    pub budget: Result<Budget, String>,
+    pub budget: Budget,
     /// What set each setting that is not at its default.
     pub set: BTreeMap<String, Origin>,
 }
@@ -91,7 +91,7 @@ pub(super) fn report(config: &Config) -> Report {
         issuer: config.issuer(),
         https: config.is_https(),
         apps: config.apps.iter().map(|a| app(a)).collect(),
-        budget: super::budget(config).map_err(|over: OverBudget| over.to_string()),
+        budget: config.budget(),
         set: config.settings().map(|(path, origin)| (path.to_owned(), origin.clone())).collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use cloakroom_core::credential::HashParameters;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -186,13 +187,14 @@ pub(super) fn tls(reading: &mut Reading, root: &mut Section) -> Option<TlsConfig
 }
 
 pub(super) fn password(reading: &mut Reading, root: &mut Section) -> PasswordConfig {
-    /// Memory times passes of the weakest setting that OWASP calls equivalent to the others (7 MiB, 5 passes).
-    const LEAST_WORK: u64 = 35 * 1024;
+    use HashParameters as Hash;
+    const LEAST_WORK: u64 = Hash::MIN_MEMORY_KIB_TIMES_PASSES as u64;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut section = reading.section(root, "password");
-    let memory_kib = reading.value(&mut section, "memory_kib", 65_536, kinds::small(7 * 1024..=1024 * 1024));
-    let passes = reading.value(&mut section, "passes", 3, kinds::small(1..=16));
-    let lanes = reading.value(&mut section, "lanes", 1, kinds::small(1..=4));
+    let memory_kib =
+        reading.value(&mut section, "memory_kib", 65_536, kinds::small(Hash::MIN_MEMORY_KIB..=Hash::MAX_MEMORY_KIB));
+    let passes = reading.value(&mut section, "passes", 3, kinds::small(1..=Hash::MAX_PASSES));
+    let lanes = reading.value(&mut section, "lanes", 1, kinds::small(1..=Hash::MAX_LANES));
     let threads = reading.value(&mut section, "threads", cores, kinds::count(1..=1024));
     let queue = reading.value(&mut section, "queue", (threads * 4).max(24), kinds::count(1..=100_000));
     if u64::from(memory_kib) * u64::from(passes) < LEAST_WORK

@@ -251,6 +251,25 @@ fn a_variable_that_means_nothing_is_refused() {
 }
 
 #[test]
+fn each_of_several_unknown_variables_is_named() {
+    assert_eq!(
+        mistakes(environment(&[("CLOAKROOM_WHERE__A", "x"), ("CLOAKROOM_WHERE__B__C", "x"), ("CLOAKROOM_HOW", "x")])),
+        "`CLOAKROOM_HOW`: there is no such setting; unset it\n\
+         `CLOAKROOM_WHERE__A`: there is no such setting; unset it\n\
+         `CLOAKROOM_WHERE__B__C`: there is no such setting; unset it"
+    );
+}
+
+/// An `allow` that a script left empty must not let everybody in.
+#[test]
+fn an_empty_variable_is_no_empty_list() {
+    assert_eq!(
+        mistakes(environment(&[("CLOAKROOM_APP__0__ALLOW", " ")])),
+        "`app[0].allow`: it is empty; unset it, or write items with commas between them; set by CLOAKROOM_APP__0__ALLOW"
+    );
+}
+
+#[test]
 fn a_variable_with_a_wrong_value_is_named() {
     let table = [
         ("CLOAKROOM_STORE__SESSIONS", "disk", "`store.sessions`: `disk` is no store (sqlite, memory)"),

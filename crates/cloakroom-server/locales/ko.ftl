@@ -1,0 +1,147 @@
+# Cloakroom의 화면 문구(한국어). 모든 문구는 en.ftl에도 있습니다.
+
+## 모든 화면
+
+title = { $title } · Cloakroom
+title-error = 오류: { $title } · Cloakroom
+skip = 본문으로 건너뛰기
+nav = 내 계정
+nav-devices = 기기
+nav-password = 비밀번호
+nav-delete = 계정 삭제
+nav-sign-out = 로그아웃
+signed-in-as = 로그인한 계정
+
+## 입력란
+
+email = 이메일
+name = 이름
+optional = 선택
+password = 비밀번호
+current-password = 현재 비밀번호
+new-password = 새 비밀번호
+new-password-hint = { $minimum }자 이상 입력해 주세요. 서로 관련 없는 단어를 몇 개 이어 쓰면 안전해요.
+
+## 로그인
+
+signin = 로그인
+signin-to = { $app }에 로그인합니다
+signin-do = 로그인
+signin-no-account = 처음이신가요?
+signin-to-signup = 회원가입
+
+## 회원가입
+
+signup = 회원가입
+signup-to = { $app }에서 사용할 계정을 만듭니다
+signup-do = 가입하기
+signup-have-account = 이미 계정이 있으신가요?
+signup-to-signin = 로그인
+
+## 로그아웃
+
+signout = 로그아웃
+signout-text = 이 기기에서 로그아웃합니다. 다른 기기의 로그인은 그대로 유지돼요.
+signout-do = 로그아웃
+signout-stay = 로그인 유지하기
+
+## 기기
+
+devices = 로그인한 기기
+devices-text = 지금 로그인되어 있는 기기 목록입니다. 모르는 기기가 있다면 로그아웃한 뒤 비밀번호를 바꿔 주세요.
+devices-none = 표시할 기기가 없어요.
+devices-unlisted = 로그인 기록을 남기지 않는 앱은 목록에 표시되지 않아요. ‘다른 기기 모두 로그아웃’을 누르면 이런 앱에서도 함께 로그아웃됩니다.
+devices-this = 이 기기
+devices-method = 방식
+devices-active = 마지막 활동
+devices-since = 로그인 시각
+devices-address = 접속 주소
+devices-address-unknown = 알 수 없음
+devices-end = 로그아웃
+devices-end-this = 이 기기에서 로그아웃
+devices-end-of = { $device }, { $app }
+devices-others = 모르는 로그인이 있나요?
+devices-others-text = 지금 이 기기를 제외한 모든 기기에서 로그아웃합니다.
+devices-others-do = 다른 기기 모두 로그아웃
+client = { $browser } · { $system }
+client-program = 프로그램
+client-program-on = 프로그램 · { $system }
+client-unknown = 알 수 없는 브라우저
+
+## 비밀번호 변경
+
+password-title = 비밀번호 변경
+password-text = 비밀번호를 바꾸면 이 기기를 제외한 모든 기기에서 로그아웃됩니다.
+password-do = 비밀번호 변경
+
+## 계정 삭제
+
+delete = 계정 삭제
+delete-text = 계정과 계정에 저장된 정보가 모두 삭제되고, 모든 기기에서 로그아웃됩니다. 삭제한 계정은 되돌릴 수 없어요.
+delete-password-hint = 본인 확인을 위해 입력해 주세요.
+delete-do = 계정 영구 삭제
+delete-keep = 계정 유지하기
+
+## 오류 화면
+
+error-missing = 페이지를 찾을 수 없어요
+error-busy = 잠시 후 다시 시도해 주세요
+error-denied = 이 작업은 할 수 없어요
+error-signin = 다시 로그인해 주세요
+error-broken = 문제가 발생했어요
+error-code = 코드
+error-to-devices = 로그인한 기기 보기
+error-to-signin = 로그인하러 가기
+
+## 완료
+
+done-signed-out = 로그아웃했어요.
+done-account-deleted = 계정을 삭제했어요.
+done-password-changed = 비밀번호를 바꾸고 다른 기기에서 모두 로그아웃했어요.
+done-session-ended = 선택한 기기에서 로그아웃했어요.
+done-others-ended = 다른 기기에서 모두 로그아웃했어요.
+
+## 거절 코드별 안내
+
+refusal-invalid_credentials = 이메일 또는 비밀번호가 올바르지 않아요. 다시 확인해 주세요.
+refusal-credential_missing = 계속하려면 로그인해 주세요.
+refusal-credential_invalid = 로그인 정보가 더 이상 유효하지 않아요. 다시 로그인해 주세요.
+refusal-session_expired = 로그인 시간이 만료되었어요. 다시 로그인해 주세요.
+refusal-session_revoked = 로그아웃된 상태예요. 다시 로그인해 주세요.
+refusal-token_expired = 로그인 정보를 갱신해야 해요. 다시 로그인해 주세요.
+refusal-token_reused = 같은 로그인 정보가 두 번 사용되어 계정을 보호하기 위해 로그아웃했어요. 다시 로그인해 주세요.
+refusal-wrong_app = 다른 앱에 로그인되어 있어요. 이 앱에 로그인해 주세요.
+refusal-mfa_required = 로그인하려면 한 단계가 더 필요해요.
+refusal-cross_site_request = 이 사이트에서 보낸 요청인지 확인할 수 없어 안전을 위해 중단했어요. 페이지를 다시 열고 시도해 주세요.
+refusal-not_admitted = 이 앱을 이용할 수 있는 권한이 없어요. 이용이 필요하다면 앱 운영자에게 문의해 주세요.
+refusal-invalid_request = 요청이 올바르지 않아요. 이전 화면으로 돌아가 다시 시도해 주세요.
+refusal-unknown_app = 없는 앱이에요. 들어오신 링크를 다시 확인해 주세요.
+refusal-not_found = 찾으시는 내용이 없거나 볼 수 있는 권한이 없어요.
+refusal-method_not_allowed = 이 주소는 이렇게 이용할 수 없어요. 해당 페이지에서 다시 시작해 주세요.
+refusal-email_taken = 이미 가입된 이메일이에요. 이 이메일로 로그인해 주세요.
+refusal-too_large = 보내신 내용이 너무 커요.
+refusal-rate_limited = 시도 횟수가 너무 많아요. 잠시 후 다시 시도해 주세요.
+refusal-overloaded = 지금 이용자가 많아 처리가 늦어지고 있어요. 잠시 후 다시 시도해 주세요.
+refusal-store_unavailable = 지금은 정보를 불러올 수 없어요. 저장된 정보는 안전하니 잠시 후 다시 시도해 주세요.
+refusal-internal = 일시적인 문제가 발생했어요. 잠시 후 다시 시도해 주세요.
+
+## 더 자세한 안내
+
+problem-wrong-password = 비밀번호가 올바르지 않아요. 다시 입력해 주세요.
+problem-bad-email = 이메일 주소 형식이 올바르지 않아요. 다시 확인해 주세요.
+problem-password-too-short = 비밀번호가 너무 짧아요. { $minimum }자 이상 입력해 주세요.
+problem-password-too-long = 비밀번호가 너무 길어요. 더 짧게 입력해 주세요.
+problem-password-too-weak = 추측하기 쉬운 비밀번호예요. 더 길거나 흔하지 않은 비밀번호를 사용해 주세요.
+problem-rate-limited = 시도 횟수가 너무 많아요. { $wait } 후에 다시 시도해 주세요.
+problem-overloaded = 지금 이용자가 많아 처리가 늦어지고 있어요. { $wait } 후에 다시 시도해 주세요.
+
+## 시간
+
+just-now = 방금 전
+ago = { $time } 전
+duration = { $unit ->
+    [second] { $count }초
+    [minute] { $count }분
+    [hour] { $count }시간
+   *[day] { $count }일
+}

@@ -1,0 +1,22 @@
+//! The pages that people see: sign up, sign in, sign out, devices, password, deleting the account, and errors.
+//!
+//! A page is a plain struct of what it shows ([`SignIn`], [`Devices`], …), and [`Page::render`] turns it into HTML: a
+//! pure function of struct, language and base path. There is no script; every form works by POST. Style and icon are
+//! files of their own ([`assets`]), so that the content security policy can forbid everything inline. Whatever comes
+//! from outside is escaped by the templates; nothing here marks a text as safe (F024, F026).
+
+pub mod assets;
+mod html;
+mod locale;
+mod message;
+mod moment;
+mod problem;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use locale::Locale;
+pub use problem::{Done, Problem};
+pub use view::{
+    ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Page, Person, SignIn, SignOut, SignUp,
+};

@@ -196,6 +196,8 @@ reasons! {
     NetworkLimited = "network_limited" => RateLimited,
     /// The queue for password hashing is full.
     HashQueueFull = "hash_queue_full" => Overloaded,
+    /// The answer took too long.
+    TimedOut = "timed_out" => Overloaded,
     /// The store does not answer.
     StoreDown = "store_down" => StoreUnavailable,
     /// The revocation log has not been heard in time.

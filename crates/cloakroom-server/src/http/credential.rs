@@ -1,0 +1,269 @@
+//! The one place that reads what a request presents as its credential.
+//!
+//! An `Authorization: Bearer` header counts alone; without any `Authorization` header the cookies count. A credential in
+//! a URL is refused, for it would end up in logs and in `Referer` (F127). Reading borrows from the request and takes no
+//! memory from the heap.
+
+use std::fmt;
+
+use cloakroom_core::{
+    ids::AppId,
+    refusal::{Reason, Refusal},
+    secret::SecretText,
+};
+use data_encoding::BASE64;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+
+use super::cookie::{AppCookies, Candidates};
+
+/// What a request presents.
+#[expect(clippy::large_enum_variant, reason = "a box would be memory from the heap for every request")]
+#[derive(Clone, Copy)]
+pub enum Presented<'h> {
+    /// The token of an `Authorization: Bearer` header.
+    Bearer(&'h str),
+    /// One or more cookies; the first valid one counts.
+    Cookies(Candidates<'h>),
+}
+
+impl<'h> Presented<'h> {
+    /// Reads headers and query; with `wanted` only that app's cookie counts. Refuses with
+    /// [`Reason::NoCredential`] where nothing is presented, with [`Reason::WrongKind`] or [`Reason::Malformed`] where
+    /// the `Authorization` header is another or no good one, with [`Reason::BadRequest`] where there are two, and with
+    /// [`Reason::CredentialInUrl`].
+    pub fn read(
+        headers: &'h HeaderMap,
+        query: Option<&str>,
+        cookies: &AppCookies,
+        wanted: Option<&AppId>,
+    ) -> Result<Self, Refusal> {
+        refuse_credential_in_query(query)?;
+        if let Some(value) = authorization(headers)? {
+            return Ok(Self::Bearer(bearer(value)?));
+        }
+        let candidates = cookies.read(headers, wanted)?;
+        if candidates.is_empty() { Err(Reason::NoCredential.into()) } else { Ok(Self::Cookies(candidates)) }
+    }
+}
+
+/// Says the kind, never the credential.
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "Bearer",
+            Self::Cookies(_) => "Cookies",
+        })
+    }
+}
+
+/// How a service shows who it is: HTTP Basic (RFC 7617).
+#[derive(Debug)]
+pub struct ServiceCredential {
+    /// The service's id.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretText,
+}
+
+impl ServiceCredential {
+    /// Reads the `Authorization` header of a service. Refuses as [`Presented::read`] does.
+    pub fn read(headers: &HeaderMap, query: Option<&str>) -> Result<Self, Refusal> {
+        refuse_credential_in_query(query)?;
+        let value = authorization(headers)?.ok_or(Reason::NoCredential)?;
+        Ok(basic(value)?)
+    }
+}
+
+/// Refuses a query that has a parameter which could hold a credential, however its name is spelt. What a proxy says of
+/// the original address of a request is not meant: that belongs to the app behind it.
+pub fn refuse_credential_in_query(query: Option<&str>) -> Result<(), Refusal> {
+    let Some(query) = query.filter(|q| !q.is_empty()) else { return Ok(()) };
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    if names.any(|name| CREDENTIAL_PARAMETERS.iter().any(|p| name.trim().eq_ignore_ascii_case(p))) {
+        return Err(Refusal::from(Reason::CredentialInUrl).because("a credential has no place in a URL"));
+    }
+    Ok(())
+}
+
+/// The token of an `Authorization` header: `Bearer`, in any case, and one `token68` (RFC 6750 section 2.1, RFC 9110
+/// section 11.2). Another scheme is [`Reason::WrongKind`].
+pub fn bearer(header: &[u8]) -> Result<&str, Reason> {
+    let token = after_scheme(header, b"Bearer")?;
+    let body = token.iter().position(|b| *b == b'=').unwrap_or(token.len());
+    let sound = (1..=MAX_TOKEN).contains(&token.len())
+        && body > 0
+        && token[..body].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(b))
+        && token[body..].iter().all(|b| *b == b'=');
+    if sound { std::str::from_utf8(token).map_err(|_| Reason::Malformed) } else { Err(Reason::Malformed) }
+}
+
+/// Id and secret of an `Authorization` header: `Basic`, in any case, and base64 of UTF-8 (RFC 7617 section 2).
+pub fn basic(header: &[u8]) -> Result<ServiceCredential, Reason> {
+    let text = after_scheme(header, b"Basic")?;
+    if text.len() > MAX_TOKEN {
+        return Err(Reason::Malformed);
+    }
+    let bytes = BASE64.decode(text).map_err(|_| Reason::Malformed)?;
+    let text = SecretText::new(String::from_utf8(bytes).map_err(|_| Reason::Malformed)?);
+    match text.expose().split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !text.expose().contains(char::is_control) => {
+            Ok(ServiceCredential { id: id.to_owned(), secret: SecretText::new(secret.to_owned()) })
+        }
+        _ => Err(Reason::Malformed),
+    }
+}
+
+/// Whether the request brings an `Authorization: Bearer` header. A page of another site cannot make a browser send one
+/// without asking first (a CORS preflight), and where there is one, cookies are not read.
+pub(crate) fn has_bearer(headers: &HeaderMap) -> bool {
+    headers.get(AUTHORIZATION).is_some_and(|v| after_scheme(v.as_bytes(), b"Bearer").is_ok())
+}
+
+fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Refusal::from(Reason::BadRequest).because("there is more than one Authorization header"));
+    }
+    Ok(first.map(HeaderValue::as_bytes))
+}
+
+fn after_scheme<'h>(header: &'h [u8], scheme: &[u8]) -> Result<&'h [u8], Reason> {
+    let end = header.iter().position(|b| *b == b' ').unwrap_or(header.len());
+    if !header[..end].eq_ignore_ascii_case(scheme) {
+        return Err(Reason::WrongKind);
+    }
+    let rest = &header[end..];
+    let spaces = rest.iter().take_while(|b| **b == b' ').count();
+    Ok(&rest[spaces..])
+}
+
+/// The longest token that is looked at; ours are far shorter.
+const MAX_TOKEN: usize = 4096;
+
+const CREDENTIAL_PARAMETERS: &[&str] =
+    &["access_token", "refresh_token", "id_token", "token", "ticket", "password", "client_secret", "authorization"];
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use http::{HeaderName, header::COOKIE};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::http::Scheme;
+
+    fn headers(list: &[(HeaderName, &str)]) -> HeaderMap {
+        list.iter().map(|(n, v)| (n.clone(), HeaderValue::from_str(v).unwrap())).collect()
+    }
+
+    fn read(list: &[(HeaderName, &str)], query: Option<&str>, wanted: Option<&str>) -> Result<String, Reason> {
+        let apps = ["web", "api"].map(|a| AppId::parse(a).unwrap());
+        let cookies = AppCookies::new(Scheme::Http, apps);
+        let headers = headers(list);
+        let wanted = wanted.map(|a| AppId::parse(a).unwrap());
+        match Presented::read(&headers, query, &cookies, wanted.as_ref()).map_err(|r| r.reason)? {
+            Presented::Bearer(token) => Ok(format!("bearer {token}")),
+            Presented::Cookies(list) => Ok(list.iter().map(|(i, v)| format!("{i}:{v}")).collect::<Vec<_>>().join(" ")),
+        }
+    }
+
+    #[test]
+    fn the_header_counts_alone_and_without_one_the_cookies() {
+        let cookie = (COOKIE, "cloakroom-api=a; cloakroom-web=w");
+        assert_eq!(read(&[(AUTHORIZATION, "Bearer abc.def"), cookie.clone()], None, None), Ok("bearer abc.def".into()));
+        assert_eq!(read(from_ref(&cookie), None, None), Ok("0:w 1:a".into()));
+        assert_eq!(read(from_ref(&cookie), Some("app=api"), Some("api")), Ok("1:a".into()));
+        assert_eq!(read(&[], None, None), Err(Reason::NoCredential));
+        assert_eq!(read(&[(COOKIE, "theme=dark")], None, None), Err(Reason::NoCredential));
+    }
+
+    #[test]
+    fn a_header_that_is_no_good_never_falls_back_to_the_cookie() {
+        let cookie = (COOKIE, "cloakroom-web=w");
+        for (value, reason) in [
+            ("Basic YTpi", Reason::WrongKind),
+            ("", Reason::WrongKind),
+            ("Bearer", Reason::Malformed),
+            ("Bearer  ", Reason::Malformed),
+            ("Bearer a b", Reason::Malformed),
+            ("Bearer a,b", Reason::Malformed),
+            ("Bearer \"a\"", Reason::Malformed),
+            ("Bearer a=b", Reason::Malformed),
+            ("Bearer =", Reason::Malformed),
+            ("Bearer\ta", Reason::WrongKind),
+        ] {
+            assert_eq!(read(&[(AUTHORIZATION, value), cookie.clone()], None, None), Err(reason), "{value:?}");
+        }
+        let twice = [(AUTHORIZATION, "Bearer a"), (AUTHORIZATION, "Bearer a"), cookie];
+        assert_eq!(read(&twice, None, None), Err(Reason::BadRequest));
+    }
+
+    #[test]
+    fn the_scheme_may_be_written_in_any_case() {
+        for value in ["Bearer a-._~+/==", "bearer a-._~+/==", "BEARER   a-._~+/=="] {
+            assert_eq!(bearer(value.as_bytes()), Ok("a-._~+/=="));
+        }
+        assert_eq!(bearer(format!("Bearer {}", "a".repeat(MAX_TOKEN + 1)).as_bytes()), Err(Reason::Malformed));
+    }
+
+    /// F127: a credential in a URL is refused, however its name is spelt.
+    #[test]
+    fn a_credential_in_a_url_is_refused() {
+        for query in [
+            "access_token=x",
+            "a=b&refresh_token=x",
+            "TOKEN=x",
+            "%74oken=x",
+            "access%5ftoken",
+            "ticket=",
+            "+password=x",
+            "app=web&password",
+        ] {
+            let good = [(AUTHORIZATION, "Bearer a")];
+            assert_eq!(read(&good, Some(query), None), Err(Reason::CredentialInUrl), "{query}");
+        }
+        for query in ["", "app=web", "tokens=1", "q=token", "rd=%2F%3Ftoken%3Dx"] {
+            assert!(read(&[(AUTHORIZATION, "Bearer a")], Some(query), None).is_ok(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_service_shows_itself_by_basic() {
+        let read =
+            |value: &str| ServiceCredential::read(&headers(&[(AUTHORIZATION, value)]), None).map_err(|r| r.reason);
+        let service = read("basic c3ZjOnNlYzpyZXQ=").unwrap();
+        assert_eq!((service.id.as_str(), service.secret.expose()), ("svc", "sec:ret"));
+        assert!(!format!("{service:?}").contains("sec:ret"));
+        for (value, reason) in [
+            ("Bearer c3ZjOnNlYw==", Reason::WrongKind),
+            ("Basic c3ZjOnNlYw", Reason::Malformed),
+            ("Basic c3Zj", Reason::Malformed),
+            ("Basic OnNlYw==", Reason::Malformed),
+            ("Basic", Reason::Malformed),
+            ("Basic /zo6", Reason::Malformed),
+        ] {
+            assert_eq!(read(value).unwrap_err(), reason, "{value}");
+        }
+        let none = ServiceCredential::read(&HeaderMap::new(), None);
+        assert_eq!(none.unwrap_err().reason, Reason::NoCredential);
+    }
+
+    #[test]
+    fn what_is_presented_prints_as_its_kind_only() {
+        assert_eq!(format!("{:?}", Presented::Bearer("topsecret")), "Bearer");
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..100), query in ".{0,60}") {
+            let _ = (bearer(&bytes), basic(&bytes), refuse_credential_in_query(Some(&query)));
+            let mut with_scheme = b"Bearer ".to_vec();
+            with_scheme.extend(&bytes);
+            if let Ok(token) = bearer(&with_scheme) {
+                prop_assert!(!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
+            }
+        }
+    }
+}

@@ -1,11 +1,12 @@
 //! What stands in the audit log.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 use crate::{
     clock::Timestamp,
+    credential::Network,
     ids::{AccountId, AppId, SessionId},
     refusal::Reason,
 };
@@ -106,28 +107,9 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The network of its address; see [`network`].
-    pub fn network(&self) -> Option<String> {
-        self.address.map(network)
-    }
-}
-
-/// The network of an address as the audit log names it: an IPv4 address itself, also one mapped into IPv6, or the first
-/// 64 bits of an IPv6 address, which is what one household or machine has.
-///
-/// ```
-/// use cloakroom_core::audit::network;
-/// assert_eq!(network("192.0.2.7".parse().unwrap()), "192.0.2.7");
-/// assert_eq!(network("::ffff:192.0.2.7".parse().unwrap()), "192.0.2.7");
-/// assert_eq!(network("2001:db8:1:2:3:4:5:6".parse().unwrap()), "2001:db8:1:2::/64");
-/// ```
-pub fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let prefix = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
-            format!("{prefix}/64")
-        }
+    /// The network of its address; its text is what stands in the log's network column.
+    pub fn network(&self) -> Option<Network> {
+        self.address.map(Network::from)
     }
 }
 
@@ -191,6 +173,7 @@ pub struct Filter {
     pub before: Option<u64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn as_rfc3339<S: serde::Serializer>(at: &Timestamp, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(at)
 }

@@ -3,5 +3,5 @@
 mod event;
 mod queue;
 
-pub use event::{Event, Filter, Kind, Origin, Stored, network};
+pub use event::{Event, Filter, Kind, Origin, Stored};
 pub use queue::AuditQueue;

@@ -1,1 +1,172 @@
-//! One suite for every adapter of the two ports.
+//! One suite for every adapter of the two ports: what a store must do, whatever it is made of.
+//!
+//! An adapter's test calls [`sessions`] or [`accounts`] with a way to make an empty store, and, if it is durable,
+//! [`sessions_last`] or [`accounts_last`] with a way to open the same one again; one that is both stores in one database
+//! also [`one_database`]. A broken promise is a panic that says which; the check that runs is named on standard error.
+
+mod account;
+mod audit;
+mod key;
+mod lasting;
+mod log;
+mod session;
+
+use std::{sync::Arc, time::Duration};
+
+pub use lasting::{accounts_last, one_database, sessions_last};
+use tokio::task::JoinSet;
+
+use super::{AccountStore, Creation, NewAccount, SessionStore};
+use crate::{
+    account::{Account, AccountState, EmailAddress},
+    clock::Timestamp,
+    credential::PasswordHash,
+    ids::{AccountId, AppId, Epoch, Generation, SessionId},
+    method::Method,
+    random::Rng,
+    session::{AuthMethods, ClientKind, Record},
+};
+
+/// Names a check and runs it on a store of its own.
+macro_rules! run {
+    ($make:expr, $($part:ident :: $check:ident,)+) => {
+        let make = $make;
+        $(
+            eprintln!("conformance: {}", stringify!($check));
+            $part::$check(make().await).await;
+        )+
+    };
+}
+
+/// What every [`SessionStore`] does. `make` gives an empty one each time.
+///
+/// # Panics
+/// When it does not.
+pub async fn sessions<S: SessionStore>(make: impl AsyncFn() -> S) {
+    run!(
+        async || Arc::new(make().await) as Arc<dyn SessionStore>,
+        session::a_session_is_made_once,
+        session::no_write_but_the_first_makes_a_record,
+        session::every_value_reads_back,
+        session::one_of_a_hundred_rotations_wins,
+        session::activity_never_moves_back,
+        session::a_session_is_carried_over_to_a_later_epoch_only,
+        session::an_end_is_an_end_however_often_and_whatever_runs_beside_it,
+        session::parallel_logins_are_all_listed,
+        session::pages_leave_nobody_out_when_their_last_row_ends,
+        session::a_sweep_removes_only_what_is_over,
+        session::sessions_are_counted_by_app_and_method,
+        session::any_writes_do_what_the_domain_says,
+    );
+}
+
+/// What every [`AccountStore`] does. `make` gives an empty one each time.
+///
+/// # Panics
+/// When it does not.
+pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
+    run!(
+        async || Arc::new(make().await) as Arc<dyn AccountStore>,
+        account::an_account_is_found_by_address_and_by_id,
+        account::one_of_many_registrations_of_an_address_wins,
+        account::accounts_are_paged_in_the_order_of_their_ids,
+        account::changes_that_end_sessions_raise_the_epoch,
+        account::a_rehash_never_undoes_a_change_of_password,
+        account::a_deleted_account_never_comes_back,
+        account::parallel_changes_each_raise_the_epoch,
+        log::what_ends_stands_in_the_log,
+        log::a_session_that_has_ended_is_not_written_twice,
+        log::an_app_ends_by_method_or_whole,
+        log::the_log_has_no_gaps_under_parallel_ends,
+        log::the_log_answers_what_follows_or_a_snapshot,
+        log::a_pruned_log_keeps_what_is_needed,
+        key::only_one_server_makes_the_next_key,
+        key::keys_are_killed_rewrapped_and_forgotten,
+        key::a_store_knows_itself,
+        key::services_come_and_go,
+        audit::the_audit_log_is_paged_and_filtered,
+        audit::sign_ins_tell_where_they_came_from,
+        audit::an_audit_log_is_cut_off_at_its_old_end,
+    );
+}
+
+/// When the checks take place.
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE";
+const OTHER_HASH: &str =
+    "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$ODEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE";
+
+fn hash(phc: &str) -> PasswordHash {
+    PasswordHash::parse(phc).expect("it is a PHC string")
+}
+
+fn app(name: &str) -> AppId {
+    AppId::parse(name).expect("it is an app's name")
+}
+
+/// A new session's id.
+fn session_id(rng: &Rng) -> SessionId {
+    SessionId::from_bytes(rng.bytes())
+}
+
+fn account_id(rng: &Rng) -> AccountId {
+    AccountId::generate(NOW, rng)
+}
+
+/// A session of an account that began at a moment.
+fn record(account: AccountId, created: Timestamp) -> Record {
+    Record {
+        account,
+        epoch: Epoch(0),
+        app: app("web").tag(),
+        app_epoch: Epoch(0),
+        method: Method::Session,
+        created,
+        last_active: created,
+        expires: created + DAY * 30,
+        generation: Generation(0),
+        rotated: created,
+        auth_time: created.whole_secs(),
+        amr: AuthMethods::PASSWORD,
+        client: ClientKind::default(),
+    }
+}
+
+/// An account that is not stored yet.
+fn new_account(email: &str, rng: &Rng) -> NewAccount {
+    let email = EmailAddress::parse(email).expect("it is an address");
+    let account = Account {
+        id: account_id(rng),
+        email,
+        name: Some("Ada Lovelace".to_owned()),
+        state: AccountState::Active,
+        epoch: Epoch(0),
+        created: NOW,
+    };
+    NewAccount { account, password: Some(hash(HASH)) }
+}
+
+/// Stores an account.
+async fn registered(store: &Arc<dyn AccountStore>, email: &str, rng: &Rng) -> Account {
+    let new = new_account(email, rng);
+    let account = new.account.clone();
+    assert_eq!(store.create(new).await.unwrap(), Creation::Made);
+    account
+}
+
+/// Does something `times` times at once; the results in any order.
+async fn at_once<T, F, S>(store: &Arc<S>, times: u32, work: impl Fn(Arc<S>, u32) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+    S: ?Sized,
+{
+    let mut tasks = JoinSet::new();
+    for n in 0..times {
+        tasks.spawn(work(Arc::clone(store), n));
+    }
+    tasks.join_all().await
+}

@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::At;
+use super::{At, table};
 
 /// The lists of some of the accounts.
 pub(super) struct Lists(HashTable<Head>);
@@ -42,7 +42,7 @@ impl Lists {
                 }
             }
             (None, Some(at)) => {
-                self.0.insert_unique(spread(print), Head { print, at }, |head| spread(head.print));
+                table::insert(&mut self.0, spread(print), Head { print, at }, |head| spread(head.print));
             }
             (None, None) => {}
         }

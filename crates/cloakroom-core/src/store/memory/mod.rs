@@ -7,6 +7,7 @@
 
 mod lists;
 mod slab;
+mod table;
 
 use std::{
     fmt,
@@ -228,24 +229,22 @@ impl MemorySessions {
         found
     }
 
-    /// The ids in the next chunk that are over, and whether the walk has come round to the beginning.
-    fn next_expired(&self, now: Timestamp) -> (Vec<SessionId>, bool) {
+    /// At most `limit` ids in the next chunk that are over, and whether the walk has come to the end of a slab.
+    fn next_expired(&self, now: Timestamp, limit: usize) -> (Vec<SessionId>, bool) {
         let mut swept = self.swept.lock();
         let (number, chunk) = *swept;
-        let found = self.slabs[number]
-            .lock()
-            .chunk(chunk)
-            .map(|places| places.filter(|place| place.expires() <= now).map(Place::sid).collect::<Vec<_>>());
-        match found {
-            Some(found) => {
-                *swept = (number, chunk + 1);
-                (found, false)
-            }
-            None => {
-                *swept = ((number + 1) % SHARDS, 0);
-                (Vec::new(), true)
-            }
+        let slab = self.slabs[number].lock();
+        let Some(places) = slab.chunk(chunk) else {
+            *swept = ((number + 1) % SHARDS, 0);
+            return (Vec::new(), true);
+        };
+        let mut expired = places.filter(|place| place.expires() <= now).map(Place::sid);
+        let found = expired.by_ref().take(limit).collect();
+        // A chunk that holds more is looked at again.
+        if expired.next().is_none() {
+            *swept = (number, chunk + 1);
         }
+        (found, false)
     }
 }
 
@@ -309,7 +308,7 @@ impl SessionStore for MemorySessions {
         let (mut removed, mut slabs) = (0, 0);
         // A whole round and a slab, because it begins anywhere in one.
         while removed < limit && slabs <= SHARDS {
-            let (expired, end) = self.next_expired(now);
+            let (expired, end) = self.next_expired(now, limit - removed);
             for id in expired {
                 removed += usize::from(self.remove(id, |place| place.expires() <= now));
             }

@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::table;
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, Epoch, Generation, SessionId},
@@ -11,8 +12,8 @@ use crate::{
     session::{AuthMethods, ClientKind, Record},
 };
 
-/// How many places a chunk has: large enough to cost nothing, small enough that half an empty one is nothing either.
-const CHUNK: usize = 256;
+/// How many places a chunk has: enough that its own upkeep is nothing, few enough that what lies free is little.
+const CHUNK: usize = 64;
 
 /// The number of a place within its slab; what no place has ends lists.
 pub(super) const NOWHERE: u32 = u32::MAX;
@@ -123,12 +124,15 @@ impl Place {
 }
 
 fn pack(moment: Timestamp) -> [u8; 6] {
-    let [.., a, b, c, d, e, f] = moment.millis().to_be_bytes();
-    [a, b, c, d, e, f]
+    let mut bytes = [0; 6];
+    bytes.copy_from_slice(&moment.millis().to_be_bytes()[2..]);
+    bytes
 }
 
-fn unpack([a, b, c, d, e, f]: [u8; 6]) -> Timestamp {
-    Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+fn unpack(bytes: [u8; 6]) -> Timestamp {
+    let mut all = [0; 8];
+    all[2..].copy_from_slice(&bytes);
+    Timestamp::from_millis(u64::from_be_bytes(all))
 }
 
 /// Some of the sessions.
@@ -195,7 +199,7 @@ impl Slab {
         *new = Place { sid: *id.bytes(), ..Place::FREE };
         new.put(record);
         let chunks = &self.chunks;
-        self.by_sid.insert_unique(hashes.hash_one(id), place, |place| {
+        table::insert(&mut self.by_sid, hashes.hash_one(id), place, |place| {
             hashes.hash_one(chunks[*place as usize / CHUNK][*place as usize % CHUNK].sid())
         });
         Some(place)

@@ -1,12 +1,15 @@
 //! The audit log in SQLite: appended to, read backwards, and cut off at its old end.
 
+use std::fmt::Write;
+
 use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
 
 use super::columns::{at_most, execute, integer, millis, moment, number, row, rows};
 use crate::{
     audit::{Event, Filter, Kind, Origin, Stored},
     clock::Timestamp,
-    ids::{AccountId, SessionId},
+    ids::{AccountId, AppId, SessionId},
+    refusal::Reason,
     store::StoreError,
 };
 
@@ -22,11 +25,11 @@ pub(super) fn append(connection: &Connection, events: &[Event]) -> Result<(), St
                 event.kind.as_str(),
                 event.account.as_ref().map(AccountId::bytes),
                 event.session.as_ref().map(SessionId::bytes),
-                event.app.as_ref().map(|app| app.as_str()),
+                event.app.as_ref().map(AppId::as_str),
                 event.origin.address.map(|address| address.to_canonical().to_string()),
-                event.origin.network(),
+                event.origin.network().map(|network| network.to_string()),
                 event.origin.user_agent,
-                event.reason.map(|reason| reason.as_str()),
+                event.reason.map(Reason::as_str),
                 event.detail,
             ],
         )?;
@@ -47,7 +50,7 @@ pub(super) fn page(connection: &Connection, filter: &Filter, limit: usize) -> Re
     for (column, value) in asked {
         let Some(value) = value else { continue };
         values.push(value);
-        conditions += &format!(" AND {column} = ?{}", values.len());
+        let _ = write!(conditions, " AND {column} = ?{}", values.len());
     }
     rows(
         connection,

@@ -19,7 +19,7 @@ impl Sqlite {
     /// [`StoreError::Unavailable`] when there is such a file already, or the path cannot be written.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let to = to.to_owned();
-        self.read_with(move |c| backup(c, to)).await
+        self.read_with(move |c| backup(c, &to)).await
     }
 
     /// Reads the whole file and says what is wrong with it; nothing, if all is well.
@@ -41,19 +41,19 @@ impl Sqlite {
     }
 }
 
-fn backup(connection: &Connection, to: PathBuf) -> Result<(), StoreError> {
+fn backup(connection: &Connection, to: &Path) -> Result<(), StoreError> {
     let name = to.to_str().ok_or_else(|| StoreError::Unavailable("the backup's path is not UTF-8".to_owned()))?;
     // Made first so that it is never open to others, and so that no file is overwritten.
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(|e| of_io(&e))?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(|e| of_io(&e))?;
     let copied = connection.execute("VACUUM INTO ?1", [name]).map_err(StoreError::from).and_then(|_| {
-        let copy = Connection::open_with_flags(&to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         copy.pragma_update(None, "synchronous", "FULL")?;
         copy.execute("UPDATE installation SET incarnation = NULL", [])?;
         Ok(())
     });
     if copied.is_err() {
         // Half a copy must not be taken for a backup.
-        let _ = fs::remove_file(&to);
+        let _ = fs::remove_file(to);
     }
     copied
 }

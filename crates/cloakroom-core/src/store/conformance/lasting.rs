@@ -1,0 +1,148 @@
+//! What durable stores promise beyond the rest, and stores that are both in one database.
+
+use std::sync::Arc;
+
+use super::{DAY, HASH, MINUTE, NOW, OTHER_HASH, account_id, app, hash, new_account, record, registered, session_id};
+use crate::{
+    account::AccountState,
+    audit::{Event, Filter, Kind, Origin},
+    ids::{Epoch, Generation, Kid},
+    key::{KeyRow, Purpose, WrappedKey},
+    method::Method,
+    random::Rng,
+    session::{Write, Written},
+    store::{AccountChange, AccountStore, EndRequest, SessionStore, Stores},
+};
+
+/// F125: what a session store has acknowledged is there after a restart. `open` opens the same store each time, which was
+/// dropped before.
+///
+/// # Panics
+/// When it is not.
+pub async fn sessions_last<S: SessionStore>(open: impl AsyncFn() -> S) {
+    let rng = Rng::seeded(50);
+    let account = account_id(&rng);
+    let ids: Vec<_> = (0..20).map(|_| session_id(&rng)).collect();
+    let store = open().await;
+    for id in &ids {
+        let _ = store.write(*id, Write::Create(record(account, NOW))).await.unwrap();
+    }
+    for id in &ids[..15] {
+        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: NOW + MINUTE, active: true };
+        assert!(matches!(store.write(*id, rotate).await.unwrap(), Written::Done(Some(_))));
+    }
+    for id in &ids[..10] {
+        let _ = store.write(*id, Write::CarryOver(Epoch(1))).await.unwrap();
+    }
+    for id in &ids[..5] {
+        assert_eq!(store.write(*id, Write::Delete).await.unwrap(), Written::Done(None));
+    }
+    drop(store);
+    let store = open().await;
+    for (n, id) in ids.iter().enumerate() {
+        let found = store.read(*id).await.unwrap().map(|record| (record.epoch.0, record.generation.0));
+        let expected = match n {
+            0..5 => None,
+            5..10 => Some((1, 1)),
+            10..15 => Some((0, 1)),
+            _ => Some((0, 0)),
+        };
+        assert_eq!(found, expected, "session {n}");
+    }
+    assert_eq!(store.list(account, None, 100).await.unwrap().len(), 15);
+}
+
+/// F125: what an account store has acknowledged is there after a restart, and its log goes on where it was.
+///
+/// # Panics
+/// When it is not.
+pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
+    let open = async || Arc::new(open().await) as Arc<dyn AccountStore>;
+    let rng = Rng::seeded(51);
+    let session = session_id(&rng);
+    let store = open().await;
+    let installation = store.installation().await.unwrap();
+    let ada = registered(&store, "ada@example.com", &rng).await;
+    let gone = registered(&store, "gone@example.com", &rng).await;
+    let state = AccountChange::State(AccountState::Disabled);
+    for (id, change) in
+        [(ada.id, AccountChange::Password(hash(OTHER_HASH))), (ada.id, state), (gone.id, AccountChange::Delete)]
+    {
+        store.change(id, change, NOW, NOW + DAY).await.unwrap().expect("it is there");
+    }
+    let kid = Kid::parse("k1").expect("it is a name");
+    let wrapped = WrappedKey::from_bytes(vec![1; 50]);
+    let key = KeyRow { kid, purpose: Purpose::Mac, ordinal: 1, wrapped, created: NOW, from: NOW, killed: None };
+    assert!(store.add_key(key).await.unwrap());
+    let ends = [
+        (EndRequest::Session(session), NOW + DAY),
+        (EndRequest::App(app("web"), None), NOW + DAY),
+        (EndRequest::Key(kid), NOW + DAY),
+    ];
+    assert_eq!(store.end(&ends, NOW).await.unwrap().len(), 3);
+    let event = Event {
+        at: NOW,
+        kind: Kind::SignedIn,
+        account: Some(ada.id),
+        session: Some(session),
+        app: Some(app("web")),
+        origin: Origin::default(),
+        reason: None,
+        detail: None,
+    };
+    store.audit(&[event]).await.unwrap();
+    let before = (store.log_since(None, NOW).await.unwrap(), store.keys().await.unwrap());
+    let audit = store.audit_page(&Filter::default(), 10).await.unwrap();
+    drop(store);
+
+    let store = open().await;
+    assert_eq!(store.installation().await.unwrap(), installation);
+    assert_eq!((store.log_since(None, NOW).await.unwrap(), store.keys().await.unwrap()), before);
+    assert_eq!(before.0.entries.len(), 6);
+    assert_eq!(store.audit_page(&Filter::default(), 10).await.unwrap(), audit);
+    let login = store.login("ada@example.com").await.unwrap().expect("it is there");
+    assert_eq!((login.account.state, login.account.epoch), (AccountState::Disabled, Epoch(2)));
+    assert_eq!(login.password, Some(hash(OTHER_HASH)));
+    assert!(store.account(gone.id).await.unwrap().is_none());
+    let standing = store.standing(ada.id, &app("web"), Method::Session).await.unwrap().expect("it is there");
+    assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(1), Epoch(1)));
+    let next = store.end(&[(EndRequest::Session(session_id(&rng)), NOW + DAY)], NOW).await.unwrap();
+    assert_eq!(next[0].sequence, 7);
+    assert_eq!(store.log_since(Some(before.0.head), NOW).await.unwrap().entries, next, "the log goes on");
+}
+
+/// Both stores in one database ([`Stores::end_deletes`]): an end is one transaction with what it ends.
+///
+/// # Panics
+/// When it is not.
+pub async fn one_database(stores: Stores) {
+    assert!(stores.end_deletes);
+    let rng = Rng::seeded(52);
+    let (ada, eve) = (new_account("ada@example.com", &rng), new_account("eve@example.com", &rng));
+    let mut ids = Vec::new();
+    for new in [&ada, &eve] {
+        let _ = stores.accounts.create(new.clone()).await.unwrap();
+        for _ in 0..3 {
+            let id = session_id(&rng);
+            let _ = stores.sessions.write(id, Write::Create(record(new.account.id, NOW))).await.unwrap();
+            ids.push(id);
+        }
+    }
+    stores.accounts.end(&[(EndRequest::Session(ids[0]), NOW + DAY)], NOW).await.unwrap();
+    assert_eq!(stores.sessions.read(ids[0]).await.unwrap(), None);
+    assert!(stores.sessions.read(ids[1]).await.unwrap().is_some());
+
+    // 'All others': the account's records stay, because one of them goes on in the new epoch.
+    stores.accounts.end(&[(EndRequest::Account(ada.account.id), NOW + DAY)], NOW).await.unwrap();
+    let carried = stores.sessions.write(ids[1], Write::CarryOver(Epoch(1))).await.unwrap();
+    assert!(matches!(carried, Written::Done(Some(record)) if record.epoch == Epoch(1)));
+
+    let change = AccountChange::Password(hash(HASH));
+    stores.accounts.change(ada.account.id, change, NOW, NOW + DAY).await.unwrap().expect("it is there");
+    assert!(stores.sessions.read(ids[1]).await.unwrap().is_some());
+
+    let deleted = stores.accounts.change(ada.account.id, AccountChange::Delete, NOW, NOW + DAY).await.unwrap();
+    deleted.expect("it is there");
+    assert_eq!(stores.sessions.list(ada.account.id, None, 10).await.unwrap(), []);
+    assert_eq!(stores.sessions.list(eve.account.id, None, 10).await.unwrap().len(), 3);
+}

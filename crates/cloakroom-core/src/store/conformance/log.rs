@@ -1,0 +1,209 @@
+//! What the account port promises about the revocation log.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{DAY, MINUTE, NOW, account_id, app, at_once, hash, registered, session_id};
+use crate::{
+    clock::{Boot, Timestamp},
+    ids::{Epoch, Kid, SessionId},
+    key::{KeyRow, Purpose, WrappedKey},
+    method::Method,
+    random::Rng,
+    revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position, Vigil},
+    store::{AccountChange, AccountStore, EndRequest},
+};
+
+type Store = Arc<dyn AccountStore>;
+
+async fn end(store: &Store, request: EndRequest, until: Timestamp) -> Option<Entry> {
+    let mut entries = store.end(&[(request, until)], NOW).await.unwrap();
+    assert!(entries.len() <= 1);
+    entries.pop()
+}
+
+async fn end_session(store: &Store, id: SessionId, until: Timestamp) -> Entry {
+    end(store, EndRequest::Session(id), until).await.expect("any session can be ended")
+}
+
+async fn since(store: &Store, after: Option<Position>, now: Timestamp) -> Answer {
+    store.log_since(after, now).await.unwrap()
+}
+
+pub(super) async fn what_ends_stands_in_the_log(store: Store) {
+    let rng = Rng::seeded(20);
+    let account = registered(&store, "ada@example.com", &rng).await.id;
+    let session = session_id(&rng);
+    let kid = Kid::parse("k1").expect("it is a name");
+    let key = KeyRow {
+        kid,
+        purpose: Purpose::Mac,
+        ordinal: 1,
+        wrapped: WrappedKey::from_bytes(vec![1]),
+        created: NOW,
+        from: NOW,
+        killed: None,
+    };
+    assert!(store.add_key(key).await.unwrap());
+    let until = NOW + MINUTE;
+    let requests = [
+        (EndRequest::Session(session), until),
+        (EndRequest::Account(account_id(&rng)), until),
+        (EndRequest::Account(account), until + MINUTE),
+        (EndRequest::App(app("web"), Some(Method::Jwt)), until),
+        (EndRequest::Key(Kid::parse("none").expect("it is a name")), until),
+        (EndRequest::Key(kid), until + DAY),
+    ];
+    let entries = store.end(&requests, NOW).await.unwrap();
+    let expected = [
+        (End::Session { session }, until),
+        (End::Account { account, epoch: Epoch(1) }, until + MINUTE),
+        (End::App { app: app("web"), method: Some(Method::Jwt), epoch: Epoch(1) }, until),
+        (End::Key { kid }, until + DAY),
+    ];
+    let expected: Vec<_> =
+        expected.into_iter().zip(1..).map(|((end, until), sequence)| Entry { sequence, end, until }).collect();
+    assert_eq!(entries, expected, "unknown accounts and keys are left out, and leave no gap");
+    assert_eq!(store.log_head().await.unwrap().sequence, 4);
+    let answer = since(&store, None, NOW).await;
+    assert_eq!((answer.snapshot, answer.entries), (true, expected));
+    assert_eq!(store.account(account).await.unwrap().expect("it is there").account.epoch, Epoch(1));
+    assert_eq!(store.keys().await.unwrap()[0].killed, Some(NOW));
+    assert_eq!(store.end(&[], NOW).await.unwrap(), []);
+}
+
+pub(super) async fn a_session_that_has_ended_is_not_written_twice(store: Store) {
+    let id = session_id(&Rng::seeded(21));
+    let first = end_session(&store, id, NOW + DAY).await;
+    assert_eq!(end_session(&store, id, NOW + DAY).await, first);
+    assert_eq!(end_session(&store, id, NOW + MINUTE).await, first);
+    let later = end_session(&store, id, NOW + DAY * 2).await;
+    assert_eq!((later.sequence, later.until), (2, NOW + DAY * 2), "one that must be held longer is written");
+    assert_eq!(store.log_head().await.unwrap().sequence, 2);
+}
+
+/// What a new session is born with is above every end of its app, and what was born before an end of its method is not.
+pub(super) async fn an_app_ends_by_method_or_whole(store: Store) {
+    let rng = Rng::seeded(22);
+    let account = registered(&store, "ada@example.com", &rng).await.id;
+    let web = app("web");
+    // What is ended; then the app's epoch, and the cuts for sessions and for tokens.
+    for (method, epoch, sessions, tokens) in [
+        (None, 1, 1, 1),
+        (Some(Method::Jwt), 2, 1, 2),
+        (Some(Method::Session), 3, 3, 2),
+        (Some(Method::Jwt), 4, 3, 4),
+        (None, 5, 5, 5),
+    ] {
+        let entry =
+            end(&store, EndRequest::App(web.clone(), method), NOW + MINUTE).await.expect("any app can be ended");
+        assert_eq!(entry.end, End::App { app: web.clone(), method, epoch: Epoch(epoch) });
+        for (asked, cut) in [(Method::Session, sessions), (Method::Jwt, tokens)] {
+            let standing = store.standing(account, &web, asked).await.unwrap().expect("it is there");
+            assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(epoch), Epoch(cut)), "{asked} at {epoch}");
+        }
+    }
+    let standing = store.standing(account, &app("api"), Method::Jwt).await.unwrap().expect("it is there");
+    assert_eq!(standing.app_epoch, Epoch(0), "other apps are left alone");
+}
+
+/// A watch that asks while many end hears of every one, in order, without a gap.
+pub(super) async fn the_log_has_no_gaps_under_parallel_ends(store: Store) {
+    let rng = Rng::seeded(23);
+    let account = registered(&store, "ada@example.com", &rng).await.id;
+    let mut vigil = Vigil::new(10_000);
+    vigil.hear(Boot::from_millis(0), NOW, &since(&store, None, NOW).await).expect("a snapshot leaves no gap");
+    let ends = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            at_once(&store, 64, move |store, n| {
+                let rng = Rng::seeded(1000 + u64::from(n));
+                async move {
+                    let session = session_id(&rng);
+                    let mut sequences = vec![end_session(&store, session, NOW + DAY).await.sequence];
+                    let request = [
+                        (EndRequest::Session(session_id(&rng)), NOW + DAY),
+                        (EndRequest::App(app("web"), None), NOW + DAY),
+                    ];
+                    sequences.extend(store.end(&request, NOW).await.unwrap().iter().map(|entry| entry.sequence));
+                    if n % 8 == 0 {
+                        let change = AccountChange::Password(hash(super::HASH));
+                        let changed = store.change(account, change, NOW, NOW + DAY).await.unwrap();
+                        sequences.extend(changed.and_then(|changed| changed.entry).map(|entry| entry.sequence));
+                    }
+                    (session, sequences)
+                }
+            })
+            .await
+        }
+    });
+    let mut asked = 0;
+    while !ends.is_finished() {
+        asked += 1;
+        let answer = since(&store, vigil.position(), NOW).await;
+        assert!(!answer.snapshot, "a delta can follow");
+        vigil.hear(Boot::from_millis(asked), NOW, &answer).expect("nothing is missing");
+        tokio::task::yield_now().await;
+    }
+    let ended = ends.await.expect("they all end");
+    let answer = since(&store, vigil.position(), NOW).await;
+    vigil.hear(Boot::from_millis(asked + 1), NOW, &answer).expect("nothing is missing");
+    for (session, _) in &ended {
+        assert!(vigil.ended().has_session(*session));
+    }
+    let sequences: BTreeSet<_> = ended.iter().flat_map(|(_, sequences)| sequences.iter().copied()).collect();
+    let all = 64 * 3 + 8;
+    assert_eq!(sequences, (1..=all).collect(), "every number was given once");
+    assert_eq!(store.log_head().await.unwrap(), answer.head);
+    assert_eq!(answer.head.sequence, all);
+}
+
+pub(super) async fn the_log_answers_what_follows_or_a_snapshot(store: Store) {
+    let rng = Rng::seeded(24);
+    let empty = since(&store, None, NOW).await;
+    assert_eq!((empty.snapshot, empty.head.sequence, empty.entries.len()), (true, 0, 0));
+    let mut all = Vec::new();
+    for until in [MINUTE, DAY, MINUTE, DAY] {
+        all.push(end_session(&store, session_id(&rng), NOW + until).await);
+    }
+    let head = store.log_head().await.unwrap();
+    assert_eq!(head, Position { incarnation: empty.head.incarnation, sequence: 4 });
+    let at = |sequence| Some(Position { sequence, ..head });
+    for known in 0..=4 {
+        let answer = since(&store, at(known), NOW + DAY * 3).await;
+        assert_eq!(answer, Answer { head, snapshot: false, entries: all[known as usize..].to_vec() });
+    }
+    let foreign = Some(Position { incarnation: Incarnation(head.incarnation.0 ^ 1), sequence: 2 });
+    for unknown in [None, foreign, at(5), at(u64::MAX)] {
+        assert_eq!(since(&store, unknown, NOW).await, Answer { head, snapshot: true, entries: all.clone() });
+        let later = since(&store, unknown, NOW + MINUTE).await;
+        assert!(later.snapshot);
+        assert_eq!(later.entries, [all[1].clone(), all[3].clone()], "what is over is in no snapshot");
+    }
+}
+
+pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
+    let rng = Rng::seeded(25);
+    let mut all = Vec::new();
+    for until in [DAY * 40, MINUTE, MINUTE, MINUTE, DAY * 40, MINUTE] {
+        all.push(end_session(&store, session_id(&rng), NOW + until).await);
+    }
+    let head = store.log_head().await.unwrap();
+    for now in [NOW, NOW + MINUTE, NOW + LOG_LIFE - MINUTE] {
+        assert_eq!(store.prune_log(now, 100).await.unwrap(), 0, "a line is kept for {LOG_LIFE:?}");
+    }
+    let later = NOW + LOG_LIFE + MINUTE;
+    assert_eq!(store.prune_log(later, 2).await.unwrap(), 2, "no more than asked");
+    assert_eq!(store.prune_log(later, 100).await.unwrap(), 2);
+    assert_eq!(store.prune_log(later, 100).await.unwrap(), 0);
+    assert_eq!(store.log_head().await.unwrap(), head);
+    let snapshot = Answer { head, snapshot: true, entries: vec![all[0].clone(), all[4].clone()] };
+    assert_eq!(since(&store, None, later).await, snapshot);
+    assert_eq!(since(&store, Some(Position { sequence: 2, ..head }), later).await, snapshot, "it is too far back");
+    let present = since(&store, Some(head), later).await;
+    assert_eq!(present, Answer { head, snapshot: false, entries: vec![] });
+
+    assert_eq!(store.prune_log(NOW + DAY * 50, 100).await.unwrap(), 2);
+    assert_eq!(store.log_head().await.unwrap(), head, "an empty log has not forgotten where it was");
+    assert_eq!(end_session(&store, session_id(&rng), NOW + DAY * 60).await.sequence, 7, "no number comes twice");
+    assert_eq!(since(&store, Some(head), later).await.entries.len(), 1);
+}

@@ -1,13 +1,17 @@
 //! From a configuration to an engine: stores opened, the master secret read, the core's settings filled in.
 
-use std::{fs, io, num::NonZeroUsize, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc};
 
 use cloakroom_core::{
     clock::Clock,
     credential::{HashParameters, LimitSettings, ParameterError, PoolSettings, Rate},
     engine::{Engine, KeySettings, Settings, StartError},
     random::Rng,
-    store::{StoreError, Stores, memory::MemorySessions, sqlite::Sqlite},
+    store::{
+        StoreError, Stores,
+        memory::MemorySessions,
+        sqlite::{Options, Sqlite},
+    },
     verify::CacheBounds,
 };
 use thiserror::Error;
@@ -18,9 +22,6 @@ use crate::config::{AccountsAt, Config, RateConfig, SecretFileError, SessionsAt}
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The data directory cannot be made or entered.
-    #[error("the data directory {0} cannot be used: {1}")]
-    DataDir(PathBuf, io::Error),
     /// The master secret cannot be read or made.
     #[error(transparent)]
     Secret(#[from] SecretFileError),
@@ -37,25 +38,19 @@ pub enum OpenError {
 
 /// Opens what a configuration names. The data directory is locked before anything in it is made or read.
 pub async fn open(config: &Config, clock: Clock, rng: Rng) -> Result<Arc<Engine>, OpenError> {
-    let dir = &config.data_dir;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|error| OpenError::DataDir(dir.clone(), error))?;
-    let stores = stores(config, &clock).await?;
+    let stores = stores(config).await?;
     let (master, _) = config.master_secret(&rng)?;
     let settings = settings(config)?;
     Ok(Engine::start(settings, Arc::new(config.apps()), stores, master, clock, rng).await?)
 }
 
-async fn stores(config: &Config, clock: &Clock) -> Result<Stores, OpenError> {
+async fn stores(config: &Config) -> Result<Stores, OpenError> {
     let AccountsAt::Sqlite = config.store.accounts;
-    let sqlite = Sqlite::open(&config.data_dir, clock.clone()).await?;
+    let directory = config.data_dir.clone();
+    let opening = tokio::task::spawn_blocking(move || Sqlite::open(&directory, &Options::default()));
+    let sqlite = opening.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
     Ok(match config.store.sessions {
-        SessionsAt::Sqlite => {
-            Stores { accounts: Arc::new(sqlite.clone()), sessions: Arc::new(sqlite), end_deletes: true }
-        }
+        SessionsAt::Sqlite => sqlite.stores(),
         SessionsAt::Memory => {
             Stores { accounts: Arc::new(sqlite), sessions: Arc::new(MemorySessions::new()), end_deletes: false }
         }

@@ -1,5 +1,17 @@
-//! The HTTP face of Cloakroom: it turns requests into calls of the domain and the domain's answers into responses.
+//! Cloakroom's server: the domain of `cloakroom-core`, with a face of HTTP.
+//!
+//! [`config`] is read and checked whole; [`assemble`] makes an engine of it; [`run`] serves it. Requests pass through
+//! [`http`] (connections, credentials, cookies, the cross-site rule) to the handlers of the API and the pages.
 
+mod api;
+pub mod assemble;
 pub mod config;
-pub mod pages;
+pub mod handover;
 pub mod http;
+mod metrics;
+pub mod pages;
+pub mod returns;
+pub mod run;
+pub mod state;
+
+pub use run::{ServeError, Server, serve};

@@ -8,7 +8,7 @@ use crate::{
     account::{Account, AccountState, EmailAddress},
     app::{self, App},
     audit::Kind,
-    credential::{NewPassword, PasswordError},
+    credential::PasswordError,
     ids::{AccountId, Epoch},
     refusal::{Reason, Refusal},
     store::{Creation, NewAccount},
@@ -91,7 +91,9 @@ impl Engine {
         password: &str,
         context: &[&str],
     ) -> Result<crate::credential::PasswordHash, Refusal> {
-        let chosen = NewPassword::choose(password.to_owned(), context).map_err(|error| {
+        let context = context.iter().map(|word| (*word).to_owned()).collect();
+        let chosen = self.passwords.choose(password.to_owned(), context).await.map_err(|error| overloaded(&error))?;
+        let chosen = chosen.map_err(|error| {
             Refusal::from(match error {
                 PasswordError::TooLong => Reason::PasswordTooLong,
                 PasswordError::TooWeak(_) => Reason::PasswordTooWeak,

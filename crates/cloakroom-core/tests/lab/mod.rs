@@ -84,7 +84,12 @@ impl Lab {
 
 pub(crate) async fn open(dir: &std::path::Path, clock: Clock, change: impl Fn(&mut App)) -> Arc<Engine> {
     let rng = Rng::system();
-    let apps = [("web", Method::Session), ("api", Method::Jwt), ("edge", Method::Phantom), ("stateless", Method::JwtStateless)];
+    let apps = [
+        ("web", Method::Session),
+        ("api", Method::Jwt),
+        ("edge", Method::Phantom),
+        ("stateless", Method::JwtStateless),
+    ];
     let apps = apps.map(|(id, method)| {
         let mut app = app(id, method);
         change(&mut app);

@@ -1,18 +1,24 @@
 //! Accounts: register, who am I, change the password, delete me.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use cloakroom_core::{
     credential::LoginPassword,
     engine::{PasswordChanged, Registration},
-    refusal::{Reason, Refusal},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
-use super::answer::{self, AccountAnswer, LoginAnswer, Transport};
+use super::{
+    answer::{self, AccountAnswer, LoginAnswer},
+    sent::Sent,
+};
 use crate::{
-    http::{body::StrictJson, problem::Problem},
+    handover::Transport,
+    http::{body::Json, problem::Problem},
     state::{Caller, ServerState},
 };
 
@@ -20,7 +26,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewAccount {
     email: String,
-    password: Zeroizing<String>,
+    password: Sent,
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
@@ -42,13 +48,13 @@ pub(super) struct NewAccount {
 pub(super) async fn register(
     State(state): State<ServerState>,
     caller: Caller,
-    StrictJson(new): StrictJson<NewAccount>,
+    Json(new): Json<NewAccount>,
 ) -> Result<Response, Problem> {
     let app = state.engine.app(new.app.as_deref())?;
     caller.must_come_from(app)?;
-    let registration = Registration { email: new.email, password: new.password, name: new.name };
+    let registration = Registration { email: new.email, password: new.password.0, name: new.name };
     let account = state.engine.register(registration, app, &caller.client).await?;
-    Ok(answer::personal(StatusCode::CREATED, AccountAnswer { account: (&account).into() }))
+    Ok(answer::json(StatusCode::CREATED, &AccountAnswer { account: (&account).into() }))
 }
 
 /// Who I am.
@@ -58,15 +64,15 @@ pub(super) async fn register(
     security(("bearer" = []), ("cookie" = []))
 )]
 pub(super) async fn whoami(State(state): State<ServerState>, caller: Caller) -> Result<Response, Problem> {
-    let identity = caller.identity(&state).await?;
+    let identity = caller.identity().await?;
     let account = state.engine.whoami(&identity).await?;
-    Ok(answer::personal(StatusCode::OK, AccountAnswer { account: (&account).into() }))
+    Ok(answer::json(StatusCode::OK, &AccountAnswer { account: (&account).into() }))
 }
 
 /// What `DELETE /v1/account` takes.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Proof {
-    password: Zeroizing<String>,
+    password: Sent,
 }
 
 /// Deletes the account that asks, with all its sessions.
@@ -78,21 +84,21 @@ pub(super) struct Proof {
 pub(super) async fn delete(
     State(state): State<ServerState>,
     caller: Caller,
-    StrictJson(proof): StrictJson<Proof>,
+    Json(proof): Json<Proof>,
 ) -> Result<Response, Problem> {
-    let identity = caller.identity(&state).await?;
-    let password = LoginPassword::parse(proof.password.as_str().to_owned());
+    let identity = caller.identity().await?;
+    let password = LoginPassword::parse(proof.password.0.as_str().to_owned());
     state.engine.delete_account(&identity, password, &caller.client).await?;
-    let mut response = answer::done();
-    state.cookies.clear(&mut response, identity.app());
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    state.handover.clear(&mut response, identity.app())?;
     Ok(response)
 }
 
 /// What `POST /v1/password` takes.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct PasswordChange {
-    current: Zeroizing<String>,
-    new: Zeroizing<String>,
+    current: Sent,
+    new: Sent,
 }
 
 /// Changes the password and ends all other sessions. A session that is looked up gets a new cookie; a `jwt` session goes on
@@ -110,24 +116,19 @@ pub(super) struct PasswordChange {
 pub(super) async fn change_password(
     State(state): State<ServerState>,
     caller: Caller,
-    StrictJson(change): StrictJson<PasswordChange>,
+    Json(change): Json<PasswordChange>,
 ) -> Result<Response, Problem> {
-    let identity = caller.identity(&state).await?;
-    let current = LoginPassword::parse(change.current.as_str().to_owned());
-    let changed = state.engine.change_password(&identity, current, change.new, &caller.client).await?;
+    let identity = caller.identity().await?;
+    let current = LoginPassword::parse(change.current.0.as_str().to_owned());
+    let changed = state.engine.change_password(&identity, current, change.new.0, &caller.client).await?;
     Ok(match changed {
-        PasswordChanged::CarriedOver => answer::done(),
+        PasswordChanged::CarriedOver => StatusCode::NO_CONTENT.into_response(),
         PasswordChanged::Anew(signed_in) => {
-            let transport = if caller.by_cookie() { Transport::Cookie } else { Transport::Body };
+            let transport = if caller.asker().is_by_cookie() { Transport::Cookie } else { Transport::Body };
             let body = LoginAnswer::signed_in(&signed_in, transport);
-            let mut response = answer::personal(StatusCode::OK, body);
-            state.cookies.hand_over(&mut response, &signed_in, transport)?;
+            let mut response = answer::json(StatusCode::OK, &body);
+            state.handover.give(&mut response, &signed_in, transport)?;
             response
         }
     })
-}
-
-/// A password that was not sent as text: refused before anything is looked up (F078).
-pub(super) fn not_text() -> Refusal {
-    Refusal::from(Reason::BadRequest).because("`email` and `password` must be strings")
 }

@@ -1,8 +1,7 @@
 //! What the API answers with: the shapes of DESIGN's public contract, each in one place.
 
 use axum::{
-    Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use cloakroom_core::{
@@ -10,22 +9,25 @@ use cloakroom_core::{
     clock::Timestamp,
     engine::{Credentials, Device, Renewed, SignedIn, Tokens},
     ids::SessionId,
+    refusal::Reason,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::{handover::Transport, http::problem::Problem};
+
 /// An account as its owner sees it.
 #[derive(Serialize, ToSchema)]
-pub struct AccountView {
+pub(super) struct AccountView {
     /// Its id, a `UUIDv7`.
-    pub id: String,
+    pub(super) id: String,
     /// Its e-mail address, as typed.
-    pub email: String,
+    pub(super) email: String,
     /// What the person wants to be called.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub(super) name: Option<String>,
     /// When it was made (RFC 3339).
-    pub created_at: String,
+    pub(super) created_at: String,
 }
 
 impl From<&Account> for AccountView {
@@ -41,59 +43,50 @@ impl From<&Account> for AccountView {
 
 /// `{"account": …}`.
 #[derive(Serialize, ToSchema)]
-pub struct AccountAnswer {
+pub(super) struct AccountAnswer {
     /// The account.
-    pub account: AccountView,
+    pub(super) account: AccountView,
 }
 
 /// A session as login answers it.
 #[derive(Serialize, ToSchema)]
-pub struct SessionView {
+pub(super) struct SessionView {
     /// Its id (`sid`), which is no credential.
-    pub id: String,
+    pub(super) id: String,
     /// Its app.
-    pub app: String,
+    pub(super) app: String,
     /// Its method.
-    pub method: &'static str,
+    pub(super) method: &'static str,
     /// When it began (RFC 3339).
-    pub created_at: String,
+    pub(super) created_at: String,
     /// When it ends, whatever happens (RFC 3339).
-    pub expires_at: String,
+    pub(super) expires_at: String,
 }
 
 /// What login, refresh and a change of password answer.
 #[derive(Serialize, ToSchema)]
-pub struct LoginAnswer {
+pub(super) struct LoginAnswer {
     /// Who signed in.
-    pub account: AccountView,
+    pub(super) account: AccountView,
     /// The session.
-    pub session: SessionView,
+    pub(super) session: SessionView,
     /// The access token, for methods with tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_token: Option<String>,
+    pub(super) access_token: Option<String>,
     /// `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_type: Option<&'static str>,
+    pub(super) token_type: Option<&'static str>,
     /// How long the access token lives, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_in: Option<u64>,
+    pub(super) expires_in: Option<u64>,
     /// The refresh token, unless it travels in its cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_token: Option<String>,
-}
-
-/// Where a refresh token travels.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Transport {
-    /// In bodies.
-    Body,
-    /// In its cookie.
-    Cookie,
+    pub(super) refresh_token: Option<String>,
 }
 
 impl LoginAnswer {
     /// The answer to a sign-in.
-    pub fn signed_in(signed_in: &SignedIn, transport: Transport) -> Self {
+    pub(super) fn signed_in(signed_in: &SignedIn, transport: Transport) -> Self {
         let session = session(
             signed_in.session,
             signed_in.app.id.as_str(),
@@ -109,7 +102,7 @@ impl LoginAnswer {
     }
 
     /// The answer to a renewal.
-    pub fn renewed(renewed: &Renewed, transport: Transport) -> Self {
+    pub(super) fn renewed(renewed: &Renewed, transport: Transport) -> Self {
         let session = session(
             renewed.session,
             renewed.app.id.as_str(),
@@ -121,7 +114,7 @@ impl LoginAnswer {
     }
 
     /// Without tokens.
-    pub fn bare(account: &Account, session: SessionView) -> Self {
+    pub(super) fn bare(account: &Account, session: SessionView) -> Self {
         Self {
             account: account.into(),
             session,
@@ -144,7 +137,13 @@ impl LoginAnswer {
 }
 
 /// A session's view.
-pub fn session(id: SessionId, app: &str, method: &'static str, created: Timestamp, expires: Timestamp) -> SessionView {
+pub(super) fn session(
+    id: SessionId,
+    app: &str,
+    method: &'static str,
+    created: Timestamp,
+    expires: Timestamp,
+) -> SessionView {
     SessionView {
         id: id.to_string(),
         app: app.to_owned(),
@@ -156,25 +155,25 @@ pub fn session(id: SessionId, app: &str, method: &'static str, created: Timestam
 
 /// A device in the list.
 #[derive(Serialize, ToSchema)]
-pub struct DeviceView {
+pub(super) struct DeviceView {
     /// Its session's id.
-    pub id: String,
+    pub(super) id: String,
     /// At which app.
-    pub app: String,
+    pub(super) app: String,
     /// By which method.
-    pub method: &'static str,
+    pub(super) method: &'static str,
     /// Since when (RFC 3339).
-    pub created_at: String,
+    pub(super) created_at: String,
     /// Last used, to within min(1 h, idle/32) (RFC 3339).
-    pub last_active_at: String,
+    pub(super) last_active_at: String,
     /// When it ends, whatever happens (RFC 3339).
-    pub expires_at: String,
+    pub(super) expires_at: String,
     /// The kind of browser and system, such as `Firefox on Linux`.
-    pub client: String,
+    pub(super) client: String,
     /// The address that it signed in from, as long as the audit log knows.
-    pub address: Option<String>,
+    pub(super) address: Option<String>,
     /// Whether it is the one that asks.
-    pub current: bool,
+    pub(super) current: bool,
 }
 
 impl From<&Device> for DeviceView {
@@ -196,31 +195,18 @@ impl From<&Device> for DeviceView {
 
 /// `{"sessions": […]}`.
 #[derive(Serialize, ToSchema)]
-pub struct DevicesAnswer {
+pub(super) struct DevicesAnswer {
     /// Newest first.
-    pub sessions: Vec<DeviceView>,
-    /// `?before=` this one is the next page.
+    pub(super) sessions: Vec<DeviceView>,
+    /// Give this as `?before=` for the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
-/// JSON that belongs to one client: never stored on the way (F130).
-pub fn personal(status: StatusCode, body: impl Serialize) -> Response {
-    let mut response = (status, Json(body)).into_response();
-    mark_personal(&mut response);
-    response
-}
-
-/// Marks an answer as one client's own.
-pub fn mark_personal(response: &mut Response) {
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::VARY, HeaderValue::from_static("Cookie, Authorization"));
-}
-
-/// 204 that belongs to one client.
-pub fn done() -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    mark_personal(&mut response);
-    response
+/// JSON. That it belongs to one client is marked by the layer around the API (F130).
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(_) => Problem::from(Reason::Fault).into_response(),
+    }
 }

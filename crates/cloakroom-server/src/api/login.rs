@@ -11,20 +11,24 @@ use cloakroom_core::{
     app::App,
     credential::LoginPassword,
     engine::{LoginRequest, Renewed, Which},
+    ids::AppId,
     refusal::{Code, Reason, Refusal},
-    verify::Activity,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
-use super::answer::{self, LoginAnswer, Transport};
+use super::{
+    answer::{self, LoginAnswer},
+    sent::Sent,
+};
 use crate::{
+    handover::Transport,
     http::{
-        body::{OptionalJson, StrictJson},
+        body::{Json, MaybeJson},
+        credential::Presented,
         problem::Problem,
     },
-    state::{Caller, ServerState},
+    state::{Asker, Caller, ServerState, is_noise, telling},
 };
 
 /// How the refresh token is to travel, as clients ask for it.
@@ -51,7 +55,7 @@ impl From<TransportWish> for Transport {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct LoginBody {
     email: String,
-    password: Zeroizing<String>,
+    password: Sent,
     #[serde(default)]
     app: Option<String>,
     #[serde(default)]
@@ -73,20 +77,20 @@ pub(super) struct LoginBody {
 pub(super) async fn login(
     State(state): State<ServerState>,
     caller: Caller,
-    StrictJson(body): StrictJson<LoginBody>,
+    Json(body): Json<LoginBody>,
 ) -> Result<Response, Problem> {
-    let app = state.engine.app(body.app.as_deref().or(caller.wanted()))?;
+    let app = state.engine.app(body.app.as_deref().or(caller.asker().parameter("app").as_deref()))?;
     caller.must_come_from(app)?;
     let request = LoginRequest {
         email: body.email,
-        password: LoginPassword::parse(body.password.as_str().to_owned()),
+        password: LoginPassword::parse(body.password.0.as_str().to_owned()),
         app: Arc::clone(app),
-        present: caller.cookies_of(app).map(str::to_owned).collect(),
+        present: caller.cookies_of(app),
     };
     let signed_in = state.engine.login(request, &caller.client).await?;
     let transport = body.transport.into();
-    let mut response = answer::personal(StatusCode::OK, LoginAnswer::signed_in(&signed_in, transport));
-    state.cookies.hand_over(&mut response, &signed_in, transport)?;
+    let mut response = answer::json(StatusCode::OK, &LoginAnswer::signed_in(&signed_in, transport));
+    state.handover.give(&mut response, &signed_in, transport)?;
     Ok(response)
 }
 
@@ -94,7 +98,7 @@ pub(super) async fn login(
 #[derive(Default, Deserialize, ToSchema)]
 pub(super) struct RefreshBody {
     #[serde(default)]
-    refresh_token: Option<Zeroizing<String>>,
+    refresh_token: Option<Sent>,
 }
 
 /// Renews: a refresh token for a new access token and, at most once per grace period, for its successor.
@@ -110,56 +114,56 @@ pub(super) struct RefreshBody {
 pub(super) async fn refresh(
     State(state): State<ServerState>,
     caller: Caller,
-    OptionalJson(body): OptionalJson<RefreshBody>,
+    MaybeJson(body): MaybeJson<RefreshBody>,
 ) -> Result<Response, Problem> {
-    if let Some(token) = body.refresh_token {
-        let renewed = renew(&state, &caller, &token).await?;
-        return Ok(answer::personal(StatusCode::OK, LoginAnswer::renewed(&renewed, Transport::Body)));
+    let asker = caller.asker();
+    if let Some(token) = body.unwrap_or_default().refresh_token {
+        let renewed = renew(&asker, &token.0, None).await?;
+        return Ok(answer::json(StatusCode::OK, &LoginAnswer::renewed(&renewed, Transport::Body)));
     }
-    let mut refused = Refusal::from(Reason::NoCredential);
-    for (app, token) in caller.cookies(&state) {
-        match renew(&state, &caller, token).await {
+    let Presented::Cookies(candidates) = asker.presented()? else {
+        return Err(Refusal::from(Reason::WrongKind)
+            .because("a refresh token travels in the body or in its cookie")
+            .into());
+    };
+    let mut refused: Option<(Refusal, &Arc<App>)> = None;
+    for (index, token) in candidates.iter() {
+        let app = state.handover.cookies().app(index).and_then(|id| state.engine.apps().get(id.as_str()));
+        let app = app.ok_or(Reason::UnknownApp)?;
+        match renew(&asker, token, Some(&app.id)).await {
             Ok(renewed) => {
                 let body = LoginAnswer::renewed(&renewed, Transport::Cookie);
-                let mut response = answer::personal(StatusCode::OK, body);
+                let mut response = answer::json(StatusCode::OK, &body);
                 // No cookie is sent when nothing changed (F006).
                 if renewed.tokens.refresh.expose() != token {
-                    state.cookies.set_refresh(&mut response, &renewed.app, &renewed.tokens)?;
+                    state.handover.give_refresh(&mut response, &renewed.app, &renewed.tokens)?;
                 }
                 return Ok(response);
             }
-            Err(refusal) => refused = clearing(refused, refusal, app),
+            Err(refusal) => {
+                let first = refused.as_ref().map(|(first, _)| first.clone());
+                let app = refused.as_ref().filter(|(first, _)| !is_noise(first.reason)).map_or(app, |(_, app)| *app);
+                refused = Some((telling(first, refusal), app));
+            }
         }
     }
-    let mut response = Problem::from(refused.clone()).into_response();
+    let Some((refusal, app)) = refused else { return Err(Reason::NoCredential.into()) };
+    let mut response = Problem::from(refusal.clone()).into_response();
     // A refusal clears only the very credential that it refused, and only for good (F050).
-    if is_final(&refused) {
-        for (app, _) in caller.cookies(&state) {
-            state.cookies.clear(&mut response, app);
-        }
+    if is_final(&refusal) {
+        state.handover.clear(&mut response, app)?;
     }
     Ok(response)
 }
 
-async fn renew(state: &ServerState, caller: &Caller, token: &str) -> Result<Renewed, Refusal> {
-    let app = caller.wanted().map(|id| state.engine.app(Some(id))).transpose()?;
-    state.engine.renew(token, app.map(|app| &app.id), caller.activity, &caller.client).await
-}
-
-/// Of several refusals the first that is not about the form of what was sent.
-fn clearing(first: Refusal, next: Refusal, _app: &App) -> Refusal {
-    match first.reason {
-        Reason::NoCredential | Reason::Malformed | Reason::BadMac | Reason::UnknownKey | Reason::WrongKind => next,
-        _ => first,
-    }
+async fn renew(asker: &Asker<'_>, token: &str, app: Option<&AppId>) -> Result<Renewed, Refusal> {
+    let wanted = asker.wanted()?.map(|app| &app.id);
+    asker.state.engine.renew(token, app.or(wanted), asker.activity(), &asker.client()).await
 }
 
 /// Whether asking again could not help.
 fn is_final(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.code(),
-        Code::SessionExpired | Code::SessionRevoked | Code::TokenReused | Code::CredentialInvalid
-    )
+    matches!(refusal.code(), Code::SessionExpired | Code::SessionRevoked | Code::TokenReused | Code::CredentialInvalid)
 }
 
 /// What `POST /v1/logout` takes.
@@ -170,7 +174,7 @@ pub(super) struct LogoutBody {
     everywhere: bool,
     /// The refresh token, for clients that hold it themselves.
     #[serde(default)]
-    refresh_token: Option<Zeroizing<String>>,
+    refresh_token: Option<Sent>,
 }
 
 /// Ends this session, or everything of the account.
@@ -182,32 +186,28 @@ pub(super) struct LogoutBody {
 pub(super) async fn logout(
     State(state): State<ServerState>,
     caller: Caller,
-    OptionalJson(body): OptionalJson<LogoutBody>,
+    MaybeJson(body): MaybeJson<LogoutBody>,
 ) -> Result<Response, Problem> {
+    let body = body.unwrap_or_default();
     let which = if body.everywhere { Which::Everywhere } else { Which::This };
-    let mut response = answer::done();
+    let mut response = StatusCode::NO_CONTENT.into_response();
     let mut ended = false;
     if let Some(token) = &body.refresh_token {
-        ended |= state.engine.sign_out(token, which, &caller.client).await?;
+        ended |= state.engine.sign_out(&token.0, which, &caller.client).await?;
     }
-    if let Some(token) = caller.bearer() {
-        ended |= state.engine.sign_out(token, which, &caller.client).await?;
+    match caller.asker().presented() {
+        Ok(Presented::Bearer(token)) => ended |= state.engine.sign_out(token, which, &caller.client).await?,
+        Ok(Presented::Cookies(candidates)) => {
+            // Whatever the cookies held, this browser is signed out.
+            for (index, credential) in candidates.iter() {
+                state.engine.sign_out(credential, which, &caller.client).await?;
+                let app = state.handover.cookies().app(index).and_then(|id| state.engine.apps().get(id.as_str()));
+                state.handover.clear(&mut response, app.ok_or(Reason::UnknownApp)?)?;
+            }
+            return Ok(response);
+        }
+        Err(refusal) if !ended => return Err(refusal.into()),
+        Err(_) => {}
     }
-    let mut cleared = false;
-    for (app, credential) in caller.cookies(&state) {
-        ended |= state.engine.sign_out(credential, which, &caller.client).await?;
-        state.cookies.clear(&mut response, app);
-        cleared = true;
-    }
-    if ended || cleared {
-        return Ok(response);
-    }
-    let presented = caller.bearer().is_some() || body.refresh_token.is_some();
-    let reason = if presented { Reason::Malformed } else { Reason::NoCredential };
-    Err(Refusal::from(reason).into())
-}
-
-/// Whether a request counts as use.
-pub(super) fn activity(passive: Option<&str>) -> Activity {
-    if passive == Some("1") { Activity::Passive } else { Activity::Active }
+    if ended { Ok(response) } else { Err(Refusal::from(Reason::Malformed).into()) }
 }

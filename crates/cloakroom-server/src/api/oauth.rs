@@ -2,35 +2,29 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use cloakroom_core::{
-    refusal::{Code, Reason, Refusal},
+    refusal::{Code, Refusal},
     store::Service,
     verify::{Activity, Question},
 };
-use data_encoding::BASE64;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
 use super::answer;
 use crate::{
-    http::{
-        body::StrictForm,
-        problem::{OauthProblem, Problem},
-    },
+    http::{body::Form, credential::ServiceCredential, problem::Problem},
     state::{Caller, ServerState},
 };
 
-/// The form that both endpoints take.
-#[derive(Deserialize, ToSchema)]
+/// The form that both endpoints take. A `token_type_hint` is not needed: a token's kind shows in its form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form, which is read field by field")]
 pub(super) struct TokenForm {
-    token: Zeroizing<String>,
-    /// Not needed: a token's kind shows in its form.
-    #[serde(default, rename = "token_type_hint")]
-    _hint: Option<String>,
+    token: String,
+    token_type_hint: Option<String>,
 }
 
 /// An introspection answer (RFC 7662 section 2.2).
@@ -67,10 +61,12 @@ pub(super) struct Introspection {
 pub(super) async fn introspect(
     State(state): State<ServerState>,
     headers: HeaderMap,
-    StrictForm(form): StrictForm<TokenForm>,
-) -> Result<Response, OauthProblem> {
-    authenticate(&state, &headers).await.map_err(OauthProblem)?;
-    let question = Question { credential: &form.token, app: None, activity: Activity::Passive };
+    uri: Uri,
+    form: Form,
+) -> Result<Response, Problem> {
+    authenticate(&state, &headers, &uri).await.map_err(Problem::oauth)?;
+    let token = form.require("token").map_err(Problem::oauth)?;
+    let question = Question { credential: token, app: None, activity: Activity::Passive };
     let found = match state.engine.verifier().verify(question).await {
         Ok(identity) => Introspection {
             active: true,
@@ -82,12 +78,12 @@ pub(super) async fn introspect(
             exp: Some(identity.expires_at().secs()),
             auth_time: Some(identity.auth_time().secs()),
             amr: Some(identity.amr().names().collect()),
-            token_type: Some(if form.token.contains('.') { "Bearer" } else { "ticket" }),
+            token_type: Some(if token.contains('.') { "Bearer" } else { "ticket" }),
         },
-        Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(OauthProblem(refusal)),
+        Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(Problem::oauth(refusal)),
         Err(_) => Introspection::default(),
     };
-    Ok(answer::personal(StatusCode::OK, found))
+    Ok(answer::json(StatusCode::OK, &found))
 }
 
 /// Ends what a token belongs to: an expired access token, or an older refresh token, too. Unknown ones are no error.
@@ -101,37 +97,17 @@ pub(super) async fn revoke(
     State(state): State<ServerState>,
     caller: Caller,
     headers: HeaderMap,
-    StrictForm(form): StrictForm<TokenForm>,
-) -> Result<Response, OauthProblem> {
-    authenticate(&state, &headers).await.map_err(OauthProblem)?;
-    state.engine.revoke_token(&form.token, &caller.client).await.map_err(OauthProblem)?;
-    let mut response = StatusCode::OK.into_response();
-    answer::mark_personal(&mut response);
-    Ok(response)
+    uri: Uri,
+    form: Form,
+) -> Result<Response, Problem> {
+    authenticate(&state, &headers, &uri).await.map_err(Problem::oauth)?;
+    let token = form.require("token").map_err(Problem::oauth)?;
+    state.engine.revoke_token(token, &caller.client).await.map_err(Problem::oauth)?;
+    Ok(StatusCode::OK.into_response())
 }
 
 /// The service that authenticates by HTTP Basic (RFC 7617).
-pub(super) async fn authenticate(state: &ServerState, headers: &HeaderMap) -> Result<Service, Refusal> {
-    let given = basic(headers).ok_or_else(|| Refusal::from(Reason::UnknownService))?;
-    let (id, secret) = given.split_once(':').ok_or_else(|| Refusal::from(Reason::UnknownService))?;
-    state.engine.service(id, secret).await
-}
-
-fn basic(headers: &HeaderMap) -> Option<Zeroizing<String>> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (only, None) = (values.next()?, values.next()) else { return None };
-    let (scheme, encoded) = only.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > 512 {
-        return None;
-    }
-    String::from_utf8(BASE64.decode(encoded.trim().as_bytes()).ok()?).ok().map(Zeroizing::new)
-}
-
-/// A refusal of a service that did not authenticate, for endpoints that are not OAuth's.
-pub(super) fn unauthenticated(refusal: Refusal) -> Response {
-    let mut response = Problem::from(refusal).into_response();
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"cloakroom\", charset=\"UTF-8\""));
-    response
+pub(super) async fn authenticate(state: &ServerState, headers: &HeaderMap, uri: &Uri) -> Result<Service, Refusal> {
+    let given = ServiceCredential::read(headers, uri.query())?;
+    state.engine.service(&given.id, given.secret.expose()).await
 }

@@ -8,7 +8,7 @@ use axum::{
 use cloakroom_core::{engine::KEY_SET_AGE, refusal::Reason};
 
 use crate::{
-    http::problem::Problem,
+    http::{client_address::is_forwarded, problem::Problem},
     metrics,
     state::{Caller, ServerState},
 };
@@ -53,10 +53,9 @@ pub(super) async fn ready(State(state): State<ServerState>) -> Response {
     responses((status = 200, content_type = "text/plain"), (status = 404, description = "asked from elsewhere"))
 )]
 pub(super) async fn metrics(State(state): State<ServerState>, caller: Caller, headers: HeaderMap) -> Response {
-    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
-    let near = caller.peer.is_some_and(|peer| peer.to_canonical().is_loopback());
-    if state.has_ops_listener || forwarded || !near {
-        return Problem::from(cloakroom_core::refusal::Refusal::from(Reason::NotFound)).into_response();
+    let near = caller.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    if state.has_ops_listener || is_forwarded(&headers) || !near {
+        return Problem::from(Reason::NotFound).into_response();
     }
     exposition(&state)
 }

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::Response,
 };
 use cloakroom_core::{
     refusal::Refusal,
@@ -19,7 +19,10 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::{answer, oauth};
-use crate::state::ServerState;
+use crate::{
+    http::problem::{Challenge, Problem},
+    state::ServerState,
+};
 
 /// How often the log is asked when nothing is heard: also the longest that the stream of a removed service lives on.
 const POLL: Duration = Duration::from_secs(1);
@@ -43,21 +46,19 @@ pub(super) struct Head {
     responses((status = 200, body = Head), (status = 401, description = "no service authenticated")),
     security(("service" = []))
 )]
-pub(super) async fn head(State(state): State<ServerState>, headers: HeaderMap) -> Response {
-    if let Err(refusal) = oauth::authenticate(&state, &headers).await {
-        return oauth::unauthenticated(refusal);
-    }
-    match state.engine.stores().accounts.log_head().await {
-        Ok(head) => answer::personal(
-            StatusCode::OK,
-            Head {
-                incarnation: head.incarnation.to_string(),
-                sequence: head.sequence,
-                time: state.engine.clock().now().to_string(),
-            },
-        ),
-        Err(error) => oauth::unauthenticated(Refusal::from(error)),
-    }
+pub(super) async fn head(State(state): State<ServerState>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    oauth::authenticate(&state, &headers, &uri).await.map_err(for_service)?;
+    let head = state.engine.stores().accounts.log_head().await.map_err(Refusal::from)?;
+    let head = Head {
+        incarnation: head.incarnation.to_string(),
+        sequence: head.sequence,
+        time: state.engine.clock().now().to_string(),
+    };
+    Ok(answer::json(StatusCode::OK, &head))
+}
+
+fn for_service(refusal: Refusal) -> Problem {
+    Problem::from(refusal).challenging(Challenge::Basic)
 }
 
 /// What ends, as it ends. `id` is `incarnation:sequence`; `Last-Event-ID` resumes, and without one, or from too far back,
@@ -70,11 +71,12 @@ pub(super) async fn head(State(state): State<ServerState>, headers: HeaderMap) -
     ),
     security(("service" = []))
 )]
-pub(super) async fn follow(State(state): State<ServerState>, headers: HeaderMap) -> Response {
-    let service = match oauth::authenticate(&state, &headers).await {
-        Ok(service) => service,
-        Err(refusal) => return oauth::unauthenticated(refusal),
-    };
+pub(super) async fn follow(
+    State(state): State<ServerState>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let service = oauth::authenticate(&state, &headers, &uri).await.map_err(for_service)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let reader = Reader {
         changes: state.engine.log_changes(),
@@ -89,10 +91,9 @@ pub(super) async fn follow(State(state): State<ServerState>, headers: HeaderMap)
         let next = reader.next().await?;
         Some((Ok::<_, Infallible>(next), reader))
     });
-    let mut response = Body::from_stream(events).into_response();
-    answer::mark_personal(&mut response);
+    let mut response = Response::new(Body::from_stream(events));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    response
+    Ok(response)
 }
 
 /// One reader's place in the log. It holds no more than one answer of the log at a time: whoever reads slowly is asked for

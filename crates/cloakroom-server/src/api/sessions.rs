@@ -1,15 +1,15 @@
 //! My devices: list them, end one.
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use cloakroom_core::{
+    clock::Timestamp,
     ids::SessionId,
     refusal::{Reason, Refusal},
 };
-use serde::Deserialize;
 
 use super::answer::{self, DevicesAnswer};
 use crate::{
@@ -17,35 +17,25 @@ use crate::{
     state::{Caller, ServerState},
 };
 
-/// Which page of the list.
-#[derive(Deserialize)]
-pub(super) struct Page {
-    before: Option<String>,
-}
-
 /// This account's devices: newest first, at most 100 a page. Methods without a record have none to show.
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "sessions",
-    params(("before" = Option<String>, Query, description = "the last id of the page before")),
+    params(("before" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, body = DevicesAnswer), (status = 401, description = "no valid credential")),
     security(("bearer" = []), ("cookie" = []))
 )]
-pub(super) async fn list(
-    State(state): State<ServerState>,
-    caller: Caller,
-    Query(page): Query<Page>,
-) -> Result<Response, Problem> {
-    let identity = caller.identity(&state).await?;
-    let before = match page.before {
-        Some(text) => Some(SessionId::parse(&text).ok_or_else(bad_id)?),
+pub(super) async fn list(State(state): State<ServerState>, caller: Caller) -> Result<Response, Problem> {
+    let identity = caller.identity().await?;
+    let before = match caller.asker().parameter("before") {
+        Some(place) => Some(read_place(&place).ok_or_else(bad_place)?),
         None => None,
     };
     let list = state.engine.devices(identity.account(), Some(identity.session()), before).await?;
     let answer = DevicesAnswer {
         sessions: list.devices.iter().map(Into::into).collect(),
-        next: list.next.map(|id| id.to_string()),
+        next: list.next.map(|(created, id)| format!("{}.{id}", created.millis())),
     };
-    Ok(answer::personal(StatusCode::OK, answer))
+    Ok(answer::json(StatusCode::OK, &answer))
 }
 
 /// Ends one of this account's sessions. Another account's, or one that is not there, is 404 and stays as it is.
@@ -65,7 +55,7 @@ pub(super) async fn end(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let identity = caller.identity(&state).await?;
+    let identity = caller.identity().await?;
     let id = SessionId::parse(&id).ok_or(Refusal::from(Reason::NotFound))?;
     let own = id == identity.session();
     // The session that asks can have no record, and is its own to end all the same.
@@ -75,13 +65,19 @@ pub(super) async fn end(
     } else if !state.engine.end_own(identity.account(), id, &caller.client).await? {
         return Err(Refusal::from(Reason::NotFound).into());
     }
-    let mut response = answer::done();
-    if own && caller.by_cookie() {
-        state.cookies.clear(&mut response, identity.app());
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if own && caller.asker().is_by_cookie() {
+        state.handover.clear(&mut response, identity.app())?;
     }
     Ok(response)
 }
 
-fn bad_id() -> Refusal {
-    Refusal::from(Reason::BadRequest).because("`before` is no session id")
+/// Where a page of the list ends: when the last one began, and its id.
+fn read_place(text: &str) -> Option<(Timestamp, SessionId)> {
+    let (created, id) = text.split_once('.')?;
+    Some((Timestamp::from_millis(created.parse().ok()?), SessionId::parse(id)?))
+}
+
+fn bad_place() -> Refusal {
+    Refusal::from(Reason::BadRequest).because("`before` is no place in the list; take it from `next`")
 }

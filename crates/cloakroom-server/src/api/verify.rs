@@ -18,10 +18,14 @@ use cloakroom_core::{
     verify::Identity,
 };
 
-use super::answer::mark_personal;
 use crate::{
-    http::{cross_site, problem::Problem},
-    state::{Caller, ServerState},
+    http::{
+        Scheme,
+        cross_site::{self, Asked},
+        problem::{Problem, record},
+        serve::Peer,
+    },
+    state::{Asker, ServerState},
 };
 
 const ACCOUNT: HeaderName = HeaderName::from_static("x-auth-account");
@@ -44,27 +48,35 @@ const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
     ),
     security(("bearer" = []), ("cookie" = []))
 )]
-pub(super) async fn verify(State(state): State<ServerState>, caller: Caller, request: Request) -> Response {
-    let headers = request.headers();
-    match judge(&state, &caller, request.method(), headers).await {
+pub(super) async fn verify(State(state): State<ServerState>, request: Request) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let asker = Asker { state: &state, headers: request.headers(), query: request.uri().query(), peer };
+    let host = Asked::of(request.method(), request.uri(), request.headers()).host;
+    match judge(&asker, request.method(), host).await {
         Ok(identity) => accepted(&state, &identity).unwrap_or_else(|refusal| refused(&refusal)),
         Err(refusal) => {
-            let person = caller.redirect() && refusal.code() != Code::CrossSiteRequest && is_browsing(request.method(), headers);
-            if person { to_sign_in(&state, &caller, headers) } else { refused(&refusal) }
+            let signs_in = matches!(
+                refusal.code(),
+                Code::CredentialMissing | Code::CredentialInvalid | Code::SessionExpired | Code::SessionRevoked
+            );
+            let asked = asker.parameter("redirect").is_some_and(|value| value == "1");
+            if asked && signs_in && is_browsing(request.method(), asker.headers) {
+                record(&refusal);
+                to_sign_in(&asker)
+            } else {
+                refused(&refusal)
+            }
         }
     }
 }
 
-async fn judge(
-    state: &ServerState,
-    caller: &Caller,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Result<Identity, Refusal> {
-    let identity = caller.identity(state).await?;
-    if caller.by_cookie() && is_unsafe(method, headers) {
-        let origins = identity.app().origins.iter().map(String::as_str).chain([state.origin.as_str()]);
-        cross_site::judge_unsafe(headers, origins)?;
+async fn judge(asker: &Asker<'_>, method: &Method, host: Option<&str>) -> Result<Identity, Refusal> {
+    let identity = asker.identity().await?;
+    if is_unsafe(method, asker.headers) && asker.is_by_cookie() {
+        let allowed = asker.state.origins.of(identity.app_id()).ok_or(Reason::AppGone)?;
+        // A proxy tells the host that it was asked for, which must be one of the app's like any other proof.
+        let told = if asker.is_via_proxy() { text(asker.headers, "x-forwarded-host") } else { None };
+        cross_site::judge(Asked { method: &Method::POST, headers: asker.headers, host: told.or(host) }, allowed)?;
     }
     Ok(identity)
 }
@@ -107,7 +119,6 @@ fn accepted(state: &ServerState, identity: &Identity) -> Result<Response, Refusa
         Upstream::Headers => HeaderValue::from_static(""),
     };
     headers.insert(TOKEN, token);
-    mark_personal(&mut response);
     Ok(response)
 }
 
@@ -128,42 +139,48 @@ fn refused(refusal: &Refusal) -> Response {
 
 /// A navigation of a browser, as far as its headers tell.
 fn is_browsing(method: &Method, headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let html = text("accept").is_some_and(|accept| accept.contains("text/html"));
-    let navigates = text("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
+    let html = text(headers, "accept").is_some_and(|accept| accept.contains("text/html"));
+    let navigates = text(headers, "sec-fetch-mode").is_none_or(|mode| mode == "navigate");
     !is_unsafe(method, headers) && html && navigates
 }
 
 /// 302 to the sign-in page, which sends the person back to where they wanted to go if that is a page of the app.
-fn to_sign_in(state: &ServerState, caller: &Caller, headers: &HeaderMap) -> Response {
-    let app = caller.wanted().and_then(|id| state.engine.apps().get(id)).unwrap_or(state.engine.apps().default_app());
+fn to_sign_in(asker: &Asker<'_>) -> Response {
+    let apps = asker.state.engine.apps();
+    let app = asker.wanted().ok().flatten().unwrap_or_else(|| apps.default_app());
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("app", app.id.as_str());
-    if let Some(back) = original_address(state, caller, app, headers) {
+    if let Some(back) = original_address(asker, app) {
         query.append_pair("return_to", &back);
     }
-    let location = format!("{}/signin?{}", state.issuer, query.finish());
+    let location = format!("{}/signin?{}", asker.state.issuer, query.finish());
     let mut response = StatusCode::FOUND.into_response();
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    mark_personal(&mut response);
     response
 }
 
 /// The page that was asked for, if a configured proxy says so and it lies at an origin of the app; the sign-in page judges
 /// it once more.
-fn original_address(state: &ServerState, caller: &Caller, app: &App, headers: &HeaderMap) -> Option<String> {
-    if !caller.via_proxy {
+fn original_address(asker: &Asker<'_>, app: &App) -> Option<String> {
+    if !asker.is_via_proxy() {
         return None;
     }
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(whole) = text("x-original-url") {
-        return state.returns.judge(whole, app).map(str::to_owned);
+    let (headers, returns) = (asker.headers, &asker.state.returns);
+    if let Some(whole) = text(headers, "x-original-url") {
+        return returns.judge(whole, app);
     }
-    let path = text("x-forwarded-uri").or_else(|| text("x-original-uri"))?;
-    let scheme = text("x-forwarded-proto").unwrap_or(if state.https { "https" } else { "http" });
-    let host = text("x-forwarded-host").or_else(|| text("host"))?;
-    let address = format!("{scheme}://{host}{path}");
-    state.returns.judge(&address, app).map(str::to_owned)
+    let path = text(headers, "x-forwarded-uri").or_else(|| text(headers, "x-original-uri"))?;
+    let own = match asker.state.scheme {
+        Scheme::Https => "https",
+        Scheme::Http => "http",
+    };
+    let scheme = text(headers, "x-forwarded-proto").unwrap_or(own);
+    let host = text(headers, "x-forwarded-host").or_else(|| text(headers, "host"))?;
+    returns.judge(&format!("{scheme}://{host}{path}"), app)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -7,14 +7,18 @@
 
 pub mod body;
 pub mod client_address;
+mod connection;
 pub mod cookie;
 pub mod cors;
 pub mod credential;
 pub mod cross_site;
+pub mod framing;
 pub mod json;
 pub mod origins;
 pub mod problem;
 pub mod security;
+pub mod serve;
+pub mod tls;
 
 /// How browsers reach the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

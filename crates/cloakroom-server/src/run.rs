@@ -1,0 +1,136 @@
+//! A running server: listeners, background work, and an orderly end.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use cloakroom_core::{clock::Clock, engine::Engine, random::Rng};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api,
+    assemble::{self, OpenError},
+    config::Config,
+    http::{
+        origins::Origins,
+        security::SecurityHeaders,
+        serve::{self, Limits},
+        tls::{Tls, TlsError},
+    },
+    metrics,
+    state::ServerState,
+};
+
+/// Why a server cannot run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The configured system cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A server that listens; it answers once [`run`](Self::run) is awaited.
+pub struct Server {
+    listener: TcpListener,
+    operators: Option<TcpListener>,
+    tls: Option<Arc<Tls>>,
+    state: ServerState,
+    service: Router,
+    limits: Limits,
+}
+
+/// How often the certificate's files are looked at.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Opens the stores, binds the listeners and puts the routes together.
+    pub async fn bind(mut config: Config) -> Result<Self, ServeError> {
+        let listen = |address: SocketAddr| async move {
+            TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, error))
+        };
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr().map_err(|error| ServeError::Listen(config.listen, error))?;
+        config.bound(address);
+        let engine = assemble::open(&config, Clock::system(), Rng::system()).await?;
+        let operators = match config.ops_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let tls = match &config.tls {
+            Some(tls) => Some(Arc::new(Tls::load(&tls.certificate, &tls.key)?)),
+            None => None,
+        };
+        metrics::install();
+        let state = ServerState::new(&config, engine);
+        let service = router(&state);
+        Ok(Self { listener, operators, tls, state, service, limits: Limits::default() })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What it serves, for a control socket beside it.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.state.engine
+    }
+
+    /// The server's public address, with its base path.
+    pub fn public_url(&self) -> &str {
+        &self.state.issuer
+    }
+
+    /// Serves until `shutdown`: then `/readyz` turns, what is in flight ends, and what waits is written.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let stop = CancellationToken::new();
+        let background = self.state.engine.spawn();
+        let watch = self.tls.clone().map(|tls| tokio::spawn(tls.watch(CERTIFICATE_CHECK, stop.clone())));
+        let main = serve::serve(self.listener, self.tls, self.service, self.limits.clone(), stop.clone());
+        let operators = async {
+            if let Some(listener) = self.operators {
+                let service = api::operator_routes().with_state(self.state.clone());
+                serve::serve(listener, None, service, self.limits.clone(), stop.clone()).await;
+            }
+        };
+        let stopping = async {
+            shutdown.await;
+            self.state.stop();
+            stop.cancel();
+        };
+        tokio::join!(main, operators, stopping);
+        background.stop().await;
+        if let Err(error) = self.state.engine.flush().await {
+            tracing::error!(%error, "what was waiting could not be written");
+        }
+        if let Some(watch) = watch {
+            watch.abort();
+        }
+    }
+}
+
+/// Runs a server from its configuration to its end.
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    Server::bind(config).await?.run(shutdown).await;
+    Ok(())
+}
+
+/// All routes under the base path.
+pub fn router(state: &ServerState) -> Router {
+    let targets = Origins::new(state.origins.listed().iter());
+    let headers = Arc::new(SecurityHeaders::new(state.scheme, &targets));
+    let routes = api::routes(state, &headers);
+    let routes = match state.base_path.as_str() {
+        "" => routes,
+        base => Router::new().nest(base, routes),
+    };
+    routes.fallback(api::nothing_here).with_state(state.clone())
+}

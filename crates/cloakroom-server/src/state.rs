@@ -1,0 +1,263 @@
+//! What every handler is given: the engine, the cookies, the origins; and how a request is read with them.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, Uri, header, request::Parts},
+};
+use cloakroom_core::{
+    app::App,
+    engine::{Client, Engine},
+    ids::AppId,
+    refusal::{Reason, Refusal},
+    verify::{Activity, Identity, Question},
+};
+
+use crate::{
+    config::{Config, Network},
+    handover::Handover,
+    http::{
+        Scheme,
+        client_address::client_address,
+        cookie::AppCookies,
+        credential::Presented,
+        cross_site::{self, Asked},
+        origins::OriginBook,
+        problem::Problem,
+        serve::Peer,
+    },
+    returns::ReturnAddresses,
+};
+
+/// Shared by all requests; cheap to clone.
+#[derive(Clone)]
+pub struct ServerState(Arc<Inner>);
+
+/// What is shared.
+pub struct Inner {
+    /// The domain.
+    pub engine: Arc<Engine>,
+    /// Sets and clears credentials' cookies.
+    pub handover: Handover,
+    /// Whose pages may act.
+    pub origins: Arc<OriginBook>,
+    /// Where people may be sent back to.
+    pub returns: ReturnAddresses,
+    /// The public address with the base path: issuer and beginning of every link (F140).
+    pub issuer: String,
+    /// What the paths of the server begin with.
+    pub base_path: String,
+    /// Whether browsers come over TLS.
+    pub scheme: Scheme,
+    /// Whether `/metrics` has a listener of its own.
+    pub has_ops_listener: bool,
+    trusted_proxies: Vec<Network>,
+    stopping: AtomicBool,
+}
+
+impl Deref for ServerState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl ServerState {
+    /// The state of a server that runs this configuration.
+    pub fn new(config: &Config, engine: Arc<Engine>) -> Self {
+        let scheme = if config.is_https() { Scheme::Https } else { Scheme::Http };
+        let apps = engine.apps();
+        let cookies = AppCookies::new(scheme, apps.iter().map(|app| app.id.clone()));
+        let origins =
+            OriginBook::new(&config.origin(), apps.iter().map(|app| (app.id.clone(), app.origins.as_slice())));
+        Self(Arc::new(Inner {
+            handover: Handover::new(cookies, engine.clock().clone()),
+            origins: Arc::new(origins),
+            returns: ReturnAddresses::new(&config.origin()),
+            issuer: config.issuer(),
+            base_path: config.base_path.clone(),
+            scheme,
+            has_ops_listener: config.ops_listen.is_some(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            stopping: AtomicBool::new(false),
+            engine,
+        }))
+    }
+
+    /// The server has begun to stop: `/readyz` says so from now on.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// A request as it is read: borrowed, so that a check of a credential copies nothing.
+#[derive(Clone, Copy)]
+pub struct Asker<'r> {
+    /// The server.
+    pub state: &'r ServerState,
+    /// Its headers.
+    pub headers: &'r HeaderMap,
+    /// Its query.
+    pub query: Option<&'r str>,
+    /// The other end of the connection.
+    pub peer: Option<SocketAddr>,
+}
+
+impl<'r> Asker<'r> {
+    /// The app that `?app=` asks for.
+    ///
+    /// # Errors
+    /// `unknown_app`.
+    pub fn wanted(&self) -> Result<Option<&'r Arc<App>>, Refusal> {
+        match self.parameter("app") {
+            Some(id) => Ok(Some(self.state.engine.apps().get(&id).ok_or(Reason::UnknownApp)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// A parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<std::borrow::Cow<'r, str>> {
+        form_urlencoded::parse(self.query?.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// What the request presents.
+    pub fn presented(&self) -> Result<Presented<'r>, Refusal> {
+        let wanted = self.wanted()?.map(|app| &app.id);
+        Presented::read(self.headers, self.query, self.state.handover.cookies(), wanted)
+    }
+
+    /// Who is asking. Of several cookies the first valid one counts; where none is, the refusal of the first one that was
+    /// ours.
+    pub async fn identity(&self) -> Result<Identity, Refusal> {
+        let wanted = self.wanted()?.map(|app| &app.id);
+        match self.presented()? {
+            Presented::Bearer(credential) => self.check(credential, wanted).await,
+            Presented::Cookies(candidates) => {
+                let mut refused = None;
+                for (index, credential) in candidates.iter() {
+                    let app = self.state.handover.cookies().app(index);
+                    match self.check(credential, app).await {
+                        Ok(identity) => return Ok(identity),
+                        Err(refusal) => refused = Some(telling(refused, refusal)),
+                    }
+                }
+                Err(refused.unwrap_or_else(|| Reason::NoCredential.into()))
+            }
+        }
+    }
+
+    async fn check(&self, credential: &str, app: Option<&AppId>) -> Result<Identity, Refusal> {
+        let question = Question { credential, app, activity: self.activity() };
+        self.state.engine.verifier().verify(question).await
+    }
+
+    /// Whether the request counts as use; a poll says that it does not.
+    pub fn activity(&self) -> Activity {
+        match self.headers.get("x-cloakroom-passive") {
+            Some(value) if value == "1" => Activity::Passive,
+            _ => Activity::Active,
+        }
+    }
+
+    /// Whether cookies are what counts as its credential.
+    pub fn is_by_cookie(&self) -> bool {
+        matches!(self.presented(), Ok(Presented::Cookies(_)))
+    }
+
+    /// Whether a configured proxy passed it on.
+    pub fn is_via_proxy(&self) -> bool {
+        self.peer.is_some_and(|peer| self.trusts(peer.ip()))
+    }
+
+    /// The client, for limits, device list and audit log.
+    pub fn client(&self) -> Client {
+        let address = self.peer.map(|peer| client_address(peer.ip(), self.headers, |ip| self.trusts(ip)));
+        let agent = self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Client::new(address, agent)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.state.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Of two refusals the one that tells more: a credential that was ours says more than one that never was.
+pub fn telling(first: Option<Refusal>, next: Refusal) -> Refusal {
+    match first {
+        Some(first) if !is_noise(first.reason) => first,
+        _ => next,
+    }
+}
+
+/// Whether a refusal only says that something never was a credential of the asked kind.
+pub const fn is_noise(reason: Reason) -> bool {
+    matches!(reason, Reason::NoCredential | Reason::Malformed | Reason::BadMac | Reason::UnknownKey | Reason::WrongKind)
+}
+
+/// A request as handlers with a body take it: what [`Asker`] borrows, owned.
+pub struct Caller {
+    state: ServerState,
+    headers: HeaderMap,
+    method: axum::http::Method,
+    uri: Uri,
+    /// The other end of the connection.
+    pub peer: Option<SocketAddr>,
+    /// The client.
+    pub client: Client,
+}
+
+impl Caller {
+    /// The request, to be read.
+    pub fn asker(&self) -> Asker<'_> {
+        Asker { state: &self.state, headers: &self.headers, query: self.uri.query(), peer: self.peer }
+    }
+
+    /// Who is asking.
+    pub async fn identity(&self) -> Result<Identity, Refusal> {
+        self.asker().identity().await
+    }
+
+    /// Once the app is known, which may be from the body: the request must come from a page of this one (F023).
+    pub fn must_come_from(&self, app: &App) -> Result<(), Refusal> {
+        let allowed = self.state.origins.of(&app.id).ok_or(Reason::UnknownApp)?;
+        Ok(cross_site::judge(Asked::of(&self.method, &self.uri, &self.headers), allowed)?)
+    }
+
+    /// The cookies of an app that may hold a credential.
+    pub fn cookies_of(&self, app: &App) -> Vec<String> {
+        let read = self.state.handover.cookies().read(&self.headers, Some(&app.id));
+        read.map(|found| found.iter().map(|(_, value)| value.to_owned()).collect()).unwrap_or_default()
+    }
+}
+
+impl FromRequestParts<ServerState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        let asker = Asker { state, headers: &parts.headers, query: parts.uri.query(), peer };
+        let client = asker.client();
+        Ok(Self {
+            state: state.clone(),
+            headers: parts.headers.clone(),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            peer,
+            client,
+        })
+    }
+}

@@ -23,11 +23,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-<<<<<<< HEAD
-use super::framing::Watch;
-=======
 use super::framing::{SPOILT, Watch};
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
 
 pin_project! {
     /// The bytes of a connection, watched and timed.
@@ -35,11 +31,8 @@ pin_project! {
         #[pin]
         io: T,
         watch: Watch,
-<<<<<<< HEAD
-=======
         // What is left of what the parser gets where the client broke the rules.
         spoilt: &'static [u8],
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
         head_timeout: Duration,
         head: Option<(u64, Pin<Box<Sleep>>)>,
         write_timeout: Duration,
@@ -49,22 +42,13 @@ pin_project! {
 
 impl<T> Watched<T> {
     pub(super) fn new(io: T, head_timeout: Duration, write_timeout: Duration) -> Self {
-<<<<<<< HEAD
-        Self { io, watch: Watch::default(), head_timeout, head: None, write_timeout, stall: None }
-=======
         Self { io, watch: Watch::default(), spoilt: SPOILT, head_timeout, head: None, write_timeout, stall: None }
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
     }
 }
 
 impl<T: AsyncRead> AsyncRead for Watched<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
-<<<<<<< HEAD
-        let before = buf.filled().len();
-        if let Poll::Ready(read) = this.io.poll_read(cx, buf) {
-            this.watch.see(&mut buf.filled_mut()[before..]);
-=======
         if this.watch.has_refused() {
             spoil(this.spoilt, buf);
             return Poll::Ready(Ok(()));
@@ -76,7 +60,6 @@ impl<T: AsyncRead> AsyncRead for Watched<T> {
             if this.watch.has_refused() {
                 spoil(this.spoilt, buf);
             }
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
             return Poll::Ready(read);
         }
         let Some(head) = this.watch.head() else {
@@ -91,15 +74,12 @@ impl<T: AsyncRead> AsyncRead for Watched<T> {
     }
 }
 
-<<<<<<< HEAD
-=======
 fn spoil(spoilt: &mut &'static [u8], buf: &mut ReadBuf<'_>) {
     let (now, later) = spoilt.split_at(spoilt.len().min(buf.remaining()));
     buf.put_slice(now);
     *spoilt = later;
 }
 
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
 impl<T: AsyncWrite> Watched<T> {
     fn timed<R>(
         self: Pin<&mut Self>,

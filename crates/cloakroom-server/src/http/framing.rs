@@ -4,17 +4,12 @@
 //! The parser behind it (hyper 1.12) refuses a signed or spaced `Content-Length`, lengths that differ,
 //! `Transfer-Encoding` in HTTP/1.0, folded lines and space before a colon. It takes what is caught here: a bare LF as the
 //! end of a line, `Content-Length` beside `Transfer-Encoding`, either of them twice, and codings before `chunked`. A
-<<<<<<< HEAD
-//! [`Watch`] follows where each head and body ends; at a violation it puts a NUL where the parser cannot accept one, so
-//! that the client gets the parser's own 400 and the connection is closed. HTTP/2 has lengths of its own and passes.
-=======
 //! [`Watch`] follows where each head and body ends. At a violation the parser gets [`SPOILT`] instead of what the client
 //! sent, which it can accept nowhere, so that the client gets the parser's own 400 and the connection is closed. HTTP/2
 //! has lengths of its own and passes.
 
 /// Ends a head or a chunk in a way that no parser accepts.
 pub const SPOILT: &[u8] = b"\0\r\n\r\n";
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
 
 /// Follows the bytes of one connection.
 #[derive(Debug, Default)]
@@ -58,15 +53,6 @@ struct Head {
 struct Violation;
 
 impl Watch {
-<<<<<<< HEAD
-    /// Looks at the next bytes of the connection, and spoils them where they must be refused.
-    pub fn see(&mut self, bytes: &mut [u8]) {
-        let mut at = 0;
-        while at < bytes.len() {
-            match self.state {
-                State::Passing => return,
-                State::Refused => return bytes[at..].fill(0),
-=======
     /// Looks at the next bytes of the connection, and says how many of them may go on to the parser. If not all may,
     /// nothing that comes later may either.
     #[must_use]
@@ -76,7 +62,6 @@ impl Watch {
             match self.state {
                 State::Passing => return bytes.len(),
                 State::Refused => return at,
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
                 State::Sized(left) => {
                     let taken = skip(&mut at, left, bytes.len());
                     self.state = if left == taken { State::Start } else { State::Sized(left - taken) };
@@ -93,11 +78,7 @@ impl Watch {
                             continue;
                         }
                         self.carry.extend_from_slice(&bytes[at..]);
-<<<<<<< HEAD
-                        return;
-=======
                         return bytes.len();
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
                     };
                     let end = at + length;
                     let carry = std::mem::take(&mut self.carry);
@@ -109,15 +90,6 @@ impl Watch {
                     };
                     if seen.is_err() {
                         self.state = State::Refused;
-<<<<<<< HEAD
-                        at = end;
-                    } else {
-                        at = end + 1;
-                    }
-                }
-            }
-        }
-=======
                         return end;
                     }
                     at = end + 1;
@@ -130,7 +102,6 @@ impl Watch {
     /// Whether there was a violation.
     pub fn has_refused(&self) -> bool {
         self.state == State::Refused
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
     }
 
     /// The number of the head that has begun and not ended, if one has.
@@ -233,22 +204,6 @@ mod tests {
 
     use super::*;
 
-<<<<<<< HEAD
-    fn watched(input: &[u8], piece: usize) -> (Vec<u8>, Watch) {
-        let (mut output, mut watch) = (input.to_vec(), Watch::default());
-        for bytes in output.chunks_mut(piece) {
-            watch.see(bytes);
-        }
-        (output, watch)
-    }
-
-    fn passes(input: &str) -> bool {
-        let whole = watched(input.as_bytes(), usize::MAX).0 == input.as_bytes();
-        for piece in 1..9 {
-            assert_eq!(watched(input.as_bytes(), piece).0 == input.as_bytes(), whole, "{input:?} in pieces of {piece}");
-        }
-        whole
-=======
     /// How many bytes go on to the parser, where they come in pieces.
     fn watched(input: &[u8], piece: usize) -> (usize, Watch) {
         let mut watch = Watch::default();
@@ -262,7 +217,6 @@ mod tests {
             assert_eq!(watched(input.as_bytes(), piece).0, whole, "{input:?} in pieces of {piece}");
         }
         whole == input.len()
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
     }
 
     #[test]
@@ -346,15 +300,9 @@ mod tests {
     #[test]
     fn nothing_behind_a_violation_gets_through() {
         let input = b"GET / HTTP/1.1\r\nX: y\nHost: a\r\n\r\nGET /admin HTTP/1.1\r\n\r\n";
-<<<<<<< HEAD
-        let (output, _) = watched(input, 7);
-        assert_eq!(&output[..20], &input[..20]);
-        assert!(output[20..].iter().all(|b| *b == 0));
-=======
         let (good, watch) = watched(input, 7);
         assert_eq!(good, 20);
         assert!(watch.has_refused());
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)
     }
 
     #[test]

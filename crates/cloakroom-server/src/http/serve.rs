@@ -265,10 +265,7 @@ fn close(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
-<<<<<<< HEAD
-=======
 
 #[cfg(test)]
 #[path = "serve_tests.rs"]
 mod tests;
->>>>>>> acfe63b (Serve HTTP/1, HTTP/2 and TLS within bounds, and refuse what a proxy could frame in another way)

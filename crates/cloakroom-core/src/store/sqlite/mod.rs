@@ -64,7 +64,7 @@ impl Sqlite {
         let lock = DirectoryLock::take(directory)?;
         let path = directory.join(Self::FILE);
         let writer = Writer::start(schema::open_writer(&path, options)?, lock)?;
-        let readers = Readers::new(path.clone(), options.clone());
+        let readers = Readers::start(path.clone(), options.clone())?;
         Ok(Self(Arc::new(Inner { readers, writer, path })))
     }
 
@@ -79,6 +79,14 @@ impl Sqlite {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.0.readers.run(work).await
+    }
+
+    async fn read_long<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.0.readers.run_long(work).await
     }
 
     async fn write_with<T, F>(&self, shape: Shape, work: F) -> Result<T, StoreError>

@@ -19,12 +19,12 @@ impl Sqlite {
     /// [`StoreError::Unavailable`] when there is such a file already, or the path cannot be written.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let to = to.to_owned();
-        self.read_with(move |c| backup(c, &to)).await
+        self.read_long(move |c| backup(c, &to)).await
     }
 
     /// Reads the whole file and says what is wrong with it; nothing, if all is well.
     pub async fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.read_with(|c| {
+        self.read_long(|c| {
             let mut statement = c.prepare("PRAGMA integrity_check(20)")?;
             let found = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
             Ok(found.into_iter().filter(|line| line != "ok").collect())

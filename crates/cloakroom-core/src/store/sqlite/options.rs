@@ -7,7 +7,7 @@ pub struct Options {
     pub write_cache: usize,
     /// Page cache of each reading connection, in bytes; used by as many as [`readers`](Self::readers).
     pub read_cache: usize,
-    /// How many connections read at the same time.
+    /// How many connections read at the same time, each on its own thread.
     pub readers: usize,
     /// The most pages (of 4 KiB) the file may have; `None`: as many as the disk holds.
     pub max_pages: Option<u32>,

@@ -54,7 +54,7 @@ impl SessionStore for Sqlite {
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
-        self.read_with(count).await
+        self.read_long(count).await
     }
 }
 

@@ -202,3 +202,131 @@ fn execute(connection: &Connection, statement: &str) -> Result<(), StoreError> {
     connection.prepare_cached(statement)?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    fn start() -> (TempDir, Arc<Writer>) {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open(directory.path().join("some.db")).unwrap();
+        connection.execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY)").unwrap();
+        let lock = DirectoryLock::take(directory.path()).unwrap();
+        (directory, Arc::new(Writer::start(connection, lock).unwrap()))
+    }
+
+    fn insert(connection: &Connection, number: i64) -> Result<(), StoreError> {
+        connection.execute("INSERT INTO t VALUES (?1)", [number])?;
+        Ok(())
+    }
+
+    async fn numbers(writer: &Writer) -> Vec<i64> {
+        let read = |connection: &Connection| -> Result<Vec<i64>, StoreError> {
+            let mut statement = connection.prepare("SELECT a FROM t ORDER BY a")?;
+            Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        };
+        writer.run(Shape::OneStatement, read).await.unwrap()
+    }
+
+    /// Holds the thread up until it is told to go on, so that what is sent meanwhile makes one batch.
+    fn hold(writer: &Arc<Writer>) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), StoreError>>) {
+        let (go, wait) = std::sync::mpsc::channel();
+        let writer = Arc::clone(writer);
+        let (begun, begins) = std::sync::mpsc::channel();
+        let held = tokio::spawn(async move {
+            let wait = move |_: &Connection| {
+                let _ = begun.send(());
+                wait.recv().map_err(|_| stopped())
+            };
+            writer.run(Shape::OneStatement, wait).await
+        });
+        begins.recv().unwrap();
+        (go, held)
+    }
+
+    /// Until so many jobs wait behind the one that is held.
+    async fn queued(writer: &Writer, count: usize) {
+        let jobs = writer.jobs.as_ref().unwrap();
+        while jobs.max_capacity() - jobs.capacity() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_that_fails_midway_is_undone_and_the_others_of_its_batch_stand() {
+        let (_directory, writer) = start();
+        let (go, held) = hold(&writer);
+        let mut jobs = JoinSet::new();
+        for n in 0..30 {
+            let writer = Arc::clone(&writer);
+            jobs.spawn(async move {
+                let outcome = writer
+                    .run(Shape::Several, move |connection| {
+                        insert(connection, n)?;
+                        assert_ne!(n % 3, 1, "a fault of the program");
+                        if n % 3 == 2 { insert(connection, n) } else { Ok(()) }
+                    })
+                    .await;
+                assert_eq!(outcome.is_ok(), n % 3 == 0, "{outcome:?}");
+            });
+        }
+        queued(&writer, 30).await;
+        go.send(()).unwrap();
+        held.await.unwrap().unwrap();
+        jobs.join_all().await;
+        assert_eq!(numbers(&writer).await, (0..30).step_by(3).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn when_a_transaction_is_lost_nobody_of_it_is_told_that_it_was_done() {
+        let (_directory, writer) = start();
+        let (go, held) = hold(&writer);
+        let mut jobs = JoinSet::new();
+        for n in 0..20 {
+            let writer = Arc::clone(&writer);
+            jobs.spawn(async move {
+                writer
+                    .run(Shape::OneStatement, move |connection| match n {
+                        10 => {
+                            // What SQLite does by itself on some failures.
+                            connection.execute_batch("ROLLBACK")?;
+                            Err(StoreError::Full)
+                        }
+                        n => insert(connection, n),
+                    })
+                    .await
+                    .map(|()| n)
+            });
+        }
+        queued(&writer, 20).await;
+        go.send(()).unwrap();
+        let _ = held.await.unwrap();
+        let outcomes = jobs.join_all().await;
+        let mut done: Vec<_> = outcomes.iter().flatten().copied().collect();
+        done.sort_unstable();
+        assert_eq!(numbers(&writer).await, done);
+        let lost: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+        assert!(!lost.is_empty() && lost.iter().all(|error| *error == StoreError::Full), "{lost:?}");
+        writer.run(Shape::OneStatement, |connection| insert(connection, 99)).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_asked_is_done_though_nobody_waits_for_it() {
+        let (_directory, writer) = start();
+        let (go, held) = hold(&writer);
+        let asked = {
+            let writer = Arc::clone(&writer);
+            tokio::spawn(async move { writer.run(Shape::OneStatement, |connection| insert(connection, 1)).await })
+        };
+        queued(&writer, 1).await;
+        asked.abort();
+        go.send(()).unwrap();
+        held.await.unwrap().unwrap();
+        assert_eq!(numbers(&writer).await, [1]);
+    }
+}

@@ -20,19 +20,14 @@ use cloakroom_core::{
     refusal::{Reason, Refusal},
     verify::{Activity, Identity, Question},
 };
+use cloakroom_verify::cross_site::{self, Asked};
 
 use crate::{
     config::{Config, Network},
     handover::Handover,
     http::{
-        Scheme,
-        client_address::client_address,
-        cookie::AppCookies,
-        credential::Presented,
-        cross_site::{self, Asked},
-        origins::OriginBook,
-        problem::Problem,
-        serve::Peer,
+        Scheme, client_address::client_address, cookie::AppCookies, credential::Presented, origins::OriginBook,
+        problem::Problem, serve::Peer,
     },
     returns::ReturnAddresses,
 };
@@ -234,7 +229,7 @@ impl Caller {
     /// Once the app is known, which may be from the body: the request must come from a page of this one (F023).
     pub fn must_come_from(&self, app: &App) -> Result<(), Refusal> {
         let allowed = self.state.origins.of(&app.id).ok_or(Reason::UnknownApp)?;
-        Ok(cross_site::judge(Asked::of(&self.method, &self.uri, &self.headers), allowed)?)
+        cross_site::judge(Asked::of(&self.method, &self.uri, &self.headers), allowed)
     }
 
     /// The cookies of an app that may hold a credential.

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::answer;
 use crate::{
-    http::{body::Form, credential::ServiceCredential, problem::Problem},
+    http::{body::Form, oauth_problem::OAuthProblem, service::ServiceCredential},
     state::{Caller, ServerState},
 };
 
@@ -63,9 +63,9 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     uri: Uri,
     form: Form,
-) -> Result<Response, Problem> {
-    authenticate(&state, &headers, &uri).await.map_err(Problem::oauth)?;
-    let token = form.require("token").map_err(Problem::oauth)?;
+) -> Result<Response, OAuthProblem> {
+    authenticate(&state, &headers, &uri).await?;
+    let token = form.require("token")?;
     let question = Question { credential: token, app: None, activity: Activity::Passive };
     let found = match state.engine.verifier().verify(question).await {
         Ok(identity) => Introspection {
@@ -80,7 +80,7 @@ pub(super) async fn introspect(
             amr: Some(identity.amr().names().collect()),
             token_type: Some(if token.contains('.') { "Bearer" } else { "ticket" }),
         },
-        Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(Problem::oauth(refusal)),
+        Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(refusal.into()),
         Err(_) => Introspection::default(),
     };
     Ok(answer::json(StatusCode::OK, &found))
@@ -99,10 +99,10 @@ pub(super) async fn revoke(
     headers: HeaderMap,
     uri: Uri,
     form: Form,
-) -> Result<Response, Problem> {
-    authenticate(&state, &headers, &uri).await.map_err(Problem::oauth)?;
-    let token = form.require("token").map_err(Problem::oauth)?;
-    state.engine.revoke_token(token, &caller.client).await.map_err(Problem::oauth)?;
+) -> Result<Response, OAuthProblem> {
+    authenticate(&state, &headers, &uri).await?;
+    let token = form.require("token")?;
+    state.engine.revoke_token(token, &caller.client).await?;
     Ok(StatusCode::OK.into_response())
 }
 

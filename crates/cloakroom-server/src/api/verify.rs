@@ -17,11 +17,11 @@ use cloakroom_core::{
     refusal::{Code, Reason, Refusal},
     verify::Identity,
 };
+use cloakroom_verify::cross_site::{self, Asked};
 
 use crate::{
     http::{
         Scheme,
-        cross_site::{self, Asked},
         problem::{Problem, record},
         serve::Peer,
     },

@@ -1,5 +1,6 @@
-//! HTTP below the handlers: connections and their limits, bodies, credentials and cookies, the cross-site rule, security
-//! headers, client addresses and the one place where a refusal becomes an answer.
+//! HTTP below the handlers: connections and their limits, bodies, security headers, client addresses, and the cross-site
+//! rule around the routes. What an app needs too (credentials, cookies, origins, refusals as answers) stands in
+//! `cloakroom_verify`.
 //!
 //! Nothing here knows the domain beyond names of apps and reasons of refusal, and nothing here knows the configuration:
 //! each part takes the few settings that it needs. Parsers of what strangers send are pure and public, so that they can
@@ -8,23 +9,14 @@
 pub mod body;
 pub mod client_address;
 mod connection;
-pub mod cookie;
 pub mod cors;
-pub mod credential;
 pub mod cross_site;
 pub mod framing;
 pub mod json;
-pub mod origins;
-pub mod problem;
+pub mod oauth_problem;
 pub mod security;
 pub mod serve;
+pub mod service;
 pub mod tls;
 
-/// How browsers reach the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scheme {
-    /// Over TLS, whoever ends it.
-    Https,
-    /// In the clear, which is for loopback only.
-    Http,
-}
+pub use cloakroom_verify::{Scheme, cookie, credential, origins, problem};

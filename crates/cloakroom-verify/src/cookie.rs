@@ -12,7 +12,7 @@ use cloakroom_core::{
 };
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
-use super::Scheme;
+use crate::Scheme;
 
 /// The cookies of a server's apps, in the order of the configuration.
 #[derive(Clone, Debug)]

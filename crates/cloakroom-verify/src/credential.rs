@@ -9,12 +9,10 @@ use std::fmt;
 use cloakroom_core::{
     ids::AppId,
     refusal::{Reason, Refusal},
-    secret::SecretText,
 };
-use data_encoding::BASE64;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-use super::cookie::{AppCookies, Candidates};
+use crate::cookie::{AppCookies, Candidates};
 
 /// What a request presents.
 #[expect(clippy::large_enum_variant, reason = "a box would be memory from the heap for every request")]
@@ -56,24 +54,6 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
-/// How a service shows who it is: HTTP Basic (RFC 7617).
-#[derive(Debug)]
-pub struct ServiceCredential {
-    /// The service's id.
-    pub id: String,
-    /// Its secret.
-    pub secret: SecretText,
-}
-
-impl ServiceCredential {
-    /// Reads the `Authorization` header of a service. Refuses as [`Presented::read`] does.
-    pub fn read(headers: &HeaderMap, query: Option<&str>) -> Result<Self, Refusal> {
-        refuse_credential_in_query(query)?;
-        let value = authorization(headers)?.ok_or(Reason::NoCredential)?;
-        Ok(basic(value)?)
-    }
-}
-
 /// Refuses a query that has a parameter which could hold a credential, however its name is spelt. What a proxy says of
 /// the original address of a request is not meant: that belongs to the app behind it.
 pub fn refuse_credential_in_query(query: Option<&str>) -> Result<(), Refusal> {
@@ -97,29 +77,14 @@ pub fn bearer(header: &[u8]) -> Result<&str, Reason> {
     if sound { std::str::from_utf8(token).map_err(|_| Reason::Malformed) } else { Err(Reason::Malformed) }
 }
 
-/// Id and secret of an `Authorization` header: `Basic`, in any case, and base64 of UTF-8 (RFC 7617 section 2).
-pub fn basic(header: &[u8]) -> Result<ServiceCredential, Reason> {
-    let text = after_scheme(header, b"Basic")?;
-    if text.len() > MAX_TOKEN {
-        return Err(Reason::Malformed);
-    }
-    let bytes = BASE64.decode(text).map_err(|_| Reason::Malformed)?;
-    let text = SecretText::new(String::from_utf8(bytes).map_err(|_| Reason::Malformed)?);
-    match text.expose().split_once(':') {
-        Some((id, secret)) if !id.is_empty() && !text.expose().contains(char::is_control) => {
-            Ok(ServiceCredential { id: id.to_owned(), secret: SecretText::new(secret.to_owned()) })
-        }
-        _ => Err(Reason::Malformed),
-    }
-}
-
 /// Whether the request brings an `Authorization: Bearer` header. A page of another site cannot make a browser send one
 /// without asking first (a CORS preflight), and where there is one, cookies are not read.
 pub(crate) fn has_bearer(headers: &HeaderMap) -> bool {
     headers.get(AUTHORIZATION).is_some_and(|v| after_scheme(v.as_bytes(), b"Bearer").is_ok())
 }
 
-fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
+/// The only `Authorization` header; two are [`Reason::BadRequest`], for readers differ on which one counts.
+pub fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next();
     if values.next().is_some() {
@@ -128,7 +93,8 @@ fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
     Ok(first.map(HeaderValue::as_bytes))
 }
 
-fn after_scheme<'h>(header: &'h [u8], scheme: &[u8]) -> Result<&'h [u8], Reason> {
+/// What follows the scheme, in any case, and its spaces (RFC 9110 section 11.4). Another scheme is [`Reason::WrongKind`].
+pub fn after_scheme<'h>(header: &'h [u8], scheme: &[u8]) -> Result<&'h [u8], Reason> {
     let end = header.iter().position(|b| *b == b' ').unwrap_or(header.len());
     if !header[..end].eq_ignore_ascii_case(scheme) {
         return Err(Reason::WrongKind);
@@ -138,8 +104,8 @@ fn after_scheme<'h>(header: &'h [u8], scheme: &[u8]) -> Result<&'h [u8], Reason>
     Ok(&rest[spaces..])
 }
 
-/// The longest token that is looked at; ours are far shorter.
-const MAX_TOKEN: usize = 4096;
+/// The longest `Authorization` value that is looked at; ours are far shorter.
+pub const MAX_TOKEN: usize = 4096;
 
 const CREDENTIAL_PARAMETERS: &[&str] =
     &["access_token", "refresh_token", "id_token", "token", "ticket", "password", "client_secret", "authorization"];
@@ -152,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::http::Scheme;
+    use crate::Scheme;
 
     fn headers(list: &[(HeaderName, &str)]) -> HeaderMap {
         list.iter().map(|(n, v)| (n.clone(), HeaderValue::from_str(v).unwrap())).collect()
@@ -230,27 +196,6 @@ mod tests {
     }
 
     #[test]
-    fn a_service_shows_itself_by_basic() {
-        let read =
-            |value: &str| ServiceCredential::read(&headers(&[(AUTHORIZATION, value)]), None).map_err(|r| r.reason);
-        let service = read("basic c3ZjOnNlYzpyZXQ=").unwrap();
-        assert_eq!((service.id.as_str(), service.secret.expose()), ("svc", "sec:ret"));
-        assert!(!format!("{service:?}").contains("sec:ret"));
-        for (value, reason) in [
-            ("Bearer c3ZjOnNlYw==", Reason::WrongKind),
-            ("Basic c3ZjOnNlYw", Reason::Malformed),
-            ("Basic c3Zj", Reason::Malformed),
-            ("Basic OnNlYw==", Reason::Malformed),
-            ("Basic", Reason::Malformed),
-            ("Basic /zo6", Reason::Malformed),
-        ] {
-            assert_eq!(read(value).unwrap_err(), reason, "{value}");
-        }
-        let none = ServiceCredential::read(&HeaderMap::new(), None);
-        assert_eq!(none.unwrap_err().reason, Reason::NoCredential);
-    }
-
-    #[test]
     fn what_is_presented_prints_as_its_kind_only() {
         assert_eq!(format!("{:?}", Presented::Bearer("topsecret")), "Bearer");
     }
@@ -258,7 +203,7 @@ mod tests {
     proptest! {
         #[test]
         fn reading_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..100), query in ".{0,60}") {
-            let _ = (bearer(&bytes), basic(&bytes), refuse_credential_in_query(Some(&query)));
+            let _ = (bearer(&bytes), refuse_credential_in_query(Some(&query)));
             let mut with_scheme = b"Bearer ".to_vec();
             with_scheme.extend(&bytes);
             if let Ok(token) = bearer(&with_scheme) {

@@ -82,7 +82,8 @@ impl OriginBook {
         &self.listed
     }
 
-    pub(crate) fn named(&self, app: &str) -> Option<&Origins> {
+    /// As [`of`](Self::of), by a name that a request gave.
+    pub fn named(&self, app: &str) -> Option<&Origins> {
         self.apps.iter().find(|(a, _)| a.as_str() == app).map(|(_, origins)| origins)
     }
 }

@@ -1,5 +1,4 @@
-//! The one place where a refusal becomes an answer: problem details (RFC 9457), or the errors of RFC 6749 where an OAuth
-//! endpoint is spoken to.
+//! The one place where a refusal becomes an answer: problem details (RFC 9457), the same from the server and from an app.
 //!
 //! The client is told the code and, where there is one, a fixed sentence; the finer reason goes to the log and to the
 //! counter `cloakroom_refusals_total`. Nothing that a client sent ever stands in an answer made here (F135), and no such
@@ -23,7 +22,6 @@ use serde::Serialize;
 pub struct Problem {
     refusal: Refusal,
     challenge: Challenge,
-    form: Form,
     allow: Option<&'static str>,
 }
 
@@ -36,22 +34,10 @@ pub enum Challenge {
     Basic,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Form {
-    Problem,
-    OAuth,
-}
-
 impl Problem {
     /// The refusal behind it.
     pub const fn refusal(&self) -> &Refusal {
         &self.refusal
-    }
-
-    /// As RFC 6749 section 5.2 wants it: `{error, error_description}`. For endpoints whose callers are services
-    /// (RFC 7009, RFC 7662), so that a 401 asks for `Basic`.
-    pub fn oauth(refusal: impl Into<Refusal>) -> Self {
-        Self { form: Form::OAuth, challenge: Challenge::Basic, ..Self::from(refusal.into()) }
     }
 
     /// With another challenge on a 401.
@@ -67,18 +53,14 @@ impl Problem {
     }
 
     /// The status of the answer.
-    pub fn status(&self) -> StatusCode {
-        match (self.form, self.refusal.code()) {
-            // RFC 6749 section 5.2: 400 unless the client itself could not be authenticated.
-            (Form::OAuth, code) => oauth_error(code).0,
-            (Form::Problem, code) => status(code),
-        }
+    pub const fn status(&self) -> StatusCode {
+        status(self.refusal.code())
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, challenge: Challenge::Bearer, form: Form::Problem, allow: None }
+        Self { refusal, challenge: Challenge::Bearer, allow: None }
     }
 }
 
@@ -93,14 +75,10 @@ impl IntoResponse for Problem {
         record(&self.refusal);
         let status = self.status();
         let code = self.refusal.code();
-        let (content_type, body) = match self.form {
-            Form::Problem => ("application/problem+json", problem_body(&self.refusal, status)),
-            Form::OAuth => ("application/json", oauth_body(&self.refusal)),
-        };
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(body(&self.refusal, status)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static(VARY_BY_CREDENTIAL));
         if status == StatusCode::UNAUTHORIZED {
@@ -158,7 +136,7 @@ pub const fn status(code: Code) -> StatusCode {
 }
 
 /// What answers that depend on a credential vary by.
-pub(crate) const VARY_BY_CREDENTIAL: &str = "Cookie, Authorization";
+pub const VARY_BY_CREDENTIAL: &str = "Cookie, Authorization";
 
 #[derive(Serialize)]
 struct ProblemBody {
@@ -170,35 +148,21 @@ struct ProblemBody {
     detail: Option<&'static str>,
 }
 
-#[derive(Serialize)]
-struct OAuthBody {
-    error: &'static str,
-    error_description: &'static str,
-}
-
-fn problem_body(refusal: &Refusal, status: StatusCode) -> Vec<u8> {
+/// Writing a plain struct of text into memory cannot fail; if it did, an empty body would still carry the right status.
+fn body(refusal: &Refusal, status: StatusCode) -> Vec<u8> {
     let code = refusal.code();
-    encode(&ProblemBody {
+    let body = ProblemBody {
         r#type: format!("urn:cloakroom:problem:{}", code.as_str()),
         title: title(code),
         status: status.as_u16(),
         code: code.as_str(),
         detail: refusal.detail,
-    })
+    };
+    serde_json::to_vec(&body).unwrap_or_default()
 }
 
-fn oauth_body(refusal: &Refusal) -> Vec<u8> {
-    let code = refusal.code();
-    encode(&OAuthBody { error: oauth_error(code).1, error_description: refusal.detail.unwrap_or(title(code)) })
-}
-
-/// Writing plain structs of text into memory cannot fail; if it did, an empty body would still carry the right status.
-fn encode(body: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(body).unwrap_or_default()
-}
-
-/// Says no more than the code does: which of two things was wrong stays with the operator (F077).
-const fn title(code: Code) -> &'static str {
+/// A sentence for a code. It says no more than the code does: which of two things was wrong stays with the operator (F077).
+pub const fn title(code: Code) -> &'static str {
     match code {
         Code::InvalidCredentials => "The e-mail address and the password do not belong together.",
         Code::CredentialMissing => "A credential is needed.",
@@ -221,30 +185,6 @@ const fn title(code: Code) -> &'static str {
         Code::Overloaded => "The server has too much to do.",
         Code::StoreUnavailable => "The store cannot be reached.",
         Code::Internal => "Something is broken on this side.",
-    }
-}
-
-const fn oauth_error(code: Code) -> (StatusCode, &'static str) {
-    match code {
-        Code::InvalidCredentials | Code::CredentialMissing | Code::CredentialInvalid => {
-            (StatusCode::UNAUTHORIZED, "invalid_client")
-        }
-        Code::SessionExpired
-        | Code::SessionRevoked
-        | Code::TokenExpired
-        | Code::TokenReused
-        | Code::WrongApp
-        | Code::MfaRequired => (StatusCode::BAD_REQUEST, "invalid_grant"),
-        Code::CrossSiteRequest | Code::NotAdmitted => (StatusCode::FORBIDDEN, "access_denied"),
-        Code::InvalidRequest
-        | Code::UnknownApp
-        | Code::NotFound
-        | Code::MethodNotAllowed
-        | Code::EmailTaken
-        | Code::TooLarge
-        | Code::RateLimited => (status(code), "invalid_request"),
-        Code::Overloaded | Code::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
-        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }
 
@@ -380,23 +320,5 @@ mod tests {
         assert_eq!(body["detail"], "the body is not JSON");
         let (parts, _) = answer(Problem::method_not_allowed("GET, HEAD")).await;
         assert_eq!((parts.status.as_u16(), header(&parts, "allow")), (405, Some("GET, HEAD")));
-    }
-
-    #[tokio::test]
-    async fn oauth_endpoints_answer_in_the_words_of_their_rfc() {
-        for &reason in Reason::ALL {
-            let (parts, body) = answer(Problem::oauth(reason)).await;
-            assert!(body["error"].is_string() && body["error_description"].is_string());
-            assert_eq!(body.as_object().unwrap().len(), 2);
-            assert_eq!(header(&parts, "content-type"), Some("application/json"));
-            assert_eq!(header(&parts, "cache-control"), Some("no-store"));
-        }
-        let (parts, body) = answer(Problem::oauth(Reason::NoCredential)).await;
-        assert_eq!((parts.status.as_u16(), body["error"].as_str()), (401, Some("invalid_client")));
-        assert!(header(&parts, "www-authenticate").unwrap().starts_with("Basic "));
-        let (parts, body) = answer(Problem::oauth(Reason::BadRequest)).await;
-        assert_eq!((parts.status.as_u16(), body["error"].as_str()), (400, Some("invalid_request")));
-        let (parts, body) = answer(Problem::oauth(Reason::StoreDown)).await;
-        assert_eq!((parts.status.as_u16(), body["error"].as_str()), (503, Some("temporarily_unavailable")));
     }
 }

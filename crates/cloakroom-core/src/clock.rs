@@ -160,7 +160,7 @@ impl std::ops::Sub<Duration> for Timestamp {
 /// RFC 3339 in UTC, to the second.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_second(self.secs() as i64).map_err(|_| fmt::Error)?;
+        let moment = jiff::Timestamp::from_second(self.secs().cast_signed()).map_err(|_| fmt::Error)?;
         write!(f, "{moment}")
     }
 }

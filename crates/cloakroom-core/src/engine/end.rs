@@ -196,14 +196,13 @@ impl Engine {
         client: &Client,
     ) -> Result<(), Refusal> {
         let Ok(old) = self.read_to_end(credential) else { return Ok(()) };
-        let record = match &old.app {
-            Some(id) => (*id == app.id).then_some(old.account),
-            None => {
-                let record = self.shared.stores.sessions.read(old.session).await?;
-                record.filter(|record| record.app == app.id.tag()).map(|record| Some(record.account))
-            }
+        let of_app = if let Some(id) = &old.app {
+            (*id == app.id).then_some(old.account)
+        } else {
+            let record = self.shared.stores.sessions.read(old.session).await?;
+            record.filter(|record| record.app == app.id.tag()).map(|record| Some(record.account))
         };
-        let Some(account) = record else { return Ok(()) };
+        let Some(account) = of_app else { return Ok(()) };
         self.end_session(old.session, old.expires).await?;
         let mut event = self.event(Kind::SessionEnded, client);
         event.account = account;

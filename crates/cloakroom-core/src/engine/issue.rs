@@ -188,7 +188,7 @@ impl Engine {
         let now = self.shared.clock.now();
         let spread = lifetime.as_secs() / 20;
         let cut = Duration::from_secs(self.shared.rng.below(spread + 1));
-        let expires = (now.whole_secs() + (lifetime - cut)).min(subject.ends);
+        let expires = (now.whole_secs() + lifetime.saturating_sub(cut)).min(subject.ends);
         let claims = Claims {
             issuer: self.settings.issuer.clone(),
             account: subject.account,

@@ -39,7 +39,7 @@ enum Signer {
     Ed25519(Ed25519KeyPair),
     P256(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl SigningKey {
@@ -71,7 +71,7 @@ impl SigningKey {
                 Signer::P256(Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes).map_err(no)?))
             }
             Algorithm::Rs256 => Signer::Rsa(Box::new(RsaKeyPair::from_pkcs8(bytes).map_err(no)?)),
-            Algorithm::Hs256 if bytes.len() == 32 => Signer::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes)),
+            Algorithm::Hs256 if bytes.len() == 32 => Signer::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes))),
             Algorithm::Hs256 => return Err(KeyError::Rejected(algorithm)),
         };
         Ok(Self { algorithm, inner })
@@ -130,7 +130,7 @@ pub struct PublicKey {
 enum Check {
     Curve(ParsedPublicKey),
     Rsa { key: ParsedPublicKey, modulus: Vec<u8>, exponent: Vec<u8> },
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 /// The published parts of a key, as a JWK names them.

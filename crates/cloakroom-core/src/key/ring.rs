@@ -174,6 +174,7 @@ const fn mac_id(row: &KeyRow) -> u8 {
     row.ordinal as u8
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn rfc3339<S: serde::Serializer>(at: &Timestamp, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(at)
 }

@@ -101,7 +101,8 @@ impl Claims {
         json.push(']');
         for (name, epoch) in [("epoch", self.epoch), ("app_epoch", self.app_epoch)] {
             if epoch != Epoch(0) {
-                json.push_str(&format!(r#","{name}":{}"#, epoch.0));
+                let written = write!(json, r#","{name}":{}"#, epoch.0);
+                debug_assert!(written.is_ok(), "a string takes what is written");
             }
         }
         json.push('}');

@@ -8,6 +8,7 @@ pub mod credential;
 pub mod engine;
 pub mod ids;
 pub mod key;
+pub mod manual;
 pub mod method;
 pub mod random;
 pub mod refusal;

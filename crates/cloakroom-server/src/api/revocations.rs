@@ -121,7 +121,7 @@ impl Reader {
                     Ok(Err(_)) => return None,
                 }
             }
-            if !self.still_allowed().await {
+            if self.state.is_stopping() || !self.still_allowed().await {
                 return None;
             }
             let answer = self.state.engine.ended_since(self.at).await.ok()?;

@@ -24,8 +24,8 @@ const DAY: Duration = Duration::from_hours(24);
 const LONGEST_SESSION: Duration = Duration::from_hours(400 * 24);
 /// An access token outlives an end that no one has told its verifier of, so it is short.
 const LONGEST_ACCESS_TOKEN: Duration = Duration::from_hours(1);
-/// Below that a token would be renewed on nearly every request, and clocks do not agree so closely.
-const SHORTEST_ACCESS_TOKEN: Duration = Duration::from_secs(10);
+/// Claims count whole seconds; a lifetime this short is for tests and demonstrations.
+const SHORTEST_ACCESS_TOKEN: Duration = SECOND;
 /// What upstreams are given is used at once.
 const MINTED_TOKEN: Duration = Duration::from_mins(1);
 

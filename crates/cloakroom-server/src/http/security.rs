@@ -38,8 +38,8 @@ impl SecurityHeaders {
             form_action.push_str(origin);
         }
         let policy = format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
-             connect-src 'self'; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+            "default-src 'none'; style-src 'self'; img-src 'self'; \
+             form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
         );
         let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(STRICTEST));
         let mut common = vec![

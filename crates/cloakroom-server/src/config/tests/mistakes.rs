@@ -145,7 +145,7 @@ fn each_key_of_an_app_says_what_would_be_right() {
         ),
         (
             "access_token_lifetime = \"2h\"",
-            "`app[0].access_token_lifetime`: `2h` is out of bounds; 10s to 1h is possible",
+            "`app[0].access_token_lifetime`: `2h` is out of bounds; 1s to 1h is possible",
         ),
         ("refresh_grace = \"6m\"", "`app[0].refresh_grace`: `6m` is out of bounds; 1s to 5m is possible"),
         ("refresh_grace = \"1500ms\"", "`app[0].refresh_grace`: `1500ms` is no whole number of seconds"),

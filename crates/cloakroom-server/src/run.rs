@@ -52,14 +52,19 @@ const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Opens the stores, binds the listeners and puts the routes together.
-    pub async fn bind(mut config: Config) -> Result<Self, ServeError> {
+    pub async fn bind(config: Config) -> Result<Self, ServeError> {
+        Self::bind_with(config, Clock::system(), Rng::system()).await
+    }
+
+    /// The same, by another clock and other randomness: so that tests move time instead of waiting for it.
+    pub async fn bind_with(mut config: Config, clock: Clock, rng: Rng) -> Result<Self, ServeError> {
         let listen = |address: SocketAddr| async move {
             TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, error))
         };
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|error| ServeError::Listen(config.listen, error))?;
         config.bound(address);
-        let engine = assemble::open(&config, Clock::system(), Rng::system()).await?;
+        let engine = assemble::open(&config, clock, rng).await?;
         let operators = match config.ops_listen {
             Some(address) => Some(listen(address).await?),
             None => None,
@@ -132,5 +137,5 @@ pub fn router(state: &ServerState) -> Router {
         "" => routes,
         base => Router::new().nest(base, routes),
     };
-    routes.fallback(api::nothing_here).with_state(state.clone())
+    routes.fallback(async move || api::nothing_here(&headers)).with_state(state.clone())
 }

@@ -221,9 +221,14 @@ impl Caller {
         Asker { state: &self.state, headers: &self.headers, query: self.uri.query(), peer: self.peer }
     }
 
-    /// Who is asking.
+    /// Who is asking. By a cookie, an unsafe request must come from a page of the very app that the cookie is of: the
+    /// page of another app is a stranger to it.
     pub async fn identity(&self) -> Result<Identity, Refusal> {
-        self.asker().identity().await
+        let identity = self.asker().identity().await?;
+        if self.asker().is_by_cookie() {
+            self.must_come_from(identity.app())?;
+        }
+        Ok(identity)
     }
 
     /// Once the app is known, which may be from the body: the request must come from a page of this one (F023).

@@ -81,10 +81,15 @@ impl Engine {
     /// Ends one session. `expires`: when its refresh token ends, for one without a record, where that is known.
     pub(super) async fn end_session(&self, id: SessionId, expires: Option<Timestamp>) -> Result<(), Refusal> {
         let now = self.shared.clock.now();
-        let until = hold_until(now, self.shared.apps.longest_access_token(), expires);
-        let entries = self.shared.stores.accounts.end(&[(EndRequest::Session(id), until)], now).await?;
-        self.verifier.hear(&entries);
-        if !self.shared.stores.end_deletes {
+        // Ended already: another line would say nothing new. Else whoever holds one old ticket could fill the log with it,
+        // and the set of what has ended, which loses the lease when it is full.
+        let known = self.verifier.holds_end(id, expires);
+        if !known {
+            let until = hold_until(now, self.shared.apps.longest_access_token(), expires);
+            let entries = self.shared.stores.accounts.end(&[(EndRequest::Session(id), until)], now).await?;
+            self.verifier.hear(&entries);
+        }
+        if known || !self.shared.stores.end_deletes {
             // The log has it: should this fail, the session is refused all the same, and the client may repeat.
             let _ = self.shared.stores.sessions.write(id, Write::Delete).await?;
         }
@@ -221,16 +226,15 @@ impl Engine {
             if claims.issuer != self.settings.issuer {
                 return Err(Reason::BadClaims);
             }
-            let longest = self
-                .shared
-                .apps
-                .get(claims.app.as_str())
-                .map_or_else(|| self.shared.apps.longest_session(), |app| app.absolute_timeout);
+            let app = self.shared.apps.get(claims.app.as_str());
+            let longest = app.map_or_else(|| self.shared.apps.longest_session(), |app| app.absolute_timeout);
+            // What has a record ends with it, and need not be held for as long as it might have lived.
+            let stateless = !claims.token_id.method().keeps_record();
             return Ok(Ended {
                 session: claims.session,
                 account: Some(claims.account),
                 app: Some(claims.app),
-                expires: Some(claims.auth_time + longest),
+                expires: stateless.then(|| claims.auth_time + longest),
                 kind: Presented::Token,
             });
         }

@@ -114,6 +114,14 @@ impl Engine {
             auth_time: self.shared.clock.now().whole_secs(),
             amr: identity.amr(),
         };
-        Ok(PasswordChanged::Anew(Box::new(self.issue(birth, client).await?)))
+        let anew = self.issue(birth, client).await?;
+        // The password was proved, so this is a sign-in like any other: the device list tells from where.
+        let mut event = self.event(Kind::SignedIn, client);
+        event.account = Some(anew.account.id);
+        event.session = Some(anew.session);
+        event.app = Some(anew.app.id.clone());
+        event.detail = Some("after a change of password".to_owned());
+        self.audit.push(event);
+        Ok(PasswordChanged::Anew(Box::new(anew)))
     }
 }

@@ -114,6 +114,11 @@ impl Ended {
         self.sessions.contains_key(&session)
     }
 
+    /// Until when this session's end is held, if it is among the ended ones.
+    pub fn session_held_until(&self, session: SessionId) -> Option<Timestamp> {
+        self.sessions.get(&session).copied()
+    }
+
     /// Whether this key is among the killed ones.
     pub fn has_key(&self, kid: Kid) -> bool {
         self.keys.contains_key(&kid)

@@ -171,6 +171,13 @@ impl Verifier {
         self.vigil.read().ended().has_session(session)
     }
 
+    /// Whether this session's end is known, and held for as long as its refresh token could be shown (`expires`; `None`: it
+    /// has a record, which went with the end).
+    pub(crate) fn holds_end(&self, session: SessionId, expires: Option<Timestamp>) -> bool {
+        let held = self.vigil.read().ended().session_held_until(session);
+        held.is_some_and(|until| expires.is_none_or(|expires| until >= expires))
+    }
+
     /// Applies the acceptance rule to a renewal: what it found was read or checked just now, and it needs a fresh lease
     /// whatever the app does on feed loss, for it makes something that lives on.
     pub async fn judge_renewal(&self, found: Finding, app: &Arc<App>) -> Result<(), Refusal> {

@@ -90,7 +90,9 @@ pub(super) async fn delete(
     let password = LoginPassword::parse(proof.password.0.as_str().to_owned());
     state.engine.delete_account(&identity, password, &caller.client).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
-    state.handover.clear(&mut response, identity.app())?;
+    if caller.asker().is_by_cookie() {
+        state.handover.clear(&mut response, identity.app())?;
+    }
     Ok(response)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::SET_COOKIE},
     response::{IntoResponse, Response},
 };
 use cloakroom_core::{
@@ -130,7 +130,11 @@ pub(super) async fn refresh(
     for (index, token) in candidates.iter() {
         let app = state.handover.cookies().app(index).and_then(|id| state.engine.apps().get(id.as_str()));
         let app = app.ok_or(Reason::UnknownApp)?;
-        match renew(&asker, token, Some(&app.id)).await {
+        let renewed = match caller.must_come_from(app) {
+            Ok(()) => renew(&asker, token, Some(&app.id)).await,
+            Err(refusal) => Err(refusal),
+        };
+        match renewed {
             Ok(renewed) => {
                 let body = LoginAnswer::renewed(&renewed, Transport::Cookie);
                 let mut response = answer::json(StatusCode::OK, &body);
@@ -161,9 +165,13 @@ async fn renew(asker: &Asker<'_>, token: &str, app: Option<&AppId>) -> Result<Re
     asker.state.engine.renew(token, app.or(wanted), asker.activity(), &asker.client()).await
 }
 
-/// Whether asking again could not help.
+/// Whether asking again could not help. A ticket is no refresh token, but a good credential all the same: it stays.
 fn is_final(refusal: &Refusal) -> bool {
-    matches!(refusal.code(), Code::SessionExpired | Code::SessionRevoked | Code::TokenReused | Code::CredentialInvalid)
+    let over = matches!(
+        refusal.code(),
+        Code::SessionExpired | Code::SessionRevoked | Code::TokenReused | Code::CredentialInvalid
+    );
+    over && refusal.reason != Reason::WrongKind
 }
 
 /// What `POST /v1/logout` takes.
@@ -198,13 +206,33 @@ pub(super) async fn logout(
     match caller.asker().presented() {
         Ok(Presented::Bearer(token)) => ended |= state.engine.sign_out(token, which, &caller.client).await?,
         Ok(Presented::Cookies(candidates)) => {
-            // Whatever the cookies held, this browser is signed out.
+            let (mut mine, mut refused) = (false, None);
             for (index, credential) in candidates.iter() {
-                state.engine.sign_out(credential, which, &caller.client).await?;
                 let app = state.handover.cookies().app(index).and_then(|id| state.engine.apps().get(id.as_str()));
-                state.handover.clear(&mut response, app.ok_or(Reason::UnknownApp)?)?;
+                let app = app.ok_or(Reason::UnknownApp)?;
+                if let Err(refusal) = caller.must_come_from(app) {
+                    refused = Some(telling(refused, refusal));
+                    continue;
+                }
+                mine = true;
+                match state.engine.sign_out(credential, which, &caller.client).await {
+                    Ok(named) => ended |= named,
+                    Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(refusal.into()),
+                    // Everything may have ended by the cookie before this one.
+                    Err(refusal) => refused = Some(telling(refused, refusal)),
+                }
+                state.handover.clear(&mut response, app)?;
             }
-            return Ok(response);
+            // Whatever the cookies held, this browser is signed out; only 'everywhere' takes one that is still good.
+            return if mine && (ended || !body.everywhere) {
+                Ok(response)
+            } else {
+                let mut refusal = Problem::from(refused.unwrap_or(Reason::Malformed.into())).into_response();
+                for cookie in response.headers().get_all(SET_COOKIE) {
+                    refusal.headers_mut().append(SET_COOKIE, cookie.clone());
+                }
+                Ok(refusal)
+            };
         }
         Err(refusal) if !ended => return Err(refusal.into()),
         Err(_) => {}

@@ -16,6 +16,7 @@ use axum::{
     extract::Request,
     http::Method,
     middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
     routing::{any, delete, get, post},
 };
 use cloakroom_core::refusal::Reason;
@@ -44,9 +45,12 @@ pub(crate) fn routes(state: &ServerState, headers: &std::sync::Arc<SecurityHeade
         .route("/oauth/introspect", post(oauth::introspect).fallback(only::<1>))
         .route("/oauth/revoke", post(oauth::revoke).fallback(only::<1>))
         .layer(from_fn_with_state(state.origins.clone(), cross_site::guard));
-    let open = Router::new()
+    let asked = Router::new()
         .route("/v1/verify", any(verify::verify))
+        .route("/v1/verify/", any(verify::verify))
         .route("/v1/verify/{*path}", any(verify::verify))
+        .layer(from_fn_with_state(state.origins.clone(), cors::cors_but_preflight));
+    let open = Router::new()
         .route("/v1/revocations", get(revocations::follow).fallback(only::<0>))
         .route("/v1/revocations/head", get(revocations::head).fallback(only::<0>))
         .route("/.well-known/jwks.json", get(operations::key_set).fallback(only::<0>))
@@ -57,6 +61,7 @@ pub(crate) fn routes(state: &ServerState, headers: &std::sync::Arc<SecurityHeade
     guarded
         .merge(open)
         .layer(from_fn_with_state(state.origins.clone(), cors::cors))
+        .merge(asked)
         .layer(from_fn_with_state(headers.clone(), security::api_headers))
 }
 
@@ -74,6 +79,8 @@ async fn only<const ALLOWED: usize>(_: Method, _: Request) -> Problem {
 }
 
 /// What paths answer that are none.
-pub(crate) async fn nothing_here() -> Problem {
-    Reason::NotFound.into()
+pub(crate) fn nothing_here(headers: &SecurityHeaders) -> Response {
+    let mut response = Problem::from(Reason::NotFound).into_response();
+    headers.api(response.headers_mut());
+    response
 }

@@ -121,6 +121,7 @@ impl Reader {
                     Ok(Err(_)) => return None,
                 }
             }
+            // An open feed would hold up the end of the server; its reader resumes elsewhere.
             if self.state.is_stopping() || !self.still_allowed().await {
                 return None;
             }

@@ -1,7 +1,7 @@
 //! My devices: list them, end one.
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -53,10 +53,11 @@ pub(super) async fn list(State(state): State<ServerState>, caller: Caller) -> Re
 pub(super) async fn end(
     State(state): State<ServerState>,
     caller: Caller,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let identity = caller.identity().await?;
-    let id = SessionId::parse(&id).ok_or(Refusal::from(Reason::NotFound))?;
+    // What is not even text is no session's id either.
+    let id = id.ok().and_then(|Path(id)| SessionId::parse(&id)).ok_or(Refusal::from(Reason::NotFound))?;
     let own = id == identity.session();
     // The session that asks can have no record, and is its own to end all the same.
     if own && !identity.method().keeps_record() {

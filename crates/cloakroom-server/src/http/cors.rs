@@ -27,7 +27,20 @@ pub async fn cors(State(book): State<Arc<OriginBook>>, request: Request, next: N
     let preflight =
         *request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if preflight { no_content() } else { next.run(request).await };
-    let headers = response.headers_mut();
+    mark(response.headers_mut(), origin, preflight);
+    response
+}
+
+/// The same for forward-auth, where a preflight is the app's and not ours: a proxy that asks about one would take our
+/// answer to it for a yes (F107).
+pub async fn cors_but_preflight(State(book): State<Arc<OriginBook>>, request: Request, next: Next) -> Response {
+    let origin = allowed(&book, request.headers());
+    let mut response = next.run(request).await;
+    mark(response.headers_mut(), origin, false);
+    response
+}
+
+fn mark(headers: &mut HeaderMap, origin: Option<HeaderValue>, preflight: bool) {
     // Always: the answer to a page without an origin must not be served to one with it.
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin {
@@ -42,7 +55,6 @@ pub async fn cors(State(book): State<Arc<OriginBook>>, request: Request, next: N
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After, WWW-Authenticate"));
         }
     }
-    response
 }
 
 /// The request's origin, if it is one that needs CORS and may have it. It equals a listed one byte for byte, so nothing

@@ -1,11 +1,13 @@
 //! From a configuration to an engine: stores opened, the master secret read, the core's settings filled in.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{io, num::NonZeroUsize, sync::Arc};
 
 use cloakroom_core::{
+    app::Apps,
     clock::Clock,
     credential::{HashParameters, LimitSettings, ParameterError, PoolSettings, Rate},
     engine::{Engine, KeySettings, Settings, StartError},
+    key::{MasterSecret, SecretError},
     random::Rng,
     store::{
         StoreError, Stores,
@@ -16,7 +18,10 @@ use cloakroom_core::{
 };
 use thiserror::Error;
 
-use crate::config::{AccountsAt, Config, RateConfig, SecretFileError, SessionsAt};
+use crate::{
+    config::{AccountsAt, Config, RateConfig, SecretFileError, SessionsAt},
+    control::{self, Pending},
+};
 
 /// Why a configured system cannot be opened.
 #[derive(Debug, Error)]
@@ -25,6 +30,9 @@ pub enum OpenError {
     /// The master secret cannot be read or made.
     #[error(transparent)]
     Secret(#[from] SecretFileError),
+    /// What an interrupted `key rewrap --generate` left cannot be read or put into its place.
+    #[error("the new master secret beside the old one's file cannot be used: {0}")]
+    Pending(#[source] io::Error),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,10 +46,49 @@ pub enum OpenError {
 
 /// Opens what a configuration names. The data directory is locked before anything in it is made or read.
 pub async fn open(config: &Config, clock: Clock, rng: Rng) -> Result<Arc<Engine>, OpenError> {
-    let stores = stores(config).await?;
+    let parts = Parts::of(config).await?;
     let (master, _) = config.master_secret(&rng)?;
-    let settings = settings(config)?;
-    Ok(Engine::start(settings, Arc::new(config.apps()), stores, master, clock, rng).await?)
+    let started = parts.start(master, clock.clone(), rng.clone()).await;
+    if !matches!(started, Err(StartError::Secret(SecretError::Wrong))) {
+        return Ok(started?);
+    }
+    // Perhaps `key rewrap --generate` was interrupted between the store and the file.
+    let Some(Pending { secret, place }) = control::pending(config).map_err(OpenError::Pending)? else {
+        return Ok(started?);
+    };
+    let engine = parts.start(secret, clock, rng).await?;
+    place.adopt().map_err(OpenError::Pending)?;
+    tracing::warn!("an interrupted change of the master secret was finished");
+    Ok(engine)
+}
+
+/// The same under another master secret than the configuration's: for `key rewrap`.
+pub async fn open_under(
+    master: MasterSecret,
+    config: &Config,
+    clock: Clock,
+    rng: Rng,
+) -> Result<Arc<Engine>, OpenError> {
+    Ok(Parts::of(config).await?.start(master, clock, rng).await?)
+}
+
+/// What can be opened without the master secret.
+struct Parts {
+    stores: Stores,
+    settings: Settings,
+    apps: Arc<Apps>,
+}
+
+impl Parts {
+    async fn of(config: &Config) -> Result<Self, OpenError> {
+        let stores = stores(config).await?;
+        Ok(Self { stores, settings: settings(config)?, apps: Arc::new(config.apps()) })
+    }
+
+    async fn start(&self, master: MasterSecret, clock: Clock, rng: Rng) -> Result<Arc<Engine>, StartError> {
+        let (settings, apps) = (self.settings.clone(), Arc::clone(&self.apps));
+        Engine::start(settings, apps, self.stores.clone(), master, clock, rng).await
+    }
 }
 
 async fn stores(config: &Config) -> Result<Stores, OpenError> {

@@ -6,6 +6,7 @@
 mod api;
 pub mod assemble;
 pub mod config;
+pub mod control;
 pub mod handover;
 pub mod http;
 mod metrics;

@@ -12,6 +12,7 @@ use crate::{
     api,
     assemble::{self, OpenError},
     config::Config,
+    control::{Control, Serving, Socket, SocketError},
     http::{
         origins::Origins,
         security::SecurityHeaders,
@@ -35,6 +36,9 @@ pub enum ServeError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Operators could not reach it.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 /// A server that listens; it answers once [`run`](Self::run) is awaited.
@@ -42,6 +46,8 @@ pub struct Server {
     listener: TcpListener,
     operators: Option<TcpListener>,
     tls: Option<Arc<Tls>>,
+    socket: Socket,
+    control: Arc<Control>,
     state: ServerState,
     service: Router,
     limits: Limits,
@@ -74,9 +80,13 @@ impl Server {
             None => None,
         };
         metrics::install();
-        let state = ServerState::new(&config, engine);
+        let state = ServerState::new(&config, Arc::clone(&engine));
         let service = router(&state);
-        Ok(Self { listener, operators, tls, state, service, limits: Limits::default() })
+        // Last: from here on the command line speaks to this server.
+        let socket = Socket::bind(&config.data_dir)?;
+        let serving = Serving { listen: address, since: engine.clock().now() };
+        let control = Arc::new(Control::new(engine, Arc::new(config)).serving(serving));
+        Ok(Self { listener, operators, tls, socket, control, state, service, limits: Limits::default() })
     }
 
     /// Where it listens.
@@ -84,7 +94,7 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// What it serves, for a control socket beside it.
+    /// What it serves.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.state.engine
     }
@@ -111,7 +121,8 @@ impl Server {
             self.state.stop();
             stop.cancel();
         };
-        tokio::join!(main, operators, stopping);
+        let control = self.socket.serve(self.control, stop.clone().cancelled_owned());
+        tokio::join!(main, operators, control, stopping);
         background.stop().await;
         if let Err(error) = self.state.engine.flush().await {
             tracing::error!(%error, "what was waiting could not be written");

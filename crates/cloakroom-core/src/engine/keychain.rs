@@ -13,7 +13,7 @@ use crate::{
     method::Upstream,
     random::Rng,
     revocation::EXP_LEEWAY,
-    store::Stores,
+    store::{StoreError, Stores},
 };
 
 /// How long clients may keep the key set (`Cache-Control: max-age`).
@@ -159,6 +159,12 @@ impl Keychain {
         let made = self.make(purpose, &rows, from, now, stores, rng).await?;
         self.reload(stores).await?;
         Ok(made)
+    }
+
+    /// Whether a secret is the one that the store is under now.
+    pub(super) async fn is_master(&self, secret: &MasterSecret, stores: &Stores) -> Result<bool, StoreError> {
+        let check = stores.accounts.installation().await?.secret_check;
+        Ok(check.is_some_and(|check| secret.unwrap(CHECK_LABEL, &check).is_ok()))
     }
 
     /// Wraps every key with another master secret. Nobody is signed out.

@@ -127,6 +127,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a secret is the one that the store is under now.
+    pub async fn is_master(&self, secret: &MasterSecret) -> Result<bool, Refusal> {
+        Ok(self.shared.keychain.is_master(secret, &self.shared.stores).await?)
+    }
+
     /// Wraps every key with another master secret; nobody is signed out. How many keys.
     pub async fn rewrap_keys(&self, new: MasterSecret, client: &Client) -> Result<usize, StartError> {
         let shared = &self.shared;

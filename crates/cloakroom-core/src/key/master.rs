@@ -65,6 +65,12 @@ impl MasterSecret {
         (Self(Zeroizing::new(bytes.to_vec())), Zeroizing::new(BASE64.encode(&*bytes)))
     }
 
+    /// Whether the two are the same secret; takes the same time for all of one length.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+
     /// Wraps bytes; `label` says what they are, and they open under no other label.
     pub fn wrap(&self, label: &str, bytes: &[u8], rng: &Rng) -> WrappedKey {
         let nonce = rng.bytes::<12>();

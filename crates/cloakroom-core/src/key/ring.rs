@@ -41,6 +41,13 @@ impl VerifyingKeys {
     }
 }
 
+/// Of one name the last key counts.
+impl FromIterator<(Kid, PublicKey)> for VerifyingKeys {
+    fn from_iter<I: IntoIterator<Item = (Kid, PublicKey)>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
+    }
+}
+
 struct Opened<K> {
     row: KeyRow,
     key: K,

@@ -14,4 +14,4 @@ pub use accept::{Basis, Judgement, Moment, judge};
 pub use backing::{Backing, NotFound};
 pub use cache::CacheBounds;
 pub use fact::{Fact, Finding, Identity};
-pub use verifier::{Activity, Counts, Question, Verifier, VerifierSettings};
+pub use verifier::{Activity, Counts, IAT_LEEWAY, Question, Verifier, VerifierSettings};

@@ -99,7 +99,7 @@ struct Counters {
 }
 
 /// How far ahead of our clock an `iat` may be.
-const IAT_LEEWAY: Duration = Duration::from_secs(60);
+pub const IAT_LEEWAY: Duration = Duration::from_secs(60);
 /// How long the question for what has ended may take.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
 

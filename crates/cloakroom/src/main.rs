@@ -1,1 +1,88 @@
-fn main() {}
+//! The command line: starts the server, and does for operators what they need, through a running server where one runs.
+//!
+//! Answers go to the standard output, everything else to the standard error stream. Exit status 0: done; 1: refused, or
+//! something was found; 2: wrong usage or configuration.
+
+mod args;
+mod commands;
+mod doctor;
+mod failure;
+mod operator;
+mod output;
+mod password;
+
+use std::process::ExitCode;
+
+use clap::{Parser, error::ErrorKind};
+
+use args::{Cli, Command};
+use failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_usage(&error),
+    };
+    let output = Output::new(cli.common.json);
+    // Fails only when there is one already, which then is the same.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run(cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn run(cli: Cli, output: Output) -> Result<(), Failure> {
+    let common = &cli.common;
+    let mut runtime = match &cli.command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build().map_err(|error| Failure::fault(&error))?;
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(serve) => commands::serve::run(serve, common, output).await,
+            Command::Token(token) => commands::token::run(token, output),
+            Command::Key(key) => commands::key::run(key, common, output).await,
+            Command::Account(account) => commands::account::run(account, common, output).await,
+            Command::Session(session) => commands::session::run(session, common, output).await,
+            Command::Service(service) => commands::service::run(service, common, output).await,
+            Command::Audit(audit) => commands::audit::run(audit, common, output).await,
+            Command::Config(config) => commands::config::run(&config, common, output),
+            Command::Doctor => doctor::run(common, output).await,
+        }
+    });
+    // What still runs in the background, such as a store that hangs, must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}
+
+/// Help and version are no errors. With `--json` a mistake is told as JSON too.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if shown || !std::env::args_os().any(|arg| arg == "--json") {
+        // Nobody is left to be told.
+        let _ = error.print();
+    } else {
+        let text = error.render().to_string();
+        let detail = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        Output::new(true).failure(&Failure::usage(detail.trim()));
+    }
+    ExitCode::from(if shown { 0 } else { failure::USAGE })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+}

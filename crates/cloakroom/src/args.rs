@@ -1,0 +1,366 @@
+//! The arguments, and with them the help texts.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, builder::PossibleValuesParser};
+use cloakroom_core::{audit::Kind, key::Purpose, method::Method};
+
+/// Keeps people signed in, by server-side sessions, by tokens, or by what lies between.
+#[derive(Parser)]
+#[command(
+    name = "cloakroom",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Run `cloakroom COMMAND --help` for examples.",
+    after_long_help = CONVENTIONS
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const CONVENTIONS: &str = "\
+How commands work:
+  While a server runs on the data directory, commands go to it through its private socket (control.sock, which only the
+  server's own user and root may use). Otherwise they open the store themselves.
+
+Output:
+  Answers go to the standard output, for people or, with --json, as one line of JSON. Errors and remarks go to the
+  standard error stream; with --json an error is {\"error\":{\"code\":…,\"detail\":…}}. Colours appear at a terminal only, and
+  not if NO_COLOR is set.
+
+Exit status:
+  0  done
+  1  refused, or something was found
+  2  wrong usage or configuration
+
+Environment:
+  Every setting can come from CLOAKROOM_… as well: CLOAKROOM_LISTEN, CLOAKROOM_DATA_DIR, CLOAKROOM_STORE__SESSIONS and so
+  on. CLOAKROOM_CONFIG names the file, CLOAKROOM_SECRET holds the master secret, CLOAKROOM_LOG is a filter for the log.";
+
+/// Options of every command.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The configuration file; without one, built-in settings hold
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Common options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the store, the keys and the private socket are [default: cloakroom-data]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Common options")]
+    pub(crate) data_dir: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start the server
+    #[command(after_help = "\
+Without a configuration file the server keeps everything in ./cloakroom-data and has four apps, one of each method: web,
+api, edge and stateless. It prints where it serves once it does; its log goes to the standard error stream. SIGTERM and
+SIGINT stop it when requests under way are answered, a second one at once.
+
+Examples:
+  cloakroom serve
+  cloakroom serve --config /etc/cloakroom.toml
+  cloakroom serve --listen 127.0.0.1:9000 --data-dir /var/lib/cloakroom")]
+    Serve(Serve),
+    /// Look at access tokens
+    #[command(subcommand)]
+    Token(Token),
+    /// The keys that sign tokens and seal tickets
+    #[command(subcommand)]
+    Key(Key),
+    /// Who can sign in
+    #[command(subcommand)]
+    Account(Account),
+    /// Who is signed in
+    #[command(subcommand)]
+    Session(Session),
+    /// Services that may introspect, revoke and follow the feed
+    #[command(subcommand)]
+    Service(Service),
+    /// What happened
+    #[command(subcommand)]
+    Audit(Audit),
+    /// The configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Look for what is wrong, and say what would help
+    #[command(after_help = "\
+Looks at the clocks, file permissions, the certificate, settings for proxies, the stores, the disk, limits of the system,
+memory for password hashing, the keys, and whether a running server answers. Exit status 1 if something failed.")]
+    Doctor,
+}
+
+/// `serve`.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Where to listen, as 127.0.0.1:8080; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+}
+
+/// `token`.
+#[derive(Subcommand)]
+pub(crate) enum Token {
+    /// Check a token with a public key, and print its claims
+    #[command(after_help = "\
+Checks form, header, signature and claims, and that the token has begun and not ended (5 s of leeway on `exp`, 60 s on an
+`iat` in the future). Whether it has been revoked, or belongs to your app, is not checked here: that is a verifier's part.
+
+Examples:
+  curl -s http://localhost:8080/.well-known/jwks.json > keys.json
+  cloakroom token verify --jwk keys.json eyJ0eXAiOiJhdCtqd3Qi…
+  echo \"$TOKEN\" | cloakroom token verify --jwk keys.json -
+  cloakroom token verify --jwk key.json --signature-only \"$JWS\"     # anybody's compact JWS")]
+    Verify(Verify),
+    /// Print what a token says, WITHOUT checking anything
+    #[command(after_help = "\
+Anybody can write a token that says anything. Never decide by what this prints.")]
+    Inspect {
+        /// The token; - reads it from the standard input
+        token: String,
+    },
+}
+
+/// `token verify`.
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// A public key (JWK), or a set of them (JWK set)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jwk: PathBuf,
+    /// Check the signature alone, of anybody's JWS: neither claims nor times
+    #[arg(long)]
+    pub(crate) signature_only: bool,
+    /// The token; - reads it from the standard input
+    pub(crate) token: String,
+}
+
+/// `key`.
+#[derive(Subcommand)]
+pub(crate) enum Key {
+    /// Show every key and what it is: next, current, retired, gone or killed
+    List,
+    /// Make the next key now; it is published at once and used after the lead time. Nobody is signed out
+    #[command(after_help = "\
+Examples:
+  cloakroom key rotate          # of every purpose in use
+  cloakroom key rotate EdDSA")]
+    Rotate {
+        /// What the key is for; without it, everything that has keys
+        #[arg(value_parser = purposes())]
+        purpose: Option<String>,
+    },
+    /// Drop a stolen key: everything it has made is refused from now on
+    Kill {
+        /// The key's name, as `key list` shows it
+        kid: String,
+    },
+    /// Change the master secret, which wraps the keys. Nobody is signed out
+    #[command(after_help = "\
+Where the server makes its own secret (master.secret in the data directory, or secret_file):
+  cloakroom key rewrap --generate
+
+  The new secret is written beside the file, then the keys are wrapped anew, then the new file takes the old one's name.
+  Wherever that is interrupted, the next start finds the right one of the two.
+
+Where you bring the secret, as CLOAKROOM_SECRET or in secret_file: put the new one in its place, and the old one into
+CLOAKROOM_SECRET_OLD:
+  CLOAKROOM_SECRET=\"$NEW\" CLOAKROOM_SECRET_OLD=\"$OLD\" cloakroom key rewrap
+
+  A server that runs goes on with the new secret; see to it that its next start gets it too. Repeating the command is
+  harmless. Keep the old secret as long as you keep backups that were made under it.
+
+A secret is 32 random bytes or more, in base64: head -c 32 /dev/urandom | base64")]
+    Rewrap {
+        /// Make a new secret and put it into the master secret's file
+        #[arg(long)]
+        generate: bool,
+    },
+}
+
+/// `account`.
+#[derive(Subcommand)]
+pub(crate) enum Account {
+    /// Make an account, whether apps take registrations or not
+    #[command(after_help = "\
+Examples:
+  cloakroom account add ada@example.com --name Ada          # asks for the password
+  cloakroom account add ada@example.com --generate          # makes one and prints it once
+  cloakroom account add ada@example.com --password-stdin < password.txt")]
+    Add {
+        /// Its e-mail address
+        email: String,
+        /// What the person wants to be called
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        password: PasswordFrom,
+    },
+    /// Show every account
+    List,
+    /// Take the right to sign in, and end every session
+    Disable {
+        /// An e-mail address or an id
+        who: String,
+    },
+    /// Give the right to sign in back
+    Enable {
+        /// An e-mail address or an id
+        who: String,
+    },
+    /// Remove an account for good, and end every session; asks first at a terminal
+    Delete {
+        /// An e-mail address or an id
+        who: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Set a password, and end every session
+    Password {
+        /// An e-mail address or an id
+        who: String,
+        #[command(flatten)]
+        password: PasswordFrom,
+    },
+}
+
+/// Where a new password comes from; at a terminal it is asked for.
+#[derive(Args, Clone, Copy)]
+#[group(multiple = false)]
+pub(crate) struct PasswordFrom {
+    /// Read the password from the first line of the standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// Make a password and print it once
+    #[arg(long)]
+    pub(crate) generate: bool,
+}
+
+/// `session`.
+#[derive(Subcommand)]
+pub(crate) enum Session {
+    /// Show an account's devices, or how many sessions there are by app and method
+    #[command(after_help = "\
+Sessions of the method jwt-stateless are kept nowhere, so that they are neither listed nor counted.
+
+Examples:
+  cloakroom session list
+  cloakroom session list ada@example.com --app web")]
+    List {
+        /// An e-mail address or an id
+        account: Option<String>,
+        /// Only those of this app
+        #[arg(long)]
+        app: Option<String>,
+        /// Only those of this method
+        #[arg(long, value_parser = methods())]
+        method: Option<String>,
+    },
+    /// End a session, all of an account's, or all of an app's
+    #[command(after_help = "\
+Examples:
+  cloakroom session revoke 3q2-7wAAAAAAAAAAAAAAAA
+  cloakroom session revoke --account ada@example.com
+  cloakroom session revoke --app api --method jwt-stateless")]
+    Revoke(Revoke),
+}
+
+/// `session revoke`.
+#[derive(Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("which").args(["session", "account", "app"]).required(true))]
+pub(crate) struct Revoke {
+    /// The session's id, as `session list`, logs and tokens (`sid`) show it
+    #[arg(value_name = "SID", allow_hyphen_values = true)]
+    pub(crate) session: Option<String>,
+    /// All sessions of this account (e-mail address or id)
+    #[arg(long, value_name = "WHO")]
+    pub(crate) account: Option<String>,
+    /// All sessions of this app
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// Of the app, only those of this method
+    #[arg(long, requires = "app", conflicts_with_all = ["session", "account"], value_parser = methods())]
+    pub(crate) method: Option<String>,
+}
+
+/// `service`.
+#[derive(Subcommand)]
+pub(crate) enum Service {
+    /// Add a service; prints {"id","secret"} this once
+    #[command(after_help = "\
+The service authenticates by HTTP Basic with the two. The secret is kept as a hash only: who loses it adds a new service.")]
+    Add {
+        /// What you call it
+        name: String,
+    },
+    /// Show every service
+    List,
+    /// Remove a service: its secret is refused from now on
+    Remove {
+        /// Its id
+        id: String,
+    },
+}
+
+/// `audit`.
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    /// Show the audit log, newest first
+    #[command(after_help = "\
+Examples:
+  cloakroom audit list --account ada@example.com --kind sign_in_refused
+  cloakroom audit list --limit 20 --before 4711          # the page after the one that ended with line 4711")]
+    List(AuditList),
+}
+
+/// `audit list`.
+#[derive(Args)]
+pub(crate) struct AuditList {
+    /// Only this account's (e-mail address or id)
+    #[arg(long, value_name = "WHO")]
+    pub(crate) account: Option<String>,
+    /// Only events of this kind
+    #[arg(long, value_parser = kinds(), hide_possible_values = true)]
+    pub(crate) kind: Option<String>,
+    /// Only this session's
+    #[arg(long, value_name = "SID", allow_hyphen_values = true)]
+    pub(crate) session: Option<String>,
+    /// Only what stands before this line of the log
+    #[arg(long, value_name = "ID")]
+    pub(crate) before: Option<u64>,
+    /// How many lines
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+}
+
+/// `config`.
+#[derive(Subcommand)]
+pub(crate) enum Config {
+    /// Check the configuration, and print what it comes to: how soon an end is heeded, how large cookies can become
+    #[command(after_help = "\
+Every mistake is told at once, with where the value came from and what would be right; the exit status is then 2.
+
+Examples:
+  cloakroom config check --config cloakroom.toml")]
+    Check,
+}
+
+fn purposes() -> PossibleValuesParser {
+    PossibleValuesParser::new(Purpose::ALL.map(Purpose::name))
+}
+
+fn methods() -> PossibleValuesParser {
+    PossibleValuesParser::new(Method::ALL.map(Method::name))
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(Kind::ALL.iter().map(|(_, name)| *name))
+}

@@ -1,0 +1,10 @@
+//! One file for each noun of the command line.
+
+pub(crate) mod account;
+pub(crate) mod audit;
+pub(crate) mod config;
+pub(crate) mod key;
+pub(crate) mod serve;
+pub(crate) mod service;
+pub(crate) mod session;
+pub(crate) mod token;

@@ -1,0 +1,97 @@
+//! `cloakroom serve`.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use cloakroom_core::store::StoreError;
+use cloakroom_server::{
+    ServeError, Server,
+    assemble::OpenError,
+    config::{Config, LogConfig, LogFormat},
+    control::{self, Command},
+};
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::{EnvFilter, fmt::time::SystemTime};
+
+use crate::{
+    args::{Common, Serve},
+    failure::Failure,
+    operator::sources,
+    output::Output,
+};
+
+pub(crate) async fn run(serve: Serve, common: &Common, output: Output) -> Result<(), Failure> {
+    let mut sources = sources(common);
+    if let Some(listen) = serve.listen {
+        sources = sources.listen(listen);
+    }
+    let config = Config::load(sources)?;
+    log(&config.log)?;
+    let stop = stop().map_err(|error| Failure::fault(&error))?;
+    let data_dir = config.data_dir.display().to_string();
+    let server = bind(config).await?;
+    let listen = server.address().map_err(|error| Failure::fault(&error))?;
+    let ready = json!({ "listen": listen, "public_url": server.public_url(), "data_dir": data_dir });
+    output.answer(&ready, |_| {
+        output.line(format_args!("Cloakroom serves {} on {listen}.", server.public_url()));
+        output.line(format_args!("Its data directory is {data_dir}."));
+    });
+    server.run(stop).await;
+    Ok(())
+}
+
+/// A command that holds the store for a moment is waited for; another server is not.
+async fn bind(config: Config) -> Result<Server, Failure> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const PAUSE: Duration = Duration::from_millis(100);
+    let began = Instant::now();
+    loop {
+        let held = match Server::bind(config.clone()).await {
+            Ok(server) => return Ok(server),
+            Err(ServeError::Open(OpenError::Store(StoreError::InUse(held)))) => held,
+            Err(ServeError::Open(error)) => return Err(error.into()),
+            Err(error) => return Err(Failure::refused("cannot_serve", error.to_string())),
+        };
+        let by_server = control::ask(&config.data_dir, &Command::Status).await.is_ok();
+        if by_server || began.elapsed() >= PATIENCE {
+            return Err(Failure::refused("store_in_use", held));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn log(config: &LogConfig) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.filter).map_err(|error| Failure::usage(error.to_string()))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_timer(SystemTime);
+    match config.format {
+        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            log.with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never).init()
+        }
+    }
+    Ok(())
+}
+
+/// Resolves at the first SIGTERM or SIGINT. The second one ends the process at once.
+fn stop() -> io::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        either(&mut term, &mut int).await;
+        tracing::info!("stopping; a second signal stops at once");
+        tokio::spawn(async move {
+            either(&mut term, &mut int).await;
+            tracing::warn!("stopped before all was answered");
+            std::process::exit(1);
+        });
+    })
+}
+
+async fn either(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,120 @@
+//! The store and the keys in it, through the server where one runs.
+
+use cloakroom_core::store::sqlite::Sqlite;
+use cloakroom_server::{config::AccountsAt, control::Command};
+use serde_json::Value;
+
+use super::{Finding, Server, machine::seconds_until};
+use crate::operator::Operator;
+
+pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding> {
+    const CHECK: &str = "store";
+    let config = operator.config();
+    let AccountsAt::Sqlite = config.store.accounts else { return vec![] };
+    let dir = config.data_dir.clone();
+    match server {
+        Server::Mute(_) => return vec![],
+        Server::None if !dir.join(Sqlite::FILE).exists() => {
+            return vec![Finding::ok(CHECK, "there is no store yet; the first start makes it")];
+        }
+        _ => {}
+    }
+    let mut findings = vec![round_trip(&mut operator).await];
+    if findings.iter().all(|finding| finding.remedy.is_none()) {
+        findings.extend(keys(&mut operator).await);
+        findings.extend(last_event(&mut operator).await);
+    }
+    // Before the store is closed: who opens a file last cleans up beside it.
+    let checked = tokio::task::spawn_blocking(move || Sqlite::quick_check(&dir)).await;
+    findings
+        .push(integrity(checked.map_err(|error| error.to_string()).and_then(|done| done.map_err(|e| e.to_string()))));
+    if let Err(failure) = operator.close().await {
+        findings.push(Finding::fail(CHECK, failure.detail(), "look into the server's log"));
+    }
+    findings
+}
+
+async fn round_trip(operator: &mut Operator) -> Finding {
+    const CHECK: &str = "store";
+    match operator.ask(Command::StoreCheck).await {
+        Ok(took) => {
+            let ms = |name: &str| took[name].as_f64().unwrap_or_default();
+            let write = ms("write_ms");
+            let detail = format!(
+                "it answers: accounts in {} ms, sessions in {} ms, a write in {write} ms",
+                ms("accounts_ms"),
+                ms("sessions_ms")
+            );
+            if write > 1000.0 {
+                return Finding::warn(CHECK, detail, "writes are slow: is the disk busy, or on a network?");
+            }
+            Finding::ok(CHECK, detail)
+        }
+        Err(failure) => Finding::fail(
+            CHECK,
+            failure.detail(),
+            "do as the message says; `cloakroom config check` shows what is configured",
+        ),
+    }
+}
+
+async fn keys(operator: &mut Operator) -> Vec<Finding> {
+    const CHECK: &str = "keys";
+    const DAY: i64 = 86_400;
+    let Ok(answer) = operator.ask(Command::KeyList).await else { return vec![] };
+    let keys = answer["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut purposes: Vec<_> = keys.iter().filter_map(|key| key["purpose"].as_str()).collect();
+    purposes.dedup();
+    let longest = i64::try_from(operator.config().keys.rotation.as_secs()).unwrap_or(i64::MAX);
+    let mut findings: Vec<_> = purposes
+        .into_iter()
+        .filter_map(|purpose| {
+            let of = |state: &str| keys.iter().find(|key| key["purpose"] == purpose && key["state"] == state);
+            let Some(current) = of("current") else {
+                let remedy = format!("`cloakroom key rotate {purpose}`");
+                return Some(Finding::fail(CHECK, format!("there is no current key for {purpose}"), remedy));
+            };
+            let age = seconds(&current["from"]).map_or(0, |from| -seconds_until(from));
+            (age > longest.saturating_add(DAY)).then(|| {
+                let detail = format!(
+                    "the key for {purpose} has been used for {} days; it should be {}",
+                    age / DAY,
+                    longest / DAY
+                );
+                Finding::warn(CHECK, detail, "a server that runs rotates it; its log says why it does not")
+            })
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, "every purpose has a current key of the right age"));
+    }
+    findings
+}
+
+/// A log that ends in the future shows that a clock was wrong, now or then.
+async fn last_event(operator: &mut Operator) -> Option<Finding> {
+    let command = Command::AuditList { account: None, kind: None, session: None, before: None, limit: 1 };
+    let answer = operator.ask(command).await.ok()?;
+    let ahead = seconds_until(seconds(&answer["events"][0]["at"])?);
+    (ahead > 60).then(|| {
+        Finding::fail(
+            "clock",
+            format!("the last event in the audit log is {ahead} s in the future: the clock was set back"),
+            "set the clock, and let NTP keep it (timedatectl set-ntp true)",
+        )
+    })
+}
+
+fn integrity(checked: Result<Vec<String>, String>) -> Finding {
+    const CHECK: &str = "integrity";
+    let remedy = "stop the server, keep a copy of the data directory, and restore the last good backup";
+    match checked {
+        Ok(wrong) if wrong.is_empty() => Finding::ok(CHECK, "the database is sound"),
+        Ok(wrong) => Finding::fail(CHECK, format!("the database is damaged: {}", wrong.join("; ")), remedy),
+        Err(error) => Finding::fail(CHECK, error, remedy),
+    }
+}
+
+fn seconds(time: &Value) -> Option<i64> {
+    Some(time.as_str()?.parse::<jiff::Timestamp>().ok()?.as_second())
+}

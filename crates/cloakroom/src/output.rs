@@ -1,0 +1,99 @@
+//! What people and programs read: tables or JSON on the standard output, remarks and errors on the standard error stream.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, ContentArrangement, Table, presets::NOTHING};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+const BOLD: Style = Style::new().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// How to answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// The answer: as JSON, or as `people` shows it.
+    pub(crate) fn answer(self, value: &Value, people: impl FnOnce(&Value)) {
+        if self.json { self.line(value) } else { people(value) }
+    }
+
+    /// A line of the answer.
+    pub(crate) fn line(self, text: impl Display) {
+        tell(writeln!(anstream::stdout(), "{text}"));
+    }
+
+    /// A remark for people.
+    pub(crate) fn remark(self, text: impl Display) {
+        if !self.json {
+            tell(writeln!(anstream::stderr(), "{text}"));
+        }
+    }
+
+    /// Why the command failed.
+    pub(crate) fn failure(self, failure: &Failure) {
+        let mut to = anstream::stderr();
+        if self.json {
+            tell(writeln!(to, "{}", failure.json()));
+            return;
+        }
+        for line in failure.detail().lines() {
+            tell(writeln!(to, "{RED}error:{RED:#} {line}"));
+        }
+    }
+
+    /// Rows of the answer, aligned; or `empty` if there are none.
+    pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>, empty: &str) {
+        if rows.is_empty() {
+            self.remark(empty);
+            return;
+        }
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(header.iter().map(Cell::new).collect::<Vec<_>>());
+        for row in rows {
+            table.add_row(row);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        for (i, line) in table.lines().enumerate() {
+            let line = line.trim_end();
+            if i == 0 { self.line(format_args!("{BOLD}{line}{BOLD:#}")) } else { self.line(line) }
+        }
+    }
+}
+
+/// A member of a JSON object as a cell; nothing for null.
+pub(crate) fn cell(row: &Value, name: &str) -> String {
+    match &row[name] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The rows of a list in an answer, one cell for each name.
+pub(crate) fn rows(answer: &Value, list: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let list = answer[list].as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(|row| names.iter().map(|name| cell(row, name)).collect()).collect()
+}
+
+/// Who reads through a pipe may stop reading; and where nothing can be written, nothing can be told.
+fn tell(written: io::Result<()>) {
+    if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        std::process::exit(0);
+    }
+}

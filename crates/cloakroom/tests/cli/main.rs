@@ -1,0 +1,8 @@
+//! The command line at its public face: the real binary, alone and beside a real server.
+
+mod bench;
+mod offline;
+mod rewrap;
+mod server;
+mod token;
+mod unwell;

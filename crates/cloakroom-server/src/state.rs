@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, Uri, header, request::Parts},
+    http::{HeaderMap, Method, Uri, header, request::Parts},
 };
 use cloakroom_core::{
     app::App,
@@ -207,7 +207,7 @@ pub const fn is_noise(reason: Reason) -> bool {
 pub struct Caller {
     state: ServerState,
     headers: HeaderMap,
-    method: axum::http::Method,
+    method: Method,
     uri: Uri,
     /// The other end of the connection.
     pub peer: Option<SocketAddr>,
@@ -221,20 +221,25 @@ impl Caller {
         Asker { state: &self.state, headers: &self.headers, query: self.uri.query(), peer: self.peer }
     }
 
-    /// Who is asking. By a cookie, an unsafe request must come from a page of the very app that the cookie is of: the
-    /// page of another app is a stranger to it.
+    /// Who is asking. By a cookie, an unsafe request must come from a page of the very app that the cookie is of, and so
+    /// must a page's reading from another origin: the page of another app is a stranger to it.
     pub async fn identity(&self) -> Result<Identity, Refusal> {
         let identity = self.asker().identity().await?;
         if self.asker().is_by_cookie() {
-            self.must_come_from(identity.app())?;
+            let reads_across = self.headers.contains_key(header::ORIGIN);
+            self.judge(if reads_across { &Method::POST } else { &self.method }, identity.app())?;
         }
         Ok(identity)
     }
 
     /// Once the app is known, which may be from the body: the request must come from a page of this one (F023).
     pub fn must_come_from(&self, app: &App) -> Result<(), Refusal> {
+        self.judge(&self.method, app)
+    }
+
+    fn judge(&self, method: &Method, app: &App) -> Result<(), Refusal> {
         let allowed = self.state.origins.of(&app.id).ok_or(Reason::UnknownApp)?;
-        cross_site::judge(Asked::of(&self.method, &self.uri, &self.headers), allowed)
+        cross_site::judge(Asked::of(method, &self.uri, &self.headers), allowed)
     }
 
     /// The cookies of an app that may hold a credential.

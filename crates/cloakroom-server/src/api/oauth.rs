@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::answer;
 use crate::{
-    http::{body::Form, oauth_problem::OAuthProblem, service::ServiceCredential},
+    http::{body::Form, oauth_problem::OAuthProblem, problem::Problem, service::ServiceCredential},
     state::{Caller, ServerState},
 };
 
@@ -62,9 +62,10 @@ pub(super) async fn introspect(
     State(state): State<ServerState>,
     headers: HeaderMap,
     uri: Uri,
-    form: Form,
+    form: Result<Form, Problem>,
 ) -> Result<Response, OAuthProblem> {
     authenticate(&state, &headers, &uri).await?;
+    let form = form?;
     let token = form.require("token")?;
     let question = Question { credential: token, app: None, activity: Activity::Passive };
     let found = match state.engine.verifier().verify(question).await {
@@ -98,9 +99,10 @@ pub(super) async fn revoke(
     caller: Caller,
     headers: HeaderMap,
     uri: Uri,
-    form: Form,
+    form: Result<Form, Problem>,
 ) -> Result<Response, OAuthProblem> {
     authenticate(&state, &headers, &uri).await?;
+    let form = form?;
     let token = form.require("token")?;
     state.engine.revoke_token(token, &caller.client).await?;
     Ok(StatusCode::OK.into_response())

@@ -1,7 +1,13 @@
 //! The public contract over HTTP, against a running server; one file a subject. The server's first hostile user.
 
 mod accounts;
+mod cross_site;
 mod forward_auth;
 mod lab;
 mod login;
+mod logout;
+mod oauth;
+mod refresh;
+mod revocations;
+mod sessions;
 mod verify;

@@ -25,7 +25,6 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) use ask::{Answer, Ask};
 pub(crate) use browser::Browser;
-#[allow(unused_imports, reason = "until the feed has its tests")]
 pub(crate) use stream::Feed;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -258,7 +257,7 @@ pub(crate) fn email(name: &str) -> String {
 pub(crate) fn config(dir: &std::path::Path, top: &str, apps: &str) -> Result<Config, String> {
     let dir = dir.display();
     let text = format!(
-        "listen = '127.0.0.1:0'\ndata_dir = '{dir}'\n{top}\n[password]\nmemory_kib = 7168\npasses = 5\nthreads = 2\n{apps}"
+        "listen = '127.0.0.1:0'\ndata_dir = '{dir}'\npassword.memory_kib = 7168\npassword.passes = 5\npassword.threads = 2\n{top}\n{apps}"
     );
     Config::load(Sources::new().text("cloakroom.toml", text)).map_err(|errors| errors.to_string())
 }

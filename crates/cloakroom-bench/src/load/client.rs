@@ -1,0 +1,253 @@
+//! Connections to one server, and a round of load over them.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use rustix::{
+    buffer::spare_capacity,
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, EventData, EventFlags},
+    },
+};
+
+use super::{Head, Requests, parse_head};
+
+/// How requests follow one another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Each connection asks again when it is answered.
+    Closed,
+    /// So many a second, answered or not.
+    Open(f64),
+}
+
+/// What a round of load saw.
+pub(crate) struct Sample {
+    /// Answers, all of which came to requests of this round.
+    pub(crate) answers: u64,
+    /// From the first request to the last answer.
+    pub(crate) elapsed: Duration,
+    /// In nanoseconds.
+    pub(crate) latency: Histogram<u64>,
+    /// How many answers had which status.
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    /// The last answer's body.
+    pub(crate) last: Vec<u8>,
+}
+
+impl Sample {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.answers as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Answers with a status.
+    pub(crate) fn with(&self, status: u16) -> u64 {
+        self.statuses.get(&status).copied().unwrap_or(0)
+    }
+
+    /// A quantile of the latency in microseconds.
+    pub(crate) fn micros(&self, quantile: f64) -> f64 {
+        self.latency.value_at_quantile(quantile) as f64 / 1000.0
+    }
+
+    /// Fails unless every answer had that status.
+    pub(crate) fn demand(&self, status: u16) -> io::Result<()> {
+        if self.answers > 0 && self.with(status) == self.answers {
+            return Ok(());
+        }
+        let last = String::from_utf8_lossy(&self.last);
+        Err(io::Error::other(format!("{} answers, by status {:?}; the last: {last}", self.answers, self.statuses)))
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// From when the latency of the request in flight counts.
+    since: Option<Instant>,
+    read: Vec<u8>,
+    head: Option<Head>,
+}
+
+/// Keep-alive connections to a server.
+pub(crate) struct Client {
+    poll: OwnedFd,
+    connections: Vec<Connection>,
+}
+
+/// How long an answer may take after the last request.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr, connections: usize) -> io::Result<Self> {
+        let poll = epoll::create(CreateFlags::CLOEXEC)?;
+        let mut all = Vec::with_capacity(connections);
+        for index in 0..connections {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            epoll::add(&poll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+            all.push(Connection { stream, since: None, read: Vec::with_capacity(4096), head: None });
+        }
+        Ok(Self { poll, connections: all })
+    }
+
+    /// A round: requests for so long, or until there are no more; then the answers that are still to come.
+    pub(crate) fn run(&mut self, requests: &mut Requests, pace: Pace, lasting: Duration) -> io::Result<Sample> {
+        let start = Instant::now();
+        let mut round = Round { requests, pace, start, end: start + lasting, sent: 0, over: false };
+        let latency = Histogram::new_with_bounds(100, 60_000_000_000, 3).map_err(io::Error::other)?;
+        let mut sample = Sample { answers: 0, elapsed: lasting, latency, statuses: BTreeMap::new(), last: Vec::new() };
+        let mut free: Vec<usize> = (0..self.connections.len()).rev().collect();
+        let mut events = Vec::with_capacity(self.connections.len().max(1));
+        loop {
+            while let Some(&index) = free.last() {
+                let Some(since) = round.due() else { break };
+                let Some(bytes) = round.requests.next() else {
+                    round.over = true;
+                    break;
+                };
+                round.sent += 1;
+                free.pop();
+                self.connections[index].send(bytes, since)?;
+            }
+            if free.len() == self.connections.len() && round.is_over() {
+                break;
+            }
+            // Spins while the schedule runs: a sleep would end too late.
+            let spin = matches!(pace, Pace::Open(_)) && !round.is_over();
+            let wait = if spin { Timespec::default() } else { Timespec { tv_sec: 1, tv_nsec: 0 } };
+            epoll::wait(&self.poll, spare_capacity(&mut events), Some(&wait))?;
+            for event in events.drain(..) {
+                let index = event.data.u64() as usize;
+                if self.connections[index].receive(&mut sample)? {
+                    free.push(index);
+                }
+            }
+            if round.is_over() && Instant::now() > round.end + PATIENCE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "answers are missing"));
+            }
+        }
+        sample.elapsed = start.elapsed();
+        Ok(sample)
+    }
+}
+
+struct Round<'r> {
+    requests: &'r mut Requests,
+    pace: Pace,
+    start: Instant,
+    end: Instant,
+    sent: u64,
+    over: bool,
+}
+
+impl Round<'_> {
+    fn is_over(&self) -> bool {
+        self.over || Instant::now() >= self.end
+    }
+
+    /// From when the next request counts, if it is due.
+    fn due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        if self.over || now >= self.end {
+            return None;
+        }
+        match self.pace {
+            Pace::Closed => Some(now),
+            Pace::Open(per_second) => {
+                let at = self.start + Duration::from_secs_f64(self.sent as f64 / per_second);
+                (at <= now).then_some(at)
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn send(&mut self, request: &[u8], since: Instant) -> io::Result<()> {
+        self.since = Some(since);
+        let written = self.stream.write(request)?;
+        if written == request.len() { Ok(()) } else { Err(io::Error::other("a request did not fit the socket")) }
+    }
+
+    /// Reads what there is; whether the answer is complete.
+    fn receive(&mut self, sample: &mut Sample) -> io::Result<bool> {
+        let mut piece = [0; 8192];
+        match self.stream.read(&mut piece) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed a connection")),
+            Ok(read) => self.read.extend_from_slice(&piece[..read]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        if self.head.is_none() {
+            self.head = parse_head(&self.read)?;
+        }
+        let Some(head) = self.head else { return Ok(false) };
+        if self.read.len() < head.head + head.body {
+            return Ok(false);
+        }
+        if self.read.len() > head.head + head.body {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "more than an answer came"));
+        }
+        if let Some(since) = self.since.take() {
+            sample.latency.saturating_record(since.elapsed().as_nanos() as u64);
+        }
+        sample.answers += 1;
+        *sample.statuses.entry(head.status).or_default() += 1;
+        sample.last.clear();
+        sample.last.extend_from_slice(&self.read[head.head..]);
+        self.read.clear();
+        self.head = None;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, thread};
+
+    use super::*;
+    use crate::load::{Lines, Order};
+
+    /// Answers each request after `pause`, on one connection.
+    fn slow_server(pause: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                thread::sleep(pause);
+                if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
+                    return;
+                }
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn the_closed_loop_waits_for_each_answer() {
+        let mut client = Client::connect(slow_server(Duration::from_millis(5)), 1).unwrap();
+        let mut requests = Requests::get("/", Lines::one("a: b"), Order::Cycle(1));
+        let sample = client.run(&mut requests, Pace::Closed, Duration::from_millis(100)).unwrap();
+        sample.demand(200).unwrap();
+        assert!((2..=20).contains(&sample.answers), "{}", sample.answers);
+        assert_eq!(sample.last, b"ok");
+    }
+
+    #[test]
+    fn a_late_server_is_charged_for_what_waited() {
+        let mut client = Client::connect(slow_server(Duration::from_millis(10)), 1).unwrap();
+        let mut requests = Requests::get("/", Lines::one("a: b"), Order::Cycle(1));
+        let sample = client.run(&mut requests, Pace::Open(400.0), Duration::from_millis(200)).unwrap();
+        // Four times as much was due as could be answered: the last one waited for most of the round.
+        assert!(sample.micros(1.0) > 80_000.0, "{}", sample.micros(1.0));
+    }
+}

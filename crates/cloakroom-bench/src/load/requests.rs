@@ -1,0 +1,185 @@
+//! Which request comes next: a form, the items that go into it, and the order of these.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use crate::stats::{SplitMix, Zipf};
+
+/// Many lines of text in one piece: credentials, or bodies.
+pub(crate) struct Lines {
+    text: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Lines {
+    /// The lines of a file.
+    pub(crate) fn read(path: &Path) -> io::Result<Arc<Self>> {
+        let mut lines = Self { text: Vec::new(), ends: Vec::new() };
+        for line in fs::read(path)?.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            lines.push(line)?;
+        }
+        Ok(Arc::new(lines))
+    }
+
+    /// The same line, once.
+    pub(crate) fn one(line: &str) -> Arc<Self> {
+        Arc::new(Self { text: line.as_bytes().to_vec(), ends: vec![line.len() as u32] })
+    }
+
+    /// These lines.
+    pub(crate) fn of(all: &[String]) -> io::Result<Arc<Self>> {
+        let mut lines = Self { text: Vec::new(), ends: Vec::new() };
+        for line in all {
+            lines.push(line.as_bytes())?;
+        }
+        Ok(Arc::new(lines))
+    }
+
+    fn push(&mut self, line: &[u8]) -> io::Result<()> {
+        self.text.extend_from_slice(line);
+        let end = u32::try_from(self.text.len()).map_err(|_| io::Error::other("too many credentials"))?;
+        self.ends.push(end);
+        Ok(())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.text[start..self.ends[index] as usize]
+    }
+}
+
+/// In which order the items are used.
+pub(crate) enum Order {
+    /// One after another, again and again, among the first so many.
+    Cycle(usize),
+    /// Each once; then there are no more requests.
+    Once,
+    /// By turns one of the first `hot`, and one of the others, which come round again as late as can be.
+    Half { hot: usize },
+    /// Each as likely.
+    Uniform,
+    /// By Zipf's law, over a shuffled ranking.
+    Zipf(Zipf, Vec<u32>),
+}
+
+impl Order {
+    pub(crate) fn zipf(items: usize, exponent: f64) -> Self {
+        let mut ranking: Vec<u32> = (0..items as u32).collect();
+        SplitMix(11).shuffle(&mut ranking);
+        Self::Zipf(Zipf::new(items, exponent), ranking)
+    }
+}
+
+enum Form {
+    /// The item is a header line.
+    Get,
+    /// The item is a JSON body.
+    Post,
+}
+
+/// Requests, one after another.
+pub(crate) struct Requests {
+    form: Form,
+    path: &'static str,
+    items: Arc<Lines>,
+    order: Order,
+    next: usize,
+    random: SplitMix,
+    text: Vec<u8>,
+}
+
+impl Requests {
+    /// `GET`s that differ by one header line.
+    pub(crate) fn get(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
+        Self { form: Form::Get, path, items, order, next: 0, random: SplitMix(5), text: Vec::with_capacity(1024) }
+    }
+
+    /// `POST`s that differ by their JSON body.
+    pub(crate) fn post(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
+        Self { form: Form::Post, ..Self::get(path, items, order) }
+    }
+
+    /// The bytes of the next request, if there is one.
+    pub(crate) fn next(&mut self) -> Option<&[u8]> {
+        let index = self.index()?;
+        let item = self.items.get(index);
+        let (method, path) = match self.form {
+            Form::Get => ("GET", self.path),
+            Form::Post => ("POST", self.path),
+        };
+        let text = &mut self.text;
+        text.clear();
+        for part in [method, " ", path, " HTTP/1.1\r\nhost: localhost:8080\r\n"] {
+            text.extend_from_slice(part.as_bytes());
+        }
+        if let Form::Post = self.form {
+            text.extend_from_slice(b"content-type: application/json\r\ncontent-length: ");
+            text.extend_from_slice(item.len().to_string().as_bytes());
+            text.extend_from_slice(b"\r\n\r\n");
+            text.extend_from_slice(item);
+        } else {
+            text.extend_from_slice(item);
+            text.extend_from_slice(b"\r\n\r\n");
+        }
+        Some(text)
+    }
+
+    fn index(&mut self) -> Option<usize> {
+        let (turn, items) = (self.next, self.items.len());
+        self.next += 1;
+        Some(match &self.order {
+            Order::Cycle(first) => turn % items.min(*first),
+            Order::Once => return (turn < items).then_some(turn),
+            Order::Half { hot } if turn.is_multiple_of(2) => (turn / 2) % hot,
+            Order::Half { hot } => hot + (turn / 2) % (items - hot),
+            Order::Uniform => self.random.below(items),
+            Order::Zipf(zipf, ranking) => ranking[zipf.rank(&mut self.random)] as usize,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(items: &[&str]) -> Arc<Lines> {
+        Lines::of(&items.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn a_get_has_the_item_among_its_headers() {
+        let mut requests = Requests::get("/v1/verify", lines(&["cookie: a=b"]), Order::Cycle(1));
+        let expected = b"GET /v1/verify HTTP/1.1\r\nhost: localhost:8080\r\ncookie: a=b\r\n\r\n";
+        assert_eq!(requests.next(), Some(&expected[..]));
+    }
+
+    #[test]
+    fn a_post_has_the_item_as_its_body() {
+        let mut requests = Requests::post("/v1/login", lines(&["{}"]), Order::Cycle(1));
+        let text = String::from_utf8(requests.next().unwrap().to_vec()).unwrap();
+        assert!(text.starts_with("POST /v1/login HTTP/1.1\r\n") && text.ends_with("content-length: 2\r\n\r\n{}"));
+    }
+
+    #[test]
+    fn orders_go_over_the_items_as_they_say() {
+        let items = lines(&["0", "1", "2", "3", "4"]);
+        let indexes = |order, count: usize| {
+            let mut requests = Requests::get("/", Arc::clone(&items), order);
+            (0..count).map_while(|_| requests.index()).collect::<Vec<_>>()
+        };
+        assert_eq!(indexes(Order::Cycle(2), 5), [0, 1, 0, 1, 0]);
+        assert_eq!(indexes(Order::Once, 9), [0, 1, 2, 3, 4]);
+        assert_eq!(indexes(Order::Half { hot: 2 }, 8), [0, 2, 1, 3, 0, 4, 1, 2]);
+        let mut uniform = indexes(Order::Uniform, 200);
+        uniform.sort_unstable();
+        uniform.dedup();
+        assert_eq!(uniform, [0, 1, 2, 3, 4]);
+        let mut zipf = indexes(Order::zipf(5, 0.99), 500);
+        zipf.sort_unstable();
+        zipf.dedup();
+        assert_eq!(zipf, [0, 1, 2, 3, 4]);
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
 use crate::stats::Estimate;
@@ -111,7 +111,7 @@ impl Findings {
     /// For people.
     pub(crate) fn text(&self) -> String {
         let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["figure", "value", "95 % interval", "bound", ""]);
+        table.load_style(NOTHING).set_header(["figure", "value", "95 % interval", "bound", ""]);
         for figure in &self.figures {
             table.add_row(figure.row());
         }

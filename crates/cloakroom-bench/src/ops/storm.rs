@@ -17,7 +17,7 @@ use crate::{
     stats::{Estimate, median},
 };
 
-const WARM: usize = 1000;
+const WARM: usize = 500;
 /// More than hash at once, so that some wait; fewer than may.
 const STORM: usize = 16;
 

@@ -18,7 +18,7 @@ use crate::{
 pub(super) const VERIFY_WEB: &str = "/v1/verify?app=web";
 const VERIFY_API: &str = "/v1/verify?app=api";
 /// How many credentials go round while the cache is warm.
-const WARM: usize = 1000;
+const WARM: usize = 500;
 
 /// The places of the baselines among the contenders; the subject is the last.
 const SAME: usize = 0;
@@ -111,7 +111,7 @@ pub(super) fn session_half(extent: &Extent) -> io::Result<Findings> {
     let more = [count("accounts", 100), count("sessions", cold)].concat();
     let process = memory_subject(at.path(), &["CLOAKROOM_CACHE__ENTRIES=4000"], &more)?;
     let lines = process.lines("sessions")?;
-    let requests = Requests::get(VERIFY_WEB, lines, Order::Half { hot: WARM });
+    let requests = Requests::get(VERIFY_WEB, lines, Order::Half { hot: WARM / 5 });
     all.push(Contender { name: "cloakroom, memory store, 50 % hits".into(), process, requests });
     let before = counts(&all[all.len() - 1].process)?;
     let series = compare(&mut all, Pace::Closed, extent)?;

@@ -20,6 +20,14 @@ pub(crate) struct Extent {
     pub(crate) quick: bool,
 }
 
+impl Extent {
+    /// How often something happens in all rounds that happens so often a second.
+    pub(crate) fn times(&self, per_second: usize) -> usize {
+        let millis = self.lasting.as_millis() as usize * self.rounds;
+        millis * per_second / 1000
+    }
+}
+
 /// One of those that are compared.
 pub(crate) struct Contender {
     pub(crate) name: String,

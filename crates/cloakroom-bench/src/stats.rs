@@ -30,8 +30,8 @@ impl Estimate {
             })
             .collect();
         medians.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| medians[((RESAMPLES - 1) as f64 * share).round() as usize];
-        Self { value: median(&mut rounds.to_vec()), low: at(0.025), high: at(0.975) }
+        let at = |per_mille: usize| medians[(RESAMPLES - 1) * per_mille / 1000];
+        Self { value: median(&mut rounds.to_vec()), low: at(25), high: at(975) }
     }
 
     /// The median ratio of paired rounds.
@@ -88,7 +88,7 @@ impl SplitMix {
 /// Ranks by Zipf's law with an exponent below 1, after Gray et al., "Quickly generating billion-record synthetic
 /// databases" (1994), section 3.
 pub(crate) struct Zipf {
-    items: f64,
+    items: usize,
     exponent: f64,
     alpha: f64,
     zeta: f64,
@@ -100,10 +100,11 @@ impl Zipf {
         let sum = |n: usize| (1..=n).map(|rank| (rank as f64).powf(-exponent)).sum::<f64>();
         let zeta = sum(items);
         let eta = (1.0 - (2.0 / items as f64).powf(1.0 - exponent)) / (1.0 - sum(2) / zeta);
-        Self { items: items as f64, exponent, alpha: 1.0 / (1.0 - exponent), zeta, eta }
+        Self { items, exponent, alpha: 1.0 / (1.0 - exponent), zeta, eta }
     }
 
     /// A rank; 0 is the most frequent one.
+    #[expect(clippy::cast_sign_loss, reason = "none of these is negative")]
     pub(crate) fn rank(&self, random: &mut SplitMix) -> usize {
         let u = random.unit();
         let scaled = u * self.zeta;
@@ -113,8 +114,8 @@ impl Zipf {
         if scaled < 1.0 + 0.5_f64.powf(self.exponent) {
             return 1;
         }
-        let rank = self.items * (self.eta * u - self.eta + 1.0).powf(self.alpha);
-        (rank as usize).min(self.items as usize - 1)
+        let rank = self.items as f64 * (self.eta * u - self.eta + 1.0).powf(self.alpha);
+        (rank as usize).min(self.items - 1)
     }
 }
 

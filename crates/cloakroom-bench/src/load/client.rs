@@ -189,10 +189,10 @@ impl Connection {
             self.head = parse_head(&self.read)?;
         }
         let Some(head) = self.head else { return Ok(false) };
-        if self.read.len() < head.head + head.body {
+        if self.read.len() < head.end {
             return Ok(false);
         }
-        if self.read.len() > head.head + head.body {
+        if self.read.len() > head.end {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "more than an answer came"));
         }
         if let Some(since) = self.since.take() {
@@ -201,7 +201,7 @@ impl Connection {
         sample.answers += 1;
         *sample.statuses.entry(head.status).or_default() += 1;
         sample.last.clear();
-        sample.last.extend_from_slice(&self.read[head.head..]);
+        sample.last.extend_from_slice(&self.read[head.body_at..]);
         self.read.clear();
         self.head = None;
         Ok(true)

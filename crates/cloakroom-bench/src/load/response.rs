@@ -6,10 +6,10 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) status: u16,
-    /// Bytes of the head, with its empty line.
-    pub(crate) head: usize,
-    /// Bytes of the body.
-    pub(crate) body: usize,
+    /// Bytes until the body begins.
+    pub(crate) body_at: usize,
+    /// Bytes until it ends.
+    pub(crate) end: usize,
 }
 
 /// Reads the head at the beginning of `bytes`; `None` while it is not complete.
@@ -33,7 +33,7 @@ pub(crate) fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
         (_, Some(length)) => length,
         (_, None) => return Err(broken("an answer without a length")),
     };
-    Ok(Some(Head { status, head: end + 4, body }))
+    Ok(Some(Head { status, body_at: end + 4, end: end + 4 + body }))
 }
 
 fn number(digits: &[u8]) -> Option<usize> {
@@ -51,9 +51,9 @@ mod tests {
     #[test]
     fn a_head_is_read_once_it_is_complete() {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nContent-Length:  5\r\n\r\nhelloHTTP/1.1";
-        let head = Head { status: 200, head: 65, body: 5 };
+        let head = Head { status: 200, body_at: 65, end: 70 };
         for cut in 0..answer.len() {
-            let expected = if cut < head.head { None } else { Some(head) };
+            let expected = if cut < head.body_at { None } else { Some(head) };
             assert_eq!(parse_head(&answer[..cut]).unwrap(), expected, "{cut}");
         }
     }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn an_answer_without_a_body_needs_no_length() {
         let head = parse_head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
-        assert_eq!((head.status, head.body), (204, 0));
+        assert_eq!((head.status, head.end - head.body_at), (204, 0));
     }
 
     #[test]

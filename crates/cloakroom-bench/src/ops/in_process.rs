@@ -9,7 +9,8 @@ use std::{
 use cloakroom_core::{
     app::{App, Apps},
     clock::Clock,
-    engine::{Engine, Settings},
+    credential::{LimitSettings, PoolSettings},
+    engine::{Engine, KeySettings, Settings},
     ids::AppId,
     key::{KeyRing, MasterSecret},
     random::Rng,
@@ -136,11 +137,11 @@ async fn start(entries: usize, stores: &Stores) -> io::Result<(Arc<Engine>, Mast
     let config = Config::load(sources).map_err(|errors| io::Error::other(errors.to_string()))?;
     let settings = Settings {
         issuer: ISSUER.to_owned(),
-        passwords: Default::default(),
-        limits: Default::default(),
+        passwords: PoolSettings::default(),
+        limits: LimitSettings::default(),
         cache: CacheBounds { entries: entries * 5 / 2, bytes: usize::MAX },
         ended_capacity: 100_000,
-        keys: Default::default(),
+        keys: KeySettings::default(),
         audit_life: std::time::Duration::from_secs(86_400),
     };
     let rng = Rng::system();

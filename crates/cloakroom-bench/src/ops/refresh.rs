@@ -20,13 +20,12 @@ use crate::{
 
 const CLIENTS: usize = 64;
 /// More than can be rotated in a second.
-const PER_SECOND: f64 = 40_000.0;
+const PER_SECOND: usize = 40_000;
 
 pub(super) fn refresh(extent: &Extent) -> io::Result<Findings> {
     // On the disk that data would be on, not in memory.
     let at = TempDir::new_in(std::env::current_dir()?)?;
-    let seconds = extent.lasting.as_secs_f64() * extent.rounds as f64;
-    let sessions = (seconds * PER_SECOND).clamp(20_000.0, 400_000.0) as usize;
+    let sessions = extent.times(PER_SECOND).clamp(20_000, 400_000);
     let more = [count("accounts", 1000), count("refresh", sessions)].concat();
     let mut process = subject(at.path(), "subject", &["CLOAKROOM_STORE__SESSIONS=sqlite"], &more)?;
     let mut requests = Requests::post("/v1/refresh", process.lines("refresh")?, Order::Once);

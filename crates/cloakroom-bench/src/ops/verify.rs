@@ -220,8 +220,7 @@ pub(super) fn jwt_cold(extent: &Extent) -> io::Result<Findings> {
     let mut all = baselines(at.path())?;
     all.push(other("jsonwebtoken EdDSA, bare", baseline("ed-dsa", false, at.path(), "eddsa")?)?);
     // Each token is shown once: as many as can be checked in all rounds, and some more.
-    let rounds = extent.lasting.as_secs_f64() * (extent.rounds + 1) as f64 + 1.0;
-    let tokens = (rounds * 30_000.0) as usize;
+    let tokens = extent.times(30_000) + 60_000;
     all.push(jwt_subject(at.path(), tokens, Order::Once)?);
     let raw_before = raw_ed25519()?;
     let series = compare(&mut all, Pace::Closed, extent)?;

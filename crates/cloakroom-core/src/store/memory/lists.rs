@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::{At, table};
+use super::At;
 
 /// The lists of some of the accounts.
 pub(super) struct Lists(HashTable<Head>);
@@ -42,7 +42,7 @@ impl Lists {
                 }
             }
             (None, Some(at)) => {
-                table::insert(&mut self.0, spread(print), Head { print, at }, |head| spread(head.print));
+                self.0.insert_unique(spread(print), Head { print, at }, |head| spread(head.print));
             }
             (None, None) => {}
         }

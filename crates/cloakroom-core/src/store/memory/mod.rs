@@ -7,7 +7,6 @@
 
 mod lists;
 mod slab;
-mod table;
 
 use std::{
     fmt,

@@ -4,7 +4,6 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::table;
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, Epoch, Generation, SessionId},
@@ -199,7 +198,7 @@ impl Slab {
         *new = Place { sid: *id.bytes(), ..Place::FREE };
         new.put(record);
         let chunks = &self.chunks;
-        table::insert(&mut self.by_sid, hashes.hash_one(id), place, |place| {
+        self.by_sid.insert_unique(hashes.hash_one(id), place, |place| {
             hashes.hash_one(chunks[*place as usize / CHUNK][*place as usize % CHUNK].sid())
         });
         Some(place)

@@ -31,8 +31,16 @@ impl Output {
     }
 
     /// A line of the answer.
+    #[expect(clippy::unused_self, reason = "it reads as the other ways to answer do")]
     pub(crate) fn line(self, text: impl Display) {
         tell(writeln!(anstream::stdout(), "{text}"));
+    }
+
+    /// An answer from which the program goes on, whether anybody reads it or not.
+    pub(crate) fn announce(self, value: &Value, people: impl Display) {
+        let mut to = anstream::stdout();
+        // Who only waited for it may be gone.
+        let _ = if self.json { writeln!(to, "{value}") } else { writeln!(to, "{people}") }.and_then(|()| to.flush());
     }
 
     /// A remark for people.

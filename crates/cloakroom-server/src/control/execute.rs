@@ -146,16 +146,15 @@ impl Control {
     }
 
     async fn rotate(&self, purpose: Option<&str>) -> Done {
-        let purposes = match purpose {
-            Some(name) => vec![Purpose::parse(name).ok_or_else(|| {
+        let purposes = if let Some(name) = purpose {
+            vec![Purpose::parse(name).ok_or_else(|| {
                 bad(format!("`{name}` is no purpose ({})", Purpose::ALL.map(Purpose::name).join(", ")))
-            })?],
-            None => {
-                let mut used: Vec<_> = self.engine.keys().into_iter().map(|key| key.purpose).collect();
-                used.sort();
-                used.dedup();
-                used
-            }
+            })?]
+        } else {
+            let mut used: Vec<_> = self.engine.keys().into_iter().map(|key| key.purpose).collect();
+            used.sort();
+            used.dedup();
+            used
         };
         let mut made = vec![];
         for purpose in purposes {

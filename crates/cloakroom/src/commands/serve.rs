@@ -35,10 +35,8 @@ pub(crate) async fn run(serve: Serve, common: &Common, output: Output) -> Result
     let server = bind(config).await?;
     let listen = server.address().map_err(|error| Failure::fault(&error))?;
     let ready = json!({ "listen": listen, "public_url": server.public_url(), "data_dir": data_dir });
-    output.answer(&ready, |_| {
-        output.line(format_args!("Cloakroom serves {} on {listen}.", server.public_url()));
-        output.line(format_args!("Its data directory is {data_dir}."));
-    });
+    let people = format!("Cloakroom serves {} on {listen}.\nIts data directory is {data_dir}.", server.public_url());
+    output.announce(&ready, people);
     server.run(stop).await;
     Ok(())
 }
@@ -66,11 +64,10 @@ async fn bind(config: Config) -> Result<Server, Failure> {
 fn log(config: &LogConfig) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| Failure::usage(error.to_string()))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_timer(SystemTime);
-    match config.format {
-        LogFormat::Json => log.json().flatten_event(true).init(),
-        LogFormat::Text => {
-            log.with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never).init()
-        }
+    if config.format == LogFormat::Json {
+        log.json().flatten_event(true).init();
+    } else {
+        log.with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never).init();
     }
     Ok(())
 }

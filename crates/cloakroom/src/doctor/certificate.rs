@@ -35,7 +35,7 @@ pub(super) fn look(tls: &TlsConfig, public_url: &WebOrigin) -> Vec<Finding> {
             findings.push(names(&certificate, public_url));
         }
         Err(error) => {
-            findings.push(Finding::fail(CHECK, format!("{shown} holds no X.509 certificate: {error}"), RENEW))
+            findings.push(Finding::fail(CHECK, format!("{shown} holds no X.509 certificate: {error}"), RENEW));
         }
     }
     findings.push(key(tls, chain));

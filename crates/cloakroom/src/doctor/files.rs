@@ -34,15 +34,12 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
             "set data_dir to another path",
         )];
     }
-    let mut findings = vec![match about.mode() & 0o7777 {
-        mode if mode & 0o077 == 0 => {
-            Finding::ok("data directory", format!("{shown} is its owner's only (mode {mode:04o})"))
-        }
-        mode => Finding::fail(
-            "data directory",
-            format!("{shown} is open to others (mode {mode:04o})"),
-            format!("chmod 700 {shown}"),
-        ),
+    let mode = about.mode() & 0o7777;
+    let mut findings = vec![if mode & 0o077 != 0 {
+        let detail = format!("{shown} is open to others (mode {mode:04o})");
+        Finding::fail("data directory", detail, format!("chmod 700 {shown}"))
+    } else {
+        Finding::ok("data directory", format!("{shown} is its owner's only (mode {mode:04o})"))
     }];
     let secret = config.secret_file();
     findings.extend(secret.as_deref().map(|path| private("master secret", path, about.uid(), true)));

@@ -144,6 +144,8 @@ reasons! {
     Idle = "idle" => SessionExpired,
     /// It lived as long as it may.
     AbsoluteExpiry = "absolute_expiry" => SessionExpired,
+    /// The sign-in is not recent enough for what is asked; signing in again helps.
+    NotRecent = "not_recent" => SessionExpired,
     /// The session was ended.
     SessionEnded = "session_ended" => SessionRevoked,
     /// All of the account's sessions were ended.

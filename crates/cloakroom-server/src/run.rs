@@ -4,6 +4,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use cloakroom_core::{clock::Clock, engine::Engine, random::Rng};
+use cloakroom_verify::{Guard, guard::NoAddress};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,9 @@ pub enum ServeError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
+    /// The public address is none that browsers can be at.
+    #[error(transparent)]
+    Address(#[from] NoAddress),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -80,7 +84,7 @@ impl Server {
             None => None,
         };
         metrics::install();
-        let state = ServerState::new(&config, Arc::clone(&engine));
+        let state = ServerState::new(&config, Arc::clone(&engine))?;
         let service = router(&state);
         // Last: from here on the command line speaks to this server.
         let socket = Socket::bind(&config.data_dir)?;
@@ -102,6 +106,12 @@ impl Server {
     /// The server's public address, with its base path.
     pub fn public_url(&self) -> &str {
         &self.state.issuer
+    }
+
+    /// Guards the routes of an app in this process, which shares the host with the server: browsers send it the server's
+    /// cookies. It takes the credentials of every app; see [`Guard::for_app`].
+    pub fn guard(&self) -> Result<Guard, NoAddress> {
+        Guard::new(Arc::clone(self.state.engine.verifier()), &self.state.issuer)
     }
 
     /// Serves until `shutdown`: then `/readyz` turns, what is in flight ends, and what waits is written.

@@ -16,18 +16,22 @@ use axum::{
 use cloakroom_core::{
     app::App,
     engine::{Client, Engine},
-    ids::AppId,
     refusal::{Reason, Refusal},
-    verify::{Activity, Identity, Question},
+    verify::{Activity, Identity},
 };
-use cloakroom_verify::cross_site::{self, Asked};
+pub use cloakroom_verify::guard::{is_noise, telling};
+use cloakroom_verify::{
+    Guard,
+    cross_site::{self, Asked},
+    guard::{NoAddress, activity},
+};
 
 use crate::{
     config::{Config, Network},
     handover::Handover,
     http::{
-        Scheme, client_address::client_address, cookie::AppCookies, credential::Presented, origins::OriginBook,
-        problem::Problem, serve::Peer,
+        Scheme, client_address::client_address, credential::Presented, origins::OriginBook, problem::Problem,
+        serve::Peer,
     },
     returns::ReturnAddresses,
 };
@@ -40,6 +44,8 @@ pub struct ServerState(Arc<Inner>);
 pub struct Inner {
     /// The domain.
     pub engine: Arc<Engine>,
+    /// Reads credentials and has them checked, of the app that `?app=` names or of any.
+    pub guard: Guard,
     /// Sets and clears credentials' cookies.
     pub handover: Handover,
     /// Whose pages may act.
@@ -68,15 +74,13 @@ impl Deref for ServerState {
 
 impl ServerState {
     /// The state of a server that runs this configuration.
-    pub fn new(config: &Config, engine: Arc<Engine>) -> Self {
+    pub fn new(config: &Config, engine: Arc<Engine>) -> Result<Self, NoAddress> {
         let scheme = if config.is_https() { Scheme::Https } else { Scheme::Http };
-        let apps = engine.apps();
-        let cookies = AppCookies::new(scheme, apps.iter().map(|app| app.id.clone()));
-        let origins =
-            OriginBook::new(&config.origin(), apps.iter().map(|app| (app.id.clone(), app.origins.as_slice())));
-        Self(Arc::new(Inner {
-            handover: Handover::new(cookies, engine.clock().clone()),
-            origins: Arc::new(origins),
+        let guard = Guard::new(engine.verifier().clone(), &config.origin())?.as_asked();
+        Ok(Self(Arc::new(Inner {
+            handover: Handover::new(guard.cookies().clone(), engine.clock().clone()),
+            origins: Arc::clone(guard.origins()),
+            guard,
             returns: ReturnAddresses::new(&config.origin()),
             issuer: config.issuer(),
             base_path: config.base_path.clone(),
@@ -85,7 +89,7 @@ impl ServerState {
             trusted_proxies: config.trusted_proxies.clone(),
             stopping: AtomicBool::new(false),
             engine,
-        }))
+        })))
     }
 
     /// The server has begun to stop: `/readyz` says so from now on.
@@ -135,37 +139,14 @@ impl<'r> Asker<'r> {
         Presented::read(self.headers, self.query, self.state.handover.cookies(), wanted)
     }
 
-    /// Who is asking. Of several cookies the first valid one counts; where none is, the refusal of the first one that was
-    /// ours.
+    /// Who is asking, whatever page the request comes from.
     pub async fn identity(&self) -> Result<Identity, Refusal> {
-        let wanted = self.wanted()?.map(|app| &app.id);
-        match self.presented()? {
-            Presented::Bearer(credential) => self.check(credential, wanted).await,
-            Presented::Cookies(candidates) => {
-                let mut refused = None;
-                for (index, credential) in candidates.iter() {
-                    let app = self.state.handover.cookies().app(index);
-                    match self.check(credential, app).await {
-                        Ok(identity) => return Ok(identity),
-                        Err(refusal) => refused = Some(telling(refused, refusal)),
-                    }
-                }
-                Err(refused.unwrap_or_else(|| Reason::NoCredential.into()))
-            }
-        }
-    }
-
-    async fn check(&self, credential: &str, app: Option<&AppId>) -> Result<Identity, Refusal> {
-        let question = Question { credential, app, activity: self.activity() };
-        self.state.engine.verifier().verify(question).await
+        self.state.guard.identify(self.headers, self.query).await
     }
 
     /// Whether the request counts as use; a poll says that it does not.
     pub fn activity(&self) -> Activity {
-        match self.headers.get("x-cloakroom-passive") {
-            Some(value) if value == "1" => Activity::Passive,
-            _ => Activity::Active,
-        }
+        activity(self.headers)
     }
 
     /// Whether cookies are what counts as its credential.
@@ -190,19 +171,6 @@ impl<'r> Asker<'r> {
     }
 }
 
-/// Of two refusals the one that tells more: a credential that was ours says more than one that never was.
-pub fn telling(first: Option<Refusal>, next: Refusal) -> Refusal {
-    match first {
-        Some(first) if !is_noise(first.reason) => first,
-        _ => next,
-    }
-}
-
-/// Whether a refusal only says that something never was a credential of the asked kind.
-pub const fn is_noise(reason: Reason) -> bool {
-    matches!(reason, Reason::NoCredential | Reason::Malformed | Reason::BadMac | Reason::UnknownKey | Reason::WrongKind)
-}
-
 /// A request as handlers with a body take it: what [`Asker`] borrows, owned.
 pub struct Caller {
     state: ServerState,
@@ -221,25 +189,10 @@ impl Caller {
         Asker { state: &self.state, headers: &self.headers, query: self.uri.query(), peer: self.peer }
     }
 
-    /// Who is asking. By a cookie, an unsafe request must come from a page of the very app that the cookie is of, and so
-    /// must a page's reading from another origin: the page of another app is a stranger to it.
-    pub async fn identity(&self) -> Result<Identity, Refusal> {
-        let identity = self.asker().identity().await?;
-        if self.asker().is_by_cookie() {
-            let reads_across = self.headers.contains_key(header::ORIGIN);
-            self.judge(if reads_across { &Method::POST } else { &self.method }, identity.app())?;
-        }
-        Ok(identity)
-    }
-
     /// Once the app is known, which may be from the body: the request must come from a page of this one (F023).
     pub fn must_come_from(&self, app: &App) -> Result<(), Refusal> {
-        self.judge(&self.method, app)
-    }
-
-    fn judge(&self, method: &Method, app: &App) -> Result<(), Refusal> {
         let allowed = self.state.origins.of(&app.id).ok_or(Reason::UnknownApp)?;
-        cross_site::judge(Asked::of(method, &self.uri, &self.headers), allowed)
+        cross_site::judge(Asked::of(&self.method, &self.uri, &self.headers), allowed)
     }
 
     /// The cookies of an app that may hold a credential.

@@ -1,11 +1,49 @@
-//! What guards an app with Cloakroom: credentials are read, checked, and become an identity, in the server and in apps
-//! alike.
+//! What guards an app with Cloakroom.
+//!
+//! A [`Guard`] reads the credential that a request presents and has it checked; a [`GuardLayer`] puts it around routes, and
+//! turns unsafe cross-site requests away; a handler takes an [`Identity`], an `Option<Identity>` or a [`Recent`] and
+//! cannot forget the check. The server uses the same for its own routes. A guard comes from the server when that runs in
+//! the same process (`Server::guard`), and from [`Jwks`] when it does not.
+//!
+//! ```
+//! use axum::{Router, routing::{get, post}};
+//! use cloakroom_verify::{Guard, GuardLayer, Identity, Recent};
+//!
+//! async fn home(who: Option<Identity>) -> String {
+//!     who.map_or("hello, stranger".into(), |who| format!("hello, {}", who.account()))
+//! }
+//!
+//! async fn orders(who: Identity) -> String {
+//!     format!("the orders of {}", who.account())
+//! }
+//!
+//! async fn close(who: Recent<10>) -> String {
+//!     format!("{} has signed in within the last ten minutes", who.account())
+//! }
+//!
+//! fn routes(guard: Guard) -> Router {
+//!     Router::new()
+//!         .route("/", get(home))
+//!         .route("/orders", get(orders))
+//!         .route("/close", post(close))
+//!         .layer(GuardLayer::optional(guard))
+//! }
+//! ```
 
 pub mod cookie;
 pub mod credential;
 pub mod cross_site;
+mod extract;
+pub mod guard;
+pub mod jwks;
+mod layer;
 pub mod origins;
 pub mod problem;
+
+pub use extract::{Identity, Recent};
+pub use guard::Guard;
+pub use jwks::{Jwks, JwksError};
+pub use layer::{GuardLayer, Guarded};
 
 /// How browsers reach the pages that send credentials.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -88,6 +88,13 @@ impl OriginBook {
     }
 }
 
+/// The origin of an address: scheme and authority, without a path.
+pub(crate) fn origin_of(url: &str) -> Option<&str> {
+    let after = url.find("://")? + 3;
+    let end = url[after..].find('/').map_or(url.len(), |slash| after + slash);
+    authority(&url[..end]).map(|_| &url[..end])
+}
+
 fn authority(origin: &str) -> Option<&str> {
     let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"))?;
     let plain = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@*\\\"',;".contains(&b));

@@ -74,7 +74,6 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         record(&self.refusal);
         let status = self.status();
-        let code = self.refusal.code();
         let mut response = Response::new(Body::from(body(&self.refusal, status)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -82,7 +81,7 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static(VARY_BY_CREDENTIAL));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(self.challenge, code)));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(self.challenge, self.refusal.reason)));
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -189,12 +188,15 @@ pub const fn title(code: Code) -> &'static str {
 }
 
 /// RFC 6750 section 3.1: who sent no credential is not told of an error. RFC 9470 section 3 has the error for a missing
-/// factor.
-const fn challenge(challenge: Challenge, code: Code) -> &'static str {
-    match (challenge, code) {
+/// factor and for a sign-in that is too long ago.
+const fn challenge(challenge: Challenge, reason: Reason) -> &'static str {
+    match (challenge, reason.code()) {
         (Challenge::Basic, _) => "Basic realm=\"cloakroom\", charset=\"UTF-8\"",
         (Challenge::Bearer, Code::InvalidCredentials | Code::CredentialMissing) => "Bearer",
         (Challenge::Bearer, Code::MfaRequired) => "Bearer error=\"insufficient_user_authentication\"",
+        (Challenge::Bearer, _) if matches!(reason, Reason::NotRecent) => {
+            "Bearer error=\"insufficient_user_authentication\""
+        }
         (Challenge::Bearer, _) => "Bearer error=\"invalid_token\"",
     }
 }

@@ -55,8 +55,9 @@ impl Backing for Shared {
         Arc::clone(self.keychain.ring().verifying())
     }
 
-    async fn refresh_keys(&self) {
+    async fn refresh_keys(&self) -> Result<(), Refusal> {
         self.keychain.reload_at_times(&self.stores, &self.clock).await;
+        Ok(())
     }
 
     fn note_use(&self, session: SessionId, at: Timestamp) {

@@ -36,6 +36,11 @@ impl VerifyingKeys {
         self.0.get(&kid)
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn insert(&mut self, kid: Kid, key: PublicKey) {
         self.0.insert(kid, key);
     }

@@ -28,7 +28,10 @@ pub trait Backing: Send + Sync + 'static {
     fn keys(&self) -> Arc<VerifyingKeys>;
 
     /// A token names a key that is not in the set: fetch it anew, if that was not done a moment ago (F043).
-    async fn refresh_keys(&self);
+    ///
+    /// # Errors
+    /// When there is no set at all that could be believed, so that nobody can tell whether the token is good.
+    async fn refresh_keys(&self) -> Result<(), Refusal>;
 
     /// A session is in use; to be written behind the answer.
     fn note_use(&self, session: SessionId, at: Timestamp);

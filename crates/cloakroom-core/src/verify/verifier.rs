@@ -192,6 +192,16 @@ impl Verifier {
         }
     }
 
+    /// The apps whose credentials it accepts.
+    pub fn apps(&self) -> &Arc<Apps> {
+        &self.apps
+    }
+
+    /// The clock that it judges by.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// How far it has heard.
     pub fn position(&self) -> Option<Position> {
         self.vigil.read().position()
@@ -245,7 +255,8 @@ impl Verifier {
             let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
             let heard = self.vigil.write().hear(asked, self.clock.now(), &answer);
             if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
-                self.backing.refresh_keys().await;
+                // A killed key is refused by what has ended, whether or not the set without it can be had now.
+                let _ = self.backing.refresh_keys().await;
             }
             if !answer.entries.is_empty() {
                 self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
@@ -359,7 +370,7 @@ impl Verifier {
     async fn check_token(&self, text: &str) -> Result<(AppId, Finding), Refusal> {
         let mut checked = token::check(text, &self.backing.keys());
         if checked.as_ref().is_err_and(|reason| *reason == Reason::UnknownKey) {
-            self.backing.refresh_keys().await;
+            self.backing.refresh_keys().await?;
             checked = token::check(text, &self.backing.keys());
         }
         let token::Checked { claims, kid } = checked?;

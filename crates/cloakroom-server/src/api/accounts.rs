@@ -9,6 +9,7 @@ use cloakroom_core::{
     credential::LoginPassword,
     engine::{PasswordChanged, Registration},
 };
+use cloakroom_verify::Identity;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -63,8 +64,7 @@ pub(super) async fn register(
     responses((status = 200, body = AccountAnswer), (status = 401, description = "no valid credential")),
     security(("bearer" = []), ("cookie" = []))
 )]
-pub(super) async fn whoami(State(state): State<ServerState>, caller: Caller) -> Result<Response, Problem> {
-    let identity = caller.identity().await?;
+pub(super) async fn whoami(State(state): State<ServerState>, identity: Identity) -> Result<Response, Problem> {
     let account = state.engine.whoami(&identity).await?;
     Ok(answer::json(StatusCode::OK, &AccountAnswer { account: (&account).into() }))
 }
@@ -83,10 +83,10 @@ pub(super) struct Proof {
 )]
 pub(super) async fn delete(
     State(state): State<ServerState>,
+    identity: Identity,
     caller: Caller,
     Json(proof): Json<Proof>,
 ) -> Result<Response, Problem> {
-    let identity = caller.identity().await?;
     let password = LoginPassword::parse(proof.password.0.as_str().to_owned());
     state.engine.delete_account(&identity, password, &caller.client).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -117,10 +117,10 @@ pub(super) struct PasswordChange {
 )]
 pub(super) async fn change_password(
     State(state): State<ServerState>,
+    identity: Identity,
     caller: Caller,
     Json(change): Json<PasswordChange>,
 ) -> Result<Response, Problem> {
-    let identity = caller.identity().await?;
     let current = LoginPassword::parse(change.current.0.as_str().to_owned());
     let changed = state.engine.change_password(&identity, current, change.new.0, &caller.client).await?;
     Ok(match changed {

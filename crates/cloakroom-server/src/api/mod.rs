@@ -20,10 +20,11 @@ use axum::{
     routing::{any, delete, get, post},
 };
 use cloakroom_core::refusal::Reason;
+use cloakroom_verify::GuardLayer;
 
 use crate::{
     http::{
-        cors, cross_site,
+        cors,
         problem::Problem,
         security::{self, SecurityHeaders},
     },
@@ -44,7 +45,7 @@ pub(crate) fn routes(state: &ServerState, headers: &std::sync::Arc<SecurityHeade
         .route("/v1/sessions/{id}", delete(sessions::end).fallback(only::<3>))
         .route("/oauth/introspect", post(oauth::introspect).fallback(only::<1>))
         .route("/oauth/revoke", post(oauth::revoke).fallback(only::<1>))
-        .layer(from_fn_with_state(state.origins.clone(), cross_site::guard));
+        .layer(GuardLayer::optional(state.guard.clone()));
     let asked = Router::new()
         .route("/v1/verify", any(verify::verify))
         .route("/v1/verify/", any(verify::verify))

@@ -10,6 +10,7 @@ use cloakroom_core::{
     ids::SessionId,
     refusal::{Reason, Refusal},
 };
+use cloakroom_verify::Identity;
 
 use super::answer::{self, DevicesAnswer};
 use crate::{
@@ -24,8 +25,11 @@ use crate::{
     responses((status = 200, body = DevicesAnswer), (status = 401, description = "no valid credential")),
     security(("bearer" = []), ("cookie" = []))
 )]
-pub(super) async fn list(State(state): State<ServerState>, caller: Caller) -> Result<Response, Problem> {
-    let identity = caller.identity().await?;
+pub(super) async fn list(
+    State(state): State<ServerState>,
+    identity: Identity,
+    caller: Caller,
+) -> Result<Response, Problem> {
     let before = match caller.asker().parameter("before") {
         Some(place) => Some(read_place(&place).ok_or_else(bad_place)?),
         None => None,
@@ -52,10 +56,10 @@ pub(super) async fn list(State(state): State<ServerState>, caller: Caller) -> Re
 )]
 pub(super) async fn end(
     State(state): State<ServerState>,
+    identity: Identity,
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let identity = caller.identity().await?;
     // What is not even text is no session's id either.
     let id = id.ok().and_then(|Path(id)| SessionId::parse(&id)).ok_or(Refusal::from(Reason::NotFound))?;
     let own = id == identity.session();

@@ -1,5 +1,4 @@
-//! HTTP below the handlers: connections and their limits, bodies, security headers, client addresses, and the cross-site
-//! rule around the routes. What an app needs too (credentials, cookies, origins, refusals as answers) stands in
+//! HTTP below the handlers: connections and their limits, bodies, security headers and client addresses. What an app needs too (credentials, cookies, origins, refusals as answers) stands in
 //! `cloakroom_verify`.
 //!
 //! Nothing here knows the domain beyond names of apps and reasons of refusal, and nothing here knows the configuration:
@@ -10,7 +9,6 @@ pub mod body;
 pub mod client_address;
 mod connection;
 pub mod cors;
-pub mod cross_site;
 pub mod framing;
 pub mod json;
 pub mod oauth_problem;

@@ -18,7 +18,8 @@ pub struct ServiceCredential {
 }
 
 impl ServiceCredential {
-    /// Reads the `Authorization` header of a service. Refuses as [`Presented::read`](cloakroom_verify::credential::Presented::read) does.
+    /// Reads the `Authorization` header of a service. Refuses as
+    /// [`Presented::read`](cloakroom_verify::credential::Presented::read) does.
     pub fn read(headers: &HeaderMap, query: Option<&str>) -> Result<Self, Refusal> {
         refuse_credential_in_query(query)?;
         let value = authorization(headers)?.ok_or(Reason::NoCredential)?;

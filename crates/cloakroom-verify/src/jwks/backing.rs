@@ -1,0 +1,156 @@
+//! The backing of a verifier that has nothing but the server's key set.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use cloakroom_core::{
+    clock::{Boot, Clock, Timestamp},
+    engine::KEY_SET_AGE,
+    ids::{AppId, SessionId},
+    key::VerifyingKeys,
+    refusal::{Reason, Refusal},
+    revocation::{Answer, Position},
+    verify::{Backing, Finding, NotFound},
+};
+use parking_lot::RwLock;
+
+use super::{JwksError, fetch::Fetcher};
+
+/// How old a key set can be before it is fetched anew; a killed key is believed no longer. A new key is published three
+/// times as long before it signs.
+pub const MAX_AGE: Duration = KEY_SET_AGE;
+/// The least time between two fetches, whatever tokens ask for (F043).
+pub const INTERVAL: Duration = Duration::from_secs(10);
+/// How long the last good set is kept while fetches fail; then nothing can be checked (503).
+pub const KEEP: Duration = Duration::from_secs(3600);
+
+/// Checks signatures with keys that are fetched from `{issuer}/.well-known/jwks.json`.
+///
+/// The set is fetched anew behind an answer when it is half of [`MAX_AGE`] old, in front of one when it is older than
+/// that, and for a key that it does not have, at most once per [`INTERVAL`]. What cannot be read as a key set, or is
+/// empty, never takes a good set's place.
+///
+/// It has no revocation feed and looks up no tickets: it answers `lease_lost` when it is asked what has ended. Give it to
+/// a verifier whose apps have `on_feed_loss = until_expiry` only, as [`Jwks`](super::Jwks) does.
+pub struct JwksBacking(Arc<Shared>);
+
+struct Shared {
+    fetcher: Fetcher,
+    clock: Clock,
+    held: RwLock<Held>,
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Held {
+    keys: Arc<VerifyingKeys>,
+    /// When the fetch began that brought the keys.
+    fetched: Option<Boot>,
+    /// When the last fetch began.
+    tried: Option<Boot>,
+    /// When the last fetch ended, if it failed.
+    failed: Option<Boot>,
+}
+
+impl Held {
+    fn is_believed(&self, now: Boot) -> bool {
+        let failing = within(self.failed, now, MAX_AGE);
+        within(self.fetched, now, if failing { KEEP } else { MAX_AGE })
+    }
+
+    fn is_due(&self, now: Boot) -> bool {
+        !within(self.fetched, now, MAX_AGE / 2) && self.may_try(now)
+    }
+
+    fn may_try(&self, now: Boot) -> bool {
+        !within(self.tried, now, INTERVAL)
+    }
+}
+
+fn within(at: Option<Boot>, now: Boot, age: Duration) -> bool {
+    at.is_some_and(|at| now.since(at) < age)
+}
+
+impl JwksBacking {
+    /// Fetches the first set.
+    ///
+    /// # Errors
+    /// [`JwksError::Fetch`], or why the address cannot be used.
+    pub async fn connect(issuer: &str, clock: Clock) -> Result<Self, JwksError> {
+        let fetcher = Fetcher::of_issuer(issuer)?;
+        let shared = Shared { fetcher, clock, held: RwLock::default(), fetching: tokio::sync::Mutex::default() };
+        shared.fetch().await.map_err(|error| JwksError::Fetch(shared.fetcher.url().clone(), Box::new(error)))?;
+        Ok(Self(Arc::new(shared)))
+    }
+}
+
+impl Shared {
+    async fn fetch(&self) -> Result<(), super::FetchError> {
+        let began = self.clock.boot();
+        self.held.write().tried = Some(began);
+        let fetched = self.fetcher.fetch().await;
+        let mut held = self.held.write();
+        match fetched {
+            Ok(keys) => {
+                *held = Held { keys: Arc::new(keys), fetched: Some(began), tried: Some(began), failed: None };
+                Ok(())
+            }
+            Err(error) => {
+                held.failed = Some(self.clock.boot());
+                Err(error)
+            }
+        }
+    }
+
+    /// Fetches, unless that was tried a moment ago; who comes while one is under way waits for it.
+    async fn fetch_at_times(&self) {
+        let _one_at_a_time = self.fetching.lock().await;
+        if !self.held.read().may_try(self.clock.boot()) {
+            return;
+        }
+        if let Err(error) = self.fetch().await {
+            tracing::warn!(url = %self.fetcher.url(), %error, "the key set cannot be had; the last good one stays");
+        }
+    }
+}
+
+#[async_trait]
+impl Backing for JwksBacking {
+    async fn look_up(&self, _: &str) -> Result<(AppId, Finding), NotFound> {
+        let refusal = Refusal::from(Reason::WrongKind).because("only access tokens are taken here");
+        Err(NotFound { refusal, session: None })
+    }
+
+    /// It never hears of an end. Under `until_expiry` a verifier takes that for a lost feed and accepts until expiry.
+    async fn ended_since(&self, _: Option<Position>) -> Result<Answer, Refusal> {
+        Err(Reason::LeaseLost.into())
+    }
+
+    /// The set, as long as it is believed; an empty one otherwise, at which the verifier asks for a fetch.
+    fn keys(&self) -> Arc<VerifyingKeys> {
+        let now = self.0.clock.boot();
+        let held = self.0.held.read();
+        if !held.is_believed(now) {
+            return Arc::default();
+        }
+        if held.is_due(now)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Ok(free) = self.0.fetching.try_lock()
+        {
+            drop(free);
+            let shared = Arc::clone(&self.0);
+            runtime.spawn(async move { shared.fetch_at_times().await });
+        }
+        Arc::clone(&held.keys)
+    }
+
+    async fn refresh_keys(&self) -> Result<(), Refusal> {
+        self.0.fetch_at_times().await;
+        if self.0.held.read().is_believed(self.0.clock.boot()) {
+            return Ok(());
+        }
+        Err(Refusal::from(Reason::StoreDown).because("the keys cannot be fetched").retry_after(INTERVAL))
+    }
+
+    fn note_use(&self, _: SessionId, _: Timestamp) {}
+}

@@ -3,6 +3,8 @@
 mod accounts;
 mod cross_site;
 mod forward_auth;
+mod guard;
+mod jwks;
 mod lab;
 mod login;
 mod logout;

@@ -21,6 +21,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = app(server.guard()?.for_app("web")?);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let stop = || async { drop(tokio::signal::ctrl_c().await) };
-    let (_, served) = tokio::join!(server.run(stop()), axum::serve(listener, app).with_graceful_shutdown(stop()));
+    let ((), served) = tokio::join!(server.run(stop()), axum::serve(listener, app).with_graceful_shutdown(stop()));
     Ok(served?)
 }

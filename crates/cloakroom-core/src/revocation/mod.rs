@@ -128,3 +128,6 @@ impl fmt::Display for Position {
         write!(f, "{}:{}", self.incarnation, self.sequence)
     }
 }
+
+#[cfg(test)]
+mod tests;

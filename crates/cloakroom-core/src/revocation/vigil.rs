@@ -30,6 +30,8 @@ pub struct Gap;
 #[derive(Clone, Debug)]
 pub struct Vigil {
     position: Option<Position>,
+    /// The last position there was; by it a snapshot of another log is told from one of the same.
+    last: Option<Position>,
     ended: Ended,
     /// When the last question was sent whose answer has been applied.
     asked: Option<Boot>,
@@ -41,7 +43,7 @@ pub struct Vigil {
 impl Vigil {
     /// A watch that has heard nothing yet.
     pub fn new(capacity: usize) -> Self {
-        Self { position: None, ended: Ended::new(capacity), asked: None, era: 0, full: false }
+        Self { position: None, last: None, ended: Ended::new(capacity), asked: None, era: 0, full: false }
     }
 
     /// How far it has heard; what the next question asks after.
@@ -67,18 +69,23 @@ impl Vigil {
         !self.full && self.asked.is_some_and(|asked| now.since(asked) < max_lag && now >= asked)
     }
 
-    /// Takes in an answer to a question sent at `asked`. On a [`Gap`] nothing has changed but the lease, which is lost;
+    /// Takes in an answer to a question sent at `asked`, now by both clocks. On a [`Gap`] nothing has changed but the lease, which is lost;
     /// the next question must ask for a snapshot ([`Self::position`] is `None` then).
-    pub fn hear(&mut self, asked: Boot, now: Timestamp, answer: &Answer) -> Result<(), Gap> {
-        self.ended.expire(now);
+    pub fn hear(&mut self, asked: Boot, now: Timestamp, boot: Boot, answer: &Answer) -> Result<(), Gap> {
+        self.ended.expire(boot);
+        if self.asked.is_some_and(|last| asked < last) {
+            // It was overtaken by the answer to a later question: old news, whatever it says.
+            return Ok(());
+        }
         if answer.snapshot {
-            let continues = self
-                .position
-                .is_some_and(|p| p.incarnation == answer.head.incarnation && p.sequence <= answer.head.sequence);
-            if !continues {
+            let another = self
+                .last
+                .is_some_and(|p| p.incarnation != answer.head.incarnation || p.sequence > answer.head.sequence);
+            if another {
                 self.era = self.era.wrapping_add(1);
                 self.ended.clear();
             }
+            // Of the same log everything is kept: what this process has just written may be younger than the snapshot.
             self.full = false;
         } else {
             let follows = self.position.is_some_and(|p| {
@@ -90,46 +97,46 @@ impl Vigil {
                     && answer.entries.last().map_or(p.sequence, |e| e.sequence.max(p.sequence)) == answer.head.sequence
             });
             if !follows {
-                // An answer that was overtaken by a later one is old news, not a gap.
-                let overtaken = self.position.is_some_and(|p| {
-                    p.incarnation == answer.head.incarnation && self.asked.is_some_and(|last| asked < last)
-                });
-                if overtaken {
-                    return Ok(());
-                }
                 self.asked = None;
                 self.position = None;
                 return Err(Gap);
             }
         }
         for entry in &answer.entries {
-            if answer.snapshot || self.position.is_none_or(|p| entry.sequence > p.sequence) {
-                if let Err(Full) = self.take(entry) {
-                    return Ok(());
-                }
+            if let Err(Full) = self.take(entry, now, boot) {
+                return Ok(());
             }
         }
         self.position = Some(answer.head);
+        self.last = self.position;
         self.asked = self.asked.max(Some(asked));
         Ok(())
     }
 
-    /// Takes one entry in ahead of the next question: this verifier's own process has just written it.
-    pub fn hear_own(&mut self, entry: &Entry) {
-        // A full set has lost the lease already; the next snapshot brings the entry.
-        if self.take(entry).is_ok()
-            && let Some(position) = &mut self.position
-            && position.sequence + 1 == entry.sequence
-        {
-            position.sequence = entry.sequence;
-        }
+    /// Takes one entry in ahead of the next question: this verifier's own process has just written it. The next answer
+    /// brings it again, for only an answer says what else there is.
+    pub fn hear_own(&mut self, now: Timestamp, boot: Boot, entry: &Entry) {
+        // A full set has lost the lease by this; the next snapshot brings the entry.
+        let _ = self.take(entry, now, boot);
     }
 
-    fn take(&mut self, entry: &Entry) -> Result<(), Full> {
-        self.ended.insert(entry).inspect_err(|_| {
+    fn take(&mut self, entry: &Entry, now: Timestamp, boot: Boot) -> Result<(), Full> {
+        self.ended.insert(entry, now, boot).inspect_err(|_| {
             self.full = true;
             self.asked = None;
             self.position = None;
         })
+    }
+}
+
+/// What tells one watch from another: position, lease, era, fullness, and what it holds.
+#[cfg(test)]
+type Image = (Option<Position>, Option<Boot>, u32, bool, Vec<(Boot, super::End)>);
+
+#[cfg(test)]
+impl Vigil {
+    /// For the model, which compares states.
+    pub(crate) fn image(&self) -> Image {
+        (self.position, self.asked, self.era, self.full, self.ended.image())
     }
 }

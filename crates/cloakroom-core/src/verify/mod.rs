@@ -8,6 +8,8 @@ mod accept;
 mod backing;
 mod cache;
 mod fact;
+#[cfg(test)]
+mod model;
 mod verifier;
 
 pub use accept::{Basis, Judgement, Moment, judge};

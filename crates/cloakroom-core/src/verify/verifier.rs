@@ -153,9 +153,10 @@ impl Verifier {
 
     /// Takes in what this process has just written into the log, before that is acknowledged.
     pub fn hear(&self, entries: &[Entry]) {
+        let (now, boot) = (self.clock.now(), self.clock.boot());
         let mut vigil = self.vigil.write();
         for entry in entries {
-            vigil.hear_own(entry);
+            vigil.hear_own(now, boot, entry);
         }
         drop(vigil);
         self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
@@ -253,7 +254,7 @@ impl Verifier {
             let after = self.vigil.read().position();
             let question = self.backing.ended_since(after);
             let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
-            let heard = self.vigil.write().hear(asked, self.clock.now(), &answer);
+            let heard = self.vigil.write().hear(asked, self.clock.now(), self.clock.boot(), &answer);
             if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
                 // A killed key is refused by what has ended, whether or not the set without it can be had now.
                 let _ = self.backing.refresh_keys().await;

@@ -111,7 +111,9 @@ pub(super) async fn the_log_has_no_gaps_under_parallel_ends(store: Store) {
     let rng = Rng::seeded(23);
     let account = registered(&store, "ada@example.com", &rng).await.id;
     let mut vigil = Vigil::new(10_000);
-    vigil.hear(Boot::from_millis(0), NOW, &since(&store, None, NOW).await).expect("a snapshot leaves no gap");
+    vigil
+        .hear(Boot::from_millis(0), NOW, Boot::from_millis(0), &since(&store, None, NOW).await)
+        .expect("a snapshot leaves no gap");
     let ends = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
@@ -141,12 +143,12 @@ pub(super) async fn the_log_has_no_gaps_under_parallel_ends(store: Store) {
         asked += 1;
         let answer = since(&store, vigil.position(), NOW).await;
         assert!(!answer.snapshot, "a delta can follow");
-        vigil.hear(Boot::from_millis(asked), NOW, &answer).expect("nothing is missing");
+        vigil.hear(Boot::from_millis(asked), NOW, Boot::from_millis(asked), &answer).expect("nothing is missing");
         tokio::task::yield_now().await;
     }
     let ended = ends.await.expect("they all end");
     let answer = since(&store, vigil.position(), NOW).await;
-    vigil.hear(Boot::from_millis(asked + 1), NOW, &answer).expect("nothing is missing");
+    vigil.hear(Boot::from_millis(asked + 1), NOW, Boot::from_millis(asked + 1), &answer).expect("nothing is missing");
     for (session, _) in &ended {
         assert!(vigil.ended().has_session(*session));
     }

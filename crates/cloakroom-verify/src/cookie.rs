@@ -185,6 +185,32 @@ pub fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// The `Cookie` header for an app behind a proxy: the request's cookies without any that is named as a credential of ours,
+/// whichever the app, the scheme and the case (F014). Empty where none is left.
+pub fn foreign(headers: &HeaderMap) -> HeaderValue {
+    let mut left: Vec<u8> = Vec::new();
+    for line in headers.get_all(COOKIE) {
+        for pair in line.as_bytes().split(|b| *b == b';').map(<[u8]>::trim_ascii) {
+            if pair.is_empty() || is_ours(pair) {
+                continue;
+            }
+            if !left.is_empty() {
+                left.extend_from_slice(b"; ");
+            }
+            left.extend_from_slice(pair);
+        }
+    }
+    let mut value = HeaderValue::from_bytes(&left).unwrap_or(HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+fn is_ours(pair: &[u8]) -> bool {
+    let begins = |text: &[u8], with: &[u8]| text.get(..with.len()).is_some_and(|b| b.eq_ignore_ascii_case(with));
+    let bare = if begins(pair, b"__Host-") { &pair[b"__Host-".len()..] } else { pair };
+    begins(bare, b"cloakroom-")
+}
+
 /// A value that can be a credential at all: quotes, white space and what is not ASCII cannot (F014).
 fn octets(value: &[u8]) -> Option<&str> {
     let sound = !value.is_empty() && value.iter().copied().all(is_cookie_octet);

@@ -182,3 +182,24 @@ proptest! {
         }
     }
 }
+
+/// An app behind a proxy gets every cookie but ours, wherever ours stand and however they are spelt.
+#[test]
+fn the_cookies_of_an_app_are_those_that_are_not_ours() {
+    let foreign = |lines: &[&[u8]]| String::from_utf8(super::foreign(&request(lines)).as_bytes().to_vec()).unwrap();
+    for (line, left) in [
+        ("__Host-cloakroom-web=T; theme=dark; lang=ko", "theme=dark; lang=ko"),
+        ("theme=dark; __Host-cloakroom-web=T; lang=ko", "theme=dark; lang=ko"),
+        ("theme=dark; lang=ko; __Host-cloakroom-web=T", "theme=dark; lang=ko"),
+        ("__Host-cloakroom-web=T; __Host-cloakroom-web=U; cloakroom-api=V", ""),
+        ("a=1;__host-CLOAKROOM-web=T;  b=2;cloakroom-;;", "a=1; b=2"),
+        ("a=\"x; __Host-cloakroom-web=T; y\"", "a=\"x; y\""),
+        ("$Version=1; cloakroom-web=T; a=1", "$Version=1; a=1"),
+        ("my-cloakroom-web=1; __Host-other=2; cloakroom=3", "my-cloakroom-web=1; __Host-other=2; cloakroom=3"),
+        ("", ""),
+    ] {
+        assert_eq!(foreign(&[line.as_bytes()]), left, "{line}");
+    }
+    assert_eq!(foreign(&[b"a=1", b"cloakroom-web=T", b"b=2"]), "a=1; b=2");
+    assert_eq!(foreign(&[]), "");
+}

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use axum::{
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
@@ -12,6 +13,7 @@ use utoipa::{
 };
 
 use super::{accounts, login, oauth, operations, revocations, sessions, verify};
+use crate::state::ServerState;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -51,7 +53,10 @@ static TEXT: LazyLock<String> = LazyLock::new(|| Document::openapi().to_json().u
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", responses((status = 200, content_type = "application/json")))]
-pub(super) async fn document() -> Response {
+pub(super) async fn document(State(state): State<ServerState>) -> Response {
+    // The paths are told without the base path, which is the server's part (OpenAPI 3.1 section 4.8.5).
+    let server = serde_json::json!([{ "url": state.issuer }]);
+    let text = TEXT.replacen('{', &format!(r#"{{"servers":{server},"#), 1);
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
-    (headers, TEXT.as_str()).into_response()
+    (headers, text).into_response()
 }

@@ -21,7 +21,7 @@ use cloakroom_verify::cross_site::{self, Asked};
 
 use crate::{
     http::{
-        Scheme,
+        Scheme, cookie,
         problem::{Problem, record},
         serve::Peer,
     },
@@ -32,6 +32,7 @@ const ACCOUNT: HeaderName = HeaderName::from_static("x-auth-account");
 const SESSION: HeaderName = HeaderName::from_static("x-auth-session");
 const APP: HeaderName = HeaderName::from_static("x-auth-app");
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const SIGNIN: HeaderName = HeaderName::from_static("x-cloakroom-signin");
 
 /// Who presents this credential. Any method and any path below are taken, as proxies send them.
 #[utoipa::path(
@@ -39,11 +40,14 @@ const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
     params(
         ("app" = Option<String>, Query, description = "the app that the credential must belong to"),
         ("redirect" = Option<String>, Query, description = "`1`: send a person who is browsing to the sign-in page"),
+        ("cookies" = Option<String>, Query, description = "`1`: answer with the cookies that are for the app behind the proxy"),
     ),
     responses(
-        (status = 200, description = "with `X-Auth-Account`, `X-Auth-Session`, `X-Auth-App` and, for `phantom`, `X-Auth-Token`"),
+        (status = 200, description = "with `X-Auth-Account`, `X-Auth-Session`, `X-Auth-App` and, for `phantom`, `X-Auth-Token`; \
+            with `?cookies=1` a `Cookie` header without this server's own cookies"),
         (status = 302, description = "only with `?redirect=1`: to the sign-in page"),
-        (status = 401, description = "no valid credential; every identity header is there and empty"),
+        (status = 401, description = "no valid credential; every identity header is there and empty, and for a person who is \
+            browsing `X-Cloakroom-Signin` is the address of the sign-in page"),
         (status = 403, description = "`cross_site_request`, `not_admitted`"),
     ),
     security(("bearer" = []), ("cookie" = []))
@@ -53,18 +57,23 @@ pub(super) async fn verify(State(state): State<ServerState>, request: Request) -
     let asker = Asker { state: &state, headers: request.headers(), query: request.uri().query(), peer };
     let host = Asked::of(request.method(), request.uri(), request.headers()).host;
     match judge(&asker, request.method(), host).await {
-        Ok(identity) => accepted(&state, &identity).unwrap_or_else(|refusal| refused(&refusal)),
+        Ok(identity) => accepted(&asker, &identity).unwrap_or_else(|refusal| refused(&refusal)),
         Err(refusal) => {
             let signs_in = matches!(
                 refusal.code(),
                 Code::CredentialMissing | Code::CredentialInvalid | Code::SessionExpired | Code::SessionRevoked
             );
-            let asked = asker.parameter("redirect").is_some_and(|value| value == "1");
-            if asked && signs_in && is_browsing(request.method(), asker.headers) {
+            if !signs_in || !is_browsing(request.method(), asker.headers) {
+                return refused(&refusal);
+            }
+            if is_on(&asker, "redirect") {
                 record(&refusal);
-                to_sign_in(&asker)
+                with_nobody((StatusCode::FOUND, [(header::LOCATION, sign_in_address(&asker))]).into_response())
             } else {
-                refused(&refusal)
+                // nginx passes no redirect of a question on: it is told where one would lead.
+                let mut response = refused(&refusal);
+                response.headers_mut().insert(SIGNIN, sign_in_address(&asker));
+                response
             }
         }
     }
@@ -75,8 +84,9 @@ async fn judge(asker: &Asker<'_>, method: &Method, host: Option<&str>) -> Result
     if is_unsafe(method, asker.headers) && asker.is_by_cookie() {
         let allowed = asker.state.origins.of(identity.app_id()).ok_or(Reason::AppGone)?;
         // A proxy tells the host that it was asked for, which must be one of the app's like any other proof.
-        let told = if asker.is_via_proxy() { text(asker.headers, "x-forwarded-host") } else { None };
-        cross_site::judge(Asked { method: &Method::POST, headers: asker.headers, host: told.or(host) }, allowed)?;
+        let is_told = asker.is_via_proxy() && asker.headers.contains_key("x-forwarded-host");
+        let host = if is_told { text(asker.headers, "x-forwarded-host") } else { host };
+        cross_site::judge(Asked { method: &Method::POST, headers: asker.headers, host }, allowed)?;
     }
     Ok(identity)
 }
@@ -88,7 +98,7 @@ fn is_unsafe(method: &Method, headers: &HeaderMap) -> bool {
     !safe(method.as_str().as_bytes()) || told.into_iter().any(|value| !safe(value.as_bytes()))
 }
 
-fn accepted(state: &ServerState, identity: &Identity) -> Result<Response, Refusal> {
+fn accepted(asker: &Asker<'_>, identity: &Identity) -> Result<Response, Refusal> {
     let account = identity.account().to_string();
     let session = identity.session().to_string();
     let app = identity.app_id().as_str();
@@ -115,10 +125,13 @@ fn accepted(state: &ServerState, identity: &Identity) -> Result<Response, Refusa
     headers.insert(SESSION, value(&session)?);
     headers.insert(APP, value(app)?);
     let token = match identity.method().properties().upstream {
-        Upstream::MintedToken => value(state.engine.mint_for_upstream(identity)?.expose())?,
+        Upstream::MintedToken => value(asker.state.engine.mint_for_upstream(identity)?.expose())?,
         Upstream::Headers => HeaderValue::from_static(""),
     };
     headers.insert(TOKEN, token);
+    if is_on(asker, "cookies") {
+        headers.insert(header::COOKIE, cookie::foreign(asker.headers));
+    }
     Ok(response)
 }
 
@@ -127,14 +140,21 @@ fn value(text: &str) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_str(text).map_err(|_| Reason::Fault.into())
 }
 
+fn refused(refusal: &Refusal) -> Response {
+    with_nobody(Problem::from(refusal.clone()).into_response())
+}
+
 /// Every identity header is in every answer, empty when nobody is asking, so that nothing that a client sent in its place
 /// can remain (F109).
-fn refused(refusal: &Refusal) -> Response {
-    let mut response = Problem::from(refusal.clone()).into_response();
+fn with_nobody(mut response: Response) -> Response {
     for name in [ACCOUNT, SESSION, APP, TOKEN] {
         response.headers_mut().insert(name, HeaderValue::from_static(""));
     }
     response
+}
+
+fn is_on(asker: &Asker<'_>, parameter: &str) -> bool {
+    asker.parameter(parameter).is_some_and(|value| value == "1")
 }
 
 /// A navigation of a browser, as far as its headers tell.
@@ -144,8 +164,8 @@ fn is_browsing(method: &Method, headers: &HeaderMap) -> bool {
     !is_unsafe(method, headers) && html && navigates
 }
 
-/// 302 to the sign-in page, which sends the person back to where they wanted to go if that is a page of the app.
-fn to_sign_in(asker: &Asker<'_>) -> Response {
+/// The sign-in page, which sends the person back to where they wanted to go if that is a page of the app.
+fn sign_in_address(asker: &Asker<'_>) -> HeaderValue {
     let apps = asker.state.engine.apps();
     let app = asker.wanted().ok().flatten().unwrap_or_else(|| apps.default_app());
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -153,12 +173,8 @@ fn to_sign_in(asker: &Asker<'_>) -> Response {
     if let Some(back) = original_address(asker, app) {
         query.append_pair("return_to", &back);
     }
-    let location = format!("{}/signin?{}", asker.state.issuer, query.finish());
-    let mut response = StatusCode::FOUND.into_response();
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
+    let address = format!("{}/signin?{}", asker.state.issuer, query.finish());
+    HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("/"))
 }
 
 /// The page that was asked for, if a configured proxy says so and it lies at an origin of the app; the sign-in page judges
@@ -168,10 +184,15 @@ fn original_address(asker: &Asker<'_>, app: &App) -> Option<String> {
         return None;
     }
     let (headers, returns) = (asker.headers, &asker.state.returns);
-    if let Some(whole) = text(headers, "x-original-url") {
-        return returns.judge(whole, app);
-    }
-    let path = text(headers, "x-forwarded-uri").or_else(|| text(headers, "x-original-uri"))?;
+    // A proxy sets one of these; where there is another beside it, one of them came from the client (F111).
+    let [whole, forwarded, original] = ["x-original-url", "x-forwarded-uri", "x-original-uri"]
+        .map(|name| headers.contains_key(name).then(|| text(headers, name)));
+    let path = match (whole, forwarded, original) {
+        (Some(whole), None, None) => return returns.judge(whole?, app),
+        (None, Some(path), None) | (None, None, Some(path)) => path?,
+        (None, Some(path), Some(same)) if path == same => path?,
+        _ => return None,
+    };
     let own = match asker.state.scheme {
         Scheme::Https => "https",
         Scheme::Http => "http",
@@ -181,6 +202,9 @@ fn original_address(asker: &Asker<'_>, app: &App) -> Option<String> {
     returns.judge(&format!("{scheme}://{host}{path}"), app)
 }
 
+/// A header that is there once, as text.
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() { None } else { value.to_str().ok() }
 }

@@ -50,6 +50,50 @@ async fn a_person_who_browses_is_sent_to_the_sign_in_page_and_back() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
+/// nginx passes no redirect of a question on: where one would lead is told beside the 401, to whoever browses only.
+#[tokio::test]
+async fn a_401_tells_a_person_who_browses_where_to_sign_in() {
+    let lab = behind().await;
+    let ask = || asked_for(lab.get("/v1/verify?app=web"), "GET", "shop.example", "/cart?a=b&c=d");
+    let answer = browsing(ask()).await;
+    assert_eq!(answer.status, 401);
+    assert_nobody(&answer);
+    assert_eq!(
+        answer.header("x-cloakroom-signin"),
+        Some("https://auth.example/signin?app=web&return_to=https%3A%2F%2Fshop.example%2Fcart%3Fa%3Db%26c%3Dd")
+    );
+    assert_eq!(ask().await.header("x-cloakroom-signin"), None, "a program");
+}
+
+/// F111: of headers that tell different addresses one came from the client, so none is believed.
+#[tokio::test]
+async fn addresses_that_disagree_lead_nowhere() {
+    let lab = behind().await;
+    for (name, value) in [
+        ("x-original-uri", "/other"),
+        ("x-original-url", "https://shop.example/other"),
+        ("x-forwarded-uri", "/other"),
+        ("x-forwarded-host", "shop.example:443"),
+    ] {
+        let ask = asked_for(lab.get("/v1/verify?app=web&redirect=1"), "GET", "shop.example", "/a");
+        let answer = browsing(ask.header(name, value)).await;
+        let location = answer.header("location").unwrap();
+        assert!(!location.contains("other"), "{name}: {location}");
+    }
+}
+
+/// The app behind a proxy gets its cookies without ours, where the proxy asks for them.
+#[tokio::test]
+async fn the_cookies_of_the_app_come_back_without_ours() {
+    let lab = behind().await;
+    let ada = lab.login("ada", "web").await;
+    let cookies = format!("theme=dark; {}; lang=ko; __Host-cloakroom-blog=x", ada.cookie.as_deref().unwrap());
+    let ask = |path: &str| lab.get(path).cookie(&cookies);
+    assert_eq!(ask("/v1/verify?app=web&cookies=1").await.header("cookie"), Some("theme=dark; lang=ko"));
+    assert_eq!(ask("/v1/verify?app=web").await.header("cookie"), None);
+    assert_eq!(ask("/v1/verify?app=blog&cookies=1").await.header("cookie"), None, "nobody");
+}
+
 /// F107: a redirect is no 2xx, and no program and no form is sent anywhere.
 #[tokio::test]
 async fn whoever_does_not_browse_gets_a_401() {

@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::time::{ClockId, clock_gettime};
@@ -46,9 +46,10 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
+            // By way of libc, unlike the other clock, so that tests of a whole server can set it (libfaketime).
             Source::System => {
-                let t = clock_gettime(ClockId::Realtime);
-                Timestamp(t.tv_sec.unsigned_abs() * 1000 + t.tv_nsec.unsigned_abs() / 1_000_000)
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp(since.as_secs() * 1000 + u64::from(since.subsec_millis()))
             }
             Source::Manual(hands) => Timestamp(hands.wall.load(Ordering::SeqCst)),
         }

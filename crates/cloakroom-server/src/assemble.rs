@@ -1,6 +1,6 @@
 //! From a configuration to an engine: stores opened, the master secret read, the core's settings filled in.
 
-use std::{io, num::NonZeroUsize, sync::Arc};
+use std::{io, num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 use cloakroom_core::{
     app::Apps,
@@ -36,6 +36,14 @@ pub enum OpenError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The data directory cannot be written.
+    #[error("the data directory {}: {error}; {}", .path.display(), remedy(.error))]
+    Unwritable {
+        /// The directory.
+        path: PathBuf,
+        /// What the store says.
+        error: StoreError,
+    },
     /// The password parameters are out of bounds.
     #[error("password: {0}")]
     Passwords(#[from] ParameterError),
@@ -95,13 +103,24 @@ async fn stores(config: &Config) -> Result<Stores, OpenError> {
     let AccountsAt::Sqlite = config.store.accounts;
     let directory = config.data_dir.clone();
     let opening = tokio::task::spawn_blocking(move || Sqlite::open(&directory, &Options::default()));
-    let sqlite = opening.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+    let opened = opening.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let sqlite = opened.map_err(|error| match error {
+        StoreError::Full | StoreError::ReadOnly => OpenError::Unwritable { path: config.data_dir.clone(), error },
+        error => error.into(),
+    })?;
     Ok(match config.store.sessions {
         SessionsAt::Sqlite => sqlite.stores(),
         SessionsAt::Memory => {
             Stores { accounts: Arc::new(sqlite), sessions: Arc::new(MemorySessions::new()), end_deletes: false }
         }
     })
+}
+
+fn remedy(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Full => "make room on its disk",
+        _ => "make it writable for the user that the server runs as",
+    }
 }
 
 fn settings(config: &Config) -> Result<Settings, ParameterError> {

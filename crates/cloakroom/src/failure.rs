@@ -81,6 +81,7 @@ impl From<OpenError> for Failure {
             OpenError::Start(error) => CommandError::from(error).into(),
             // A secret that cannot be read is a matter of how the server is set up.
             OpenError::Secret(_) => Self { exit: USAGE, ..Self::refused("secret_file", error.to_string()) },
+            OpenError::Unwritable { .. } => Self::refused("store_unavailable", error.to_string()),
             error => Self::refused("cannot_open", error.to_string()),
         }
     }

@@ -50,9 +50,11 @@ signout-stay = Stay signed in
 devices = Your devices
 devices-text = This is where you are signed in. If you do not recognise one of these, end it and change your password.
 devices-none = There is nothing to list here.
-devices-unlisted = Some apps keep no record of who is signed in, so those sign-ins cannot be listed. Ending all other sessions ends them as well.
+devices-unlisted = Some apps keep no record of who is signed in, so those sign-ins cannot be listed. The button below ends them as well.
 devices-this = This device
 devices-method = Method
+devices-alarm = A session at { $app } was ended to protect you: its key was used twice, so somebody may have copied it. If you do not know why, change your password.
+devices-older = Older sign-ins
 devices-active = Last active
 devices-since = Signed in
 devices-address = Address
@@ -63,6 +65,8 @@ devices-end-of = { $device }, { $app }
 devices-others = Something here that is not you?
 devices-others-text = This ends every session except the one on this device.
 devices-others-do = End all other sessions
+devices-everything-text = This ends every session, the one on this device too: it keeps no record by which it could be left out.
+devices-everything-do = Sign out everywhere
 client = { $browser } on { $system }
 client-program = A program
 client-program-on = A program on { $system }
@@ -73,6 +77,11 @@ client-unknown = Unknown browser
 password-title = Change your password
 password-text = You stay signed in here. Every other session is ended.
 password-do = Change password
+
+## On the way to a page
+
+onward = One moment
+onward-do = Go on
 
 ## Delete the account
 
@@ -100,6 +109,7 @@ done-account-deleted = Your account has been deleted.
 done-password-changed = Your password has been changed, and all other sessions have been ended.
 done-session-ended = The session has been ended.
 done-others-ended = All other sessions have been ended.
+done-everything-ended = You are signed out everywhere.
 
 ## What went wrong, by the code of the refusal
 
@@ -129,6 +139,7 @@ refusal-internal = Something broke on our side. Please try again in a moment.
 
 problem-wrong-password = That password is not right. Please try again.
 problem-bad-email = That is not an e-mail address. Please check it.
+problem-registration-closed = New accounts cannot be made here. If you need one, please ask the people who run this.
 problem-password-too-short = That password is too short. It needs at least { $minimum } characters.
 problem-password-too-long = That password is too long. Please choose a shorter one.
 problem-password-too-weak = That password is too easy to guess. Please choose one that is longer or more unusual.

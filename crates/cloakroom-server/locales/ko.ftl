@@ -50,9 +50,11 @@ signout-stay = 로그인 유지하기
 devices = 로그인한 기기
 devices-text = 지금 로그인되어 있는 기기 목록입니다. 모르는 기기가 있다면 로그아웃한 뒤 비밀번호를 바꿔 주세요.
 devices-none = 표시할 기기가 없어요.
-devices-unlisted = 로그인 기록을 남기지 않는 앱은 목록에 표시되지 않아요. ‘다른 기기 모두 로그아웃’을 누르면 이런 앱에서도 함께 로그아웃됩니다.
+devices-unlisted = 로그인 기록을 남기지 않는 앱은 목록에 표시되지 않아요. 아래 버튼을 누르면 이런 앱에서도 함께 로그아웃됩니다.
 devices-this = 이 기기
 devices-method = 방식
+devices-alarm = { $app }에서 같은 로그인 정보가 두 번 사용되어 안전을 위해 로그아웃했어요. 누군가 복사했을 수 있으니, 짐작 가는 이유가 없다면 비밀번호를 바꿔 주세요.
+devices-older = 이전 로그인 보기
 devices-active = 마지막 활동
 devices-since = 로그인 시각
 devices-address = 접속 주소
@@ -63,6 +65,8 @@ devices-end-of = { $device }, { $app }
 devices-others = 모르는 로그인이 있나요?
 devices-others-text = 지금 이 기기를 제외한 모든 기기에서 로그아웃합니다.
 devices-others-do = 다른 기기 모두 로그아웃
+devices-everything-text = 이 기기를 포함한 모든 기기에서 로그아웃합니다. 지금 로그인은 기록을 남기지 않아 이 기기만 남겨 둘 수 없어요.
+devices-everything-do = 모든 기기에서 로그아웃
 client = { $browser } · { $system }
 client-program = 프로그램
 client-program-on = 프로그램 · { $system }
@@ -73,6 +77,11 @@ client-unknown = 알 수 없는 브라우저
 password-title = 비밀번호 변경
 password-text = 비밀번호를 바꾸면 이 기기를 제외한 모든 기기에서 로그아웃됩니다.
 password-do = 비밀번호 변경
+
+## 화면으로 가는 중
+
+onward = 잠시만 기다려 주세요
+onward-do = 계속하기
 
 ## 계정 삭제
 
@@ -100,6 +109,7 @@ done-account-deleted = 계정을 삭제했어요.
 done-password-changed = 비밀번호를 바꾸고 다른 기기에서 모두 로그아웃했어요.
 done-session-ended = 선택한 기기에서 로그아웃했어요.
 done-others-ended = 다른 기기에서 모두 로그아웃했어요.
+done-everything-ended = 모든 기기에서 로그아웃했어요.
 
 ## 거절 코드별 안내
 
@@ -129,6 +139,7 @@ refusal-internal = 일시적인 문제가 발생했어요. 잠시 후 다시 시
 
 problem-wrong-password = 비밀번호가 올바르지 않아요. 다시 입력해 주세요.
 problem-bad-email = 이메일 주소 형식이 올바르지 않아요. 다시 확인해 주세요.
+problem-registration-closed = 여기서는 새 계정을 만들 수 없어요. 계정이 필요하다면 운영자에게 문의해 주세요.
 problem-password-too-short = 비밀번호가 너무 짧아요. { $minimum }자 이상 입력해 주세요.
 problem-password-too-long = 비밀번호가 너무 길어요. 더 짧게 입력해 주세요.
 problem-password-too-weak = 추측하기 쉬운 비밀번호예요. 더 길거나 흔하지 않은 비밀번호를 사용해 주세요.

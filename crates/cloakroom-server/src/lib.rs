@@ -1,7 +1,7 @@
 //! Cloakroom's server: the domain of `cloakroom-core`, with a face of HTTP.
 //!
 //! [`config`] is read and checked whole; [`assemble`] makes an engine of it; [`run`] serves it. Requests pass through
-//! [`http`] (connections, credentials, cookies, the cross-site rule) to the handlers of the API and the pages.
+//! [`http`] (connections, credentials, cookies, the cross-site rule) to the handlers of the API and of the web pages.
 
 mod api;
 pub mod assemble;
@@ -14,5 +14,6 @@ pub mod pages;
 pub mod returns;
 pub mod run;
 pub mod state;
+mod web;
 
 pub use run::{ServeError, Server, serve};

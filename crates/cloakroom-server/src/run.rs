@@ -22,6 +22,7 @@ use crate::{
     },
     metrics,
     state::ServerState,
+    web,
 };
 
 /// Why a server cannot run.
@@ -153,10 +154,11 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
 pub fn router(state: &ServerState) -> Router {
     let targets = Origins::new(state.origins.listed().iter());
     let headers = Arc::new(SecurityHeaders::new(state.scheme, &targets));
-    let routes = api::routes(state, &headers);
+    let routes = api::routes(state, &headers).merge(web::routes(state, &headers));
     let routes = match state.base_path.as_str() {
         "" => routes,
-        base => Router::new().nest(base, routes),
+        // `nest` alone would know the base path only without the slash at its end.
+        base => Router::new().nest(base, routes).route(&format!("{base}/"), web::front_door()),
     };
-    routes.fallback(async move || api::nothing_here(&headers)).with_state(state.clone())
+    routes.fallback_service(web::nothing_here(state, &headers)).with_state(state.clone())
 }

@@ -184,6 +184,21 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The caller behind the head of a request.
+    pub fn of(parts: &Parts, state: &ServerState) -> Self {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        let asker = Asker { state, headers: &parts.headers, query: parts.uri.query(), peer };
+        let client = asker.client();
+        Self {
+            state: state.clone(),
+            headers: parts.headers.clone(),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            peer,
+            client,
+        }
+    }
+
     /// The request, to be read.
     pub fn asker(&self) -> Asker<'_> {
         Asker { state: &self.state, headers: &self.headers, query: self.uri.query(), peer: self.peer }
@@ -206,16 +221,6 @@ impl FromRequestParts<ServerState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-        let asker = Asker { state, headers: &parts.headers, query: parts.uri.query(), peer };
-        let client = asker.client();
-        Ok(Self {
-            state: state.clone(),
-            headers: parts.headers.clone(),
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            peer,
-            client,
-        })
+        Ok(Self::of(parts, state))
     }
 }

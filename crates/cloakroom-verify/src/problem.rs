@@ -87,6 +87,8 @@ impl IntoResponse for Problem {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         set_retry_after(headers, status, self.refusal.retry_after);
+        // What is a page for people says the same in its own way.
+        response.extensions_mut().insert(self.refusal);
         response
     }
 }

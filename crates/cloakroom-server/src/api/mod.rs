@@ -16,10 +16,8 @@ use axum::{
     extract::Request,
     http::Method,
     middleware::from_fn_with_state,
-    response::{IntoResponse, Response},
     routing::{any, delete, get, post},
 };
-use cloakroom_core::refusal::Reason;
 use cloakroom_verify::GuardLayer;
 
 use crate::{
@@ -77,11 +75,4 @@ pub(crate) fn operator_routes() -> Router<ServerState> {
 /// What a path answers to methods that it does not have.
 async fn only<const ALLOWED: usize>(_: Method, _: Request) -> Problem {
     Problem::method_not_allowed(["GET, HEAD", "POST", "GET, HEAD, DELETE", "DELETE"][ALLOWED])
-}
-
-/// What paths answer that are none.
-pub(crate) fn nothing_here(headers: &SecurityHeaders) -> Response {
-    let mut response = Problem::from(Reason::NotFound).into_response();
-    headers.api(response.headers_mut());
-    response
 }

@@ -14,7 +14,10 @@ use super::{
     message::text,
     moment::Moment,
     problem::{Done, Problem},
-    view::{ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Page, Person, SignIn, SignOut, SignUp},
+    view::{
+        ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Onward, Page, Person, Reach, SignIn, SignOut,
+        SignUp,
+    },
 };
 
 #[derive(Template)]
@@ -70,6 +73,8 @@ struct DevicesHtml<'a> {
     person: &'a Person,
     view: &'a Devices,
     devices: Vec<DeviceHtml<'a>>,
+    alarms: Vec<AlarmHtml<'a>>,
+    older: Option<String>,
 }
 
 impl Page for Devices {
@@ -82,7 +87,13 @@ impl Page for Devices {
             since: Moment::new(device.created, self.now, locale),
             device,
         });
-        finish(&DevicesHtml { frame, person: &self.person, view: self, devices: devices.collect() })
+        let alarms = self
+            .alarms
+            .iter()
+            .map(|alarm| AlarmHtml { at: Moment::new(alarm.at, self.now, locale), app_name: &alarm.app_name });
+        let older = self.before.as_ref().map(|before| frame.link_with("/devices", &[("before", before)]));
+        let (devices, alarms) = (devices.collect(), alarms.collect());
+        finish(&DevicesHtml { frame, person: &self.person, view: self, devices, alarms, older })
     }
 }
 
@@ -93,6 +104,12 @@ struct DeviceHtml<'a> {
     shape: Shape,
     active: Moment,
     since: Moment,
+}
+
+/// One session that was ended for its owner's protection.
+struct AlarmHtml<'a> {
+    app_name: &'a str,
+    at: Moment,
 }
 
 #[derive(Template)]
@@ -122,6 +139,22 @@ impl Page for DeleteAccount {
     fn render(&self, locale: Locale, base: &str) -> String {
         let frame = Frame::new(locale, base, "delete", &self.flow).telling(self.error, None);
         finish(&DeleteAccountHtml { frame, person: &self.person })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "onward.html")]
+struct OnwardHtml<'a> {
+    frame: Frame<'a>,
+    address: String,
+}
+
+impl Page for Onward {
+    fn render(&self, locale: Locale, base: &str) -> String {
+        let nothing = Flow::default();
+        let frame = Frame::new(locale, base, "onward", &nothing);
+        let address = frame.action(&self.address);
+        finish(&OnwardHtml { frame, address })
     }
 }
 
@@ -156,7 +189,8 @@ impl Page for ErrorPage {
             frame: Frame::new(locale, base, heading, &self.flow),
             sentence: self.sentence.clone().unwrap_or_else(|| locale.refusal(self.code)),
             code: self.code.as_str(),
-            signed_out: heading == "error-signin",
+            // Whom an app does not admit may be somebody else there.
+            signed_out: heading == "error-signin" || self.code == Code::NotAdmitted,
         })
     }
 }
@@ -205,13 +239,11 @@ impl<'a> Frame<'a> {
 
     /// The address of another page, with what is carried on.
     fn link(&self, path: &str) -> String {
-        let carried = [("app", &self.flow.app), ("return_to", &self.flow.return_to)];
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(carried.iter().filter_map(|(name, value)| value.as_ref().map(|value| (name, value))));
-        match query.finish() {
-            query if query.is_empty() => self.action(path),
-            query => format!("{}?{query}", self.action(path)),
-        }
+        self.link_with(path, &[])
+    }
+
+    fn link_with(&self, path: &str, more: &[(&str, &str)]) -> String {
+        self.action(&self.flow.address(path, more))
     }
 
     /// The name of one device's button for those who hear the page: which one it ends.

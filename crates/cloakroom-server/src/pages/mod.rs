@@ -18,5 +18,6 @@ mod view;
 pub use locale::Locale;
 pub use problem::{Done, Problem};
 pub use view::{
-    ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Page, Person, SignIn, SignOut, SignUp,
+    Alarm, ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Onward, Page, Person, Reach, SignIn,
+    SignOut, SignUp,
 };

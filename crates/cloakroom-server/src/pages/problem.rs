@@ -19,6 +19,8 @@ pub enum Problem {
     BadEmail,
     /// The e-mail address has an account.
     EmailTaken,
+    /// The app takes no new accounts.
+    RegistrationClosed,
     /// The new password has too few characters.
     PasswordTooShort {
         /// How many it needs.
@@ -53,6 +55,7 @@ impl Problem {
             Self::WrongPassword => locale.say("problem-wrong-password"),
             Self::BadEmail => locale.say("problem-bad-email"),
             Self::EmailTaken => locale.refusal(Code::EmailTaken),
+            Self::RegistrationClosed => locale.say("problem-registration-closed"),
             Self::PasswordTooShort { minimum } => {
                 locale.say_with("problem-password-too-short", [("minimum", FluentValue::from(minimum))])
             }
@@ -84,6 +87,7 @@ impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
         match refusal.reason {
             Reason::BadEmail => Self::BadEmail,
+            Reason::RegistrationClosed => Self::RegistrationClosed,
             Reason::PasswordTooShort => Self::PasswordTooShort { minimum: NewPassword::MIN_CHARS },
             Reason::PasswordTooLong => Self::PasswordTooLong,
             Reason::PasswordTooWeak => Self::PasswordTooWeak,
@@ -110,9 +114,20 @@ pub enum Done {
     SessionEnded,
     /// All sessions but this one were ended.
     OthersEnded,
+    /// All sessions were ended, this one too.
+    EverythingEnded,
 }
 
 impl Done {
+    const ALL: [Self; 6] = [
+        Self::SignedOut,
+        Self::AccountDeleted,
+        Self::PasswordChanged,
+        Self::SessionEnded,
+        Self::OthersEnded,
+        Self::EverythingEnded,
+    ];
+
     /// Its name in the query of a redirect.
     pub const fn name(self) -> &'static str {
         match self {
@@ -121,14 +136,13 @@ impl Done {
             Self::PasswordChanged => "password-changed",
             Self::SessionEnded => "session-ended",
             Self::OthersEnded => "others-ended",
+            Self::EverythingEnded => "everything-ended",
         }
     }
 
     /// Reads that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::SignedOut, Self::AccountDeleted, Self::PasswordChanged, Self::SessionEnded, Self::OthersEnded]
-            .into_iter()
-            .find(|done| done.name() == name)
+        Self::ALL.into_iter().find(|done| done.name() == name)
     }
 
     pub(super) fn sentence(self, locale: Locale) -> String {
@@ -138,6 +152,7 @@ impl Done {
             Self::PasswordChanged => "done-password-changed",
             Self::SessionEnded => "done-session-ended",
             Self::OthersEnded => "done-others-ended",
+            Self::EverythingEnded => "done-everything-ended",
         })
     }
 }
@@ -161,7 +176,7 @@ mod tests {
         assert_eq!(Problem::from(&Refusal::from(Reason::PasswordTooLong)), Problem::PasswordTooLong);
         assert_eq!(Problem::from(&Refusal::from(Reason::PasswordTooWeak)), Problem::PasswordTooWeak);
         let closed = Problem::from(&Refusal::from(Reason::RegistrationClosed));
-        assert_eq!(closed, Problem::Refused(Code::NotAdmitted));
+        assert_eq!(closed, Problem::RegistrationClosed);
     }
 
     /// An unknown address, a wrong password and a disabled account read the same.
@@ -174,8 +189,8 @@ mod tests {
 
     #[test]
     fn what_was_done_survives_the_way_through_a_query() {
-        for name in ["signed-out", "account-deleted", "password-changed", "session-ended", "others-ended"] {
-            assert_eq!(Done::parse(name).map(Done::name), Some(name));
+        for done in Done::ALL {
+            assert_eq!(Done::parse(done.name()), Some(done));
         }
         assert_eq!(Done::parse("<b>"), None);
     }

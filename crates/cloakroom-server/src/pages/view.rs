@@ -27,6 +27,20 @@ pub struct Flow {
     pub return_to: Option<String>,
 }
 
+impl Flow {
+    /// A path below the base path, with what is carried on and more in its query.
+    pub fn address(&self, path: &str, more: &[(&str, &str)]) -> String {
+        let carried = [("app", self.app.as_deref()), ("return_to", self.return_to.as_deref())];
+        let carried = carried.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(carried.chain(more.iter().copied()));
+        match query.finish() {
+            query if query.is_empty() => path.to_owned(),
+            query => format!("{path}?{query}"),
+        }
+    }
+}
+
 /// Who is signed in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Person {
@@ -91,6 +105,12 @@ pub struct Devices {
     pub person: Person,
     /// The account's sessions, in the order to show.
     pub devices: Vec<Device>,
+    /// Where the list goes on: the value of `before` in a link to this page.
+    pub before: Option<String>,
+    /// What the account must be told: sessions that were ended because a replaced refresh token came back.
+    pub alarms: Vec<Alarm>,
+    /// What the form of `/devices/end-others` ends.
+    pub reach: Reach,
     /// Whether there are apps whose sessions cannot be listed, because no record is kept.
     pub unlisted: bool,
     /// The time now, for 'three minutes ago'.
@@ -99,6 +119,24 @@ pub struct Devices {
     pub error: Option<Problem>,
     /// What was just done.
     pub done: Option<Done>,
+}
+
+/// A session that was ended because its refresh token came back after it had been replaced: two had it.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// What the session's app is called.
+    pub app_name: String,
+}
+
+/// How much 'end all others' ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// All sessions but the one that asks.
+    Others,
+    /// All sessions: the one that asks keeps no record by which it could be told apart.
+    Everything,
 }
 
 /// One session in the list.
@@ -146,6 +184,14 @@ pub struct DeleteAccount {
     pub person: Person,
     /// Why it did not go through.
     pub error: Option<Problem>,
+}
+
+/// On the way to a page that needs a `SameSite=Strict` cookie: a browser that comes from another site sends that one only
+/// with the next request, which this page makes.
+#[derive(Clone, Debug)]
+pub struct Onward {
+    /// The path and query to go on to, below the base path.
+    pub address: String,
 }
 
 /// In place of a page that cannot be shown.

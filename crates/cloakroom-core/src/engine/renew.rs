@@ -32,6 +32,15 @@ pub struct Renewed {
     pub tokens: Tokens,
 }
 
+/// Whether a renewal may replace the refresh token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spending {
+    /// If it has grown up.
+    Grown,
+    /// In no case.
+    Nothing,
+}
+
 /// A swap that is lost is judged anew against what won; with tabs that all hold one token the second try settles it.
 const TRIES: usize = 8;
 
@@ -48,10 +57,37 @@ impl Engine {
         activity: Activity,
         client: &Client,
     ) -> Result<Renewed, Refusal> {
+        self.renew_spending(Spending::Grown, refresh_token, app, activity, client).await
+    }
+
+    /// Renews without spending the refresh token, however old its generation is: for a page that is only looked at. A safe
+    /// request changes nothing (F022), and an answer that is lost or thrown away, as with a page that a browser loads
+    /// ahead, takes no successor with it. A token that was replaced before is theft here too.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    pub async fn look(
+        &self,
+        refresh_token: &str,
+        app: Option<&AppId>,
+        activity: Activity,
+        client: &Client,
+    ) -> Result<Renewed, Refusal> {
+        self.renew_spending(Spending::Nothing, refresh_token, app, activity, client).await
+    }
+
+    async fn renew_spending(
+        &self,
+        spending: Spending,
+        refresh_token: &str,
+        app: Option<&AppId>,
+        activity: Activity,
+        client: &Client,
+    ) -> Result<Renewed, Refusal> {
         let renewed = match Ticket::parse(refresh_token, &self.shared.keychain.ring()) {
             Ok(Ticket::Refresh(token)) => {
                 let id = token.id();
-                self.renew_kept(token, app, activity, client).await.map_err(|refusal| (Some(id), refusal))
+                self.renew_kept(spending, token, app, activity, client).await.map_err(|refusal| (Some(id), refusal))
             }
             Ok(Ticket::Stateless(token)) => {
                 self.renew_stateless(&token, app).await.map_err(|refusal| (Some(token.id()), refusal))
@@ -70,6 +106,7 @@ impl Engine {
 
     async fn renew_kept(
         &self,
+        spending: Spending,
         token: RefreshToken,
         wanted: Option<&AppId>,
         activity: Activity,
@@ -88,6 +125,7 @@ impl Engine {
             let rotation = record.rotation(token.generation(), now, app.refresh_grace);
             let write = match rotation {
                 Rotation::Keep | Rotation::Repeat => None,
+                Rotation::Advance | Rotation::CatchUp if spending == Spending::Nothing => None,
                 Rotation::Advance => Some(record.generation.next()),
                 Rotation::CatchUp => Some(token.generation()),
                 Rotation::Stolen => return Err(self.stolen(id, &record, &token, &app, client).await),
@@ -98,7 +136,7 @@ impl Engine {
                     if active {
                         self.shared.note(id, now);
                     }
-                    record.generation
+                    record.generation.max(token.generation())
                 }
                 Some(to) => {
                     let write = Write::Rotate { from: record.generation, to, at: now, active };

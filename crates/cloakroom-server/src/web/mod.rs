@@ -1,7 +1,7 @@
 //! The handlers of the pages: they read the form, ask the engine, and answer with a page or lead on to one.
 //!
-//! Every change is a POST that ends in a 303, so that no reload repeats it; a GET changes nothing but that it renews the
-//! refresh token of who is looking (F022). A refusal is a page too: [`answer::problems_as_pages`] sees to those that no
+//! Every change is a POST that ends in a 303, so that no reload repeats it; a GET changes nothing
+//! (F022). A refusal is a page too: [`answer::problems_as_pages`] sees to those that no
 //! form takes up. What a visitor came for is read in [`visit`], who is visiting in [`visitor`].
 
 mod answer;

@@ -1,7 +1,7 @@
 //! Who is visiting: the person behind a page's cookie.
 //!
-//! A ticket is verified. A refresh token is renewed for the page: its access token proves who is asking and is then
-//! dropped, and its successor, where there is one, goes back into the cookie. A refusal never clears a cookie here: in
+//! A ticket is verified. A refresh token is renewed for the page: the access token proves who is asking and is then
+//! dropped. Only a form spends it; its successor, where there is one, goes back into the cookie. A refusal never clears a cookie here: in
 //! another tab the person may have signed in meanwhile (F050); the next sign-in replaces it anyway.
 
 use std::sync::Arc;
@@ -105,7 +105,11 @@ impl Visit {
                 Ok(Visitor { identity, account, successor: None })
             }
             Err(refusal) if refusal.reason == Reason::WrongKind => {
-                let renewed = engine.renew(credential, app, activity, self.client()).await?;
+                let renewed = if self.is_safe {
+                    engine.look(credential, app, activity, self.client()).await?
+                } else {
+                    engine.renew(credential, app, activity, self.client()).await?
+                };
                 let access = renewed.tokens.access.expose();
                 let question = Question { credential: access, app, activity: Activity::Passive };
                 let identity = verifier.verify(question).await?;

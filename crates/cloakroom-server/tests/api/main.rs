@@ -9,6 +9,7 @@ mod lab;
 mod login;
 mod logout;
 mod oauth;
+mod pages;
 mod refresh;
 mod revocations;
 mod sessions;

@@ -1,0 +1,44 @@
+// A real Chromium, and an eye on what its console says.
+
+import { chromium } from 'playwright-core'
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export class Chromium {
+  /** `trust` is the hash of a public key whose certificate is good for these tests. */
+  static async launch({ trust } = {}) {
+    const args = trust ? [...FLAGS, `--ignore-certificate-errors-spki-list=${trust}`] : FLAGS
+    const executablePath = process.env.CLOAKROOM_CHROMIUM ?? '/usr/bin/chromium'
+    return new Chromium(await chromium.launch({ executablePath, args }))
+  }
+
+  /** What pages complained about: violations of the policy, errors of scripts. */
+  complaints = []
+
+  constructor(browser) {
+    this.browser = browser
+  }
+
+  /** A browser profile of its own, with one page. */
+  async person(options = {}) {
+    const context = await this.browser.newContext({ locale: 'en-GB', ...options })
+    context.setDefaultTimeout(15_000)
+    context.on('console', (message) => {
+      if (/content security policy|refused to/i.test(message.text())) this.complaints.push(message.text())
+    })
+    context.on('weberror', (error) => this.complaints.push(String(error.error())))
+    return await context.newPage()
+  }
+
+  async close() {
+    await this.browser.close()
+  }
+}

@@ -30,7 +30,11 @@ use crate::{
     config::{Config, Network},
     handover::Handover,
     http::{
-        Scheme, client_address::client_address, credential::Presented, origins::OriginBook, problem::Problem,
+        Scheme,
+        client_address::client_address,
+        credential::{Presented, refuse_credential_in_query},
+        origins::OriginBook,
+        problem::Problem,
         serve::Peer,
     },
     returns::ReturnAddresses,
@@ -221,6 +225,8 @@ impl FromRequestParts<ServerState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ServerState) -> Result<Self, Problem> {
+        // Also where the credential is read from the body (F127).
+        refuse_credential_in_query(parts.uri.query())?;
         Ok(Self::of(parts, state))
     }
 }

@@ -102,8 +102,9 @@ impl Engine {
     }
 
     /// Where a request of this client stands in the audit log; for faces that refuse before the engine is asked.
-    pub fn note_refusal(&self, reason: Reason, client: &Client) {
+    pub fn note_refusal(&self, reason: Reason, app: Option<&AppId>, client: &Client) {
         let mut event = self.event(Kind::Refused, client);
+        event.app = app.cloned();
         event.reason = Some(reason);
         self.audit.push(event);
     }

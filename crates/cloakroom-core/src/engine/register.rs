@@ -35,6 +35,11 @@ impl Engine {
     /// `not_admitted` where registration is closed or the app's list does not name the address, `invalid_request` with the
     /// reason, `email_taken`, `rate_limited`, `overloaded`.
     pub async fn register(&self, new: Registration, app: &App, client: &Client) -> Result<Account, Refusal> {
+        let made = self.try_register(new, app, client).await;
+        made.inspect_err(|refusal| self.note_refusal(refusal.reason, Some(&app.id), client))
+    }
+
+    async fn try_register(&self, new: Registration, app: &App, client: &Client) -> Result<Account, Refusal> {
         if app.registration == app::Registration::Closed {
             return Err(Reason::RegistrationClosed.into());
         }

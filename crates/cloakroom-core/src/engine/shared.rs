@@ -49,6 +49,11 @@ impl Shared {
         }
     }
 
+    /// The activity of a session that waits to be written.
+    pub(super) fn noted(&self, session: SessionId) -> Option<Timestamp> {
+        self.touches.lock().get(&session).copied()
+    }
+
     /// Writes the activity that waits. What cannot be written waits on.
     pub(super) async fn flush_touches(&self) -> Result<(), StoreError> {
         let waiting = std::mem::take(&mut *self.touches.lock());

@@ -100,6 +100,8 @@ struct Counters {
 
 /// How far ahead of our clock an `iat` may be.
 pub const IAT_LEEWAY: Duration = Duration::from_secs(60);
+/// The lifetime of access tokens where nothing else is configured.
+const USUAL_LIFETIME: Duration = Duration::from_secs(300);
 /// How long the question for what has ended may take.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
 
@@ -401,7 +403,14 @@ fn check_times(claims: &token::Claims, app: &App, now: Timestamp) -> Result<(), 
     if claims.issued > now + IAT_LEEWAY {
         return Err(Reason::FromTheFuture);
     }
-    if claims.expires <= claims.issued || claims.expires.since(claims.issued) > app.access_token_lifetime {
+    // A session keeps the method that it was born with, and its tokens the lifetime that is usual for it, though the app's
+    // new method may have a shorter one (F071).
+    let longest = if claims.token_id.method() == app.method {
+        app.access_token_lifetime
+    } else {
+        app.access_token_lifetime.max(USUAL_LIFETIME)
+    };
+    if claims.expires <= claims.issued || claims.expires.since(claims.issued) > longest {
         return Err(Reason::TooLongLived);
     }
     Ok(())

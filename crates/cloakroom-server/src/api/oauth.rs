@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use cloakroom_core::{
@@ -60,11 +60,10 @@ pub(super) struct Introspection {
 )]
 pub(super) async fn introspect(
     State(state): State<ServerState>,
-    headers: HeaderMap,
-    uri: Uri,
+    caller: Caller,
     form: Result<Form, Problem>,
 ) -> Result<Response, OAuthProblem> {
-    authenticate(&state, &headers, &uri).await?;
+    authenticate(&state, &caller).await?;
     let form = form?;
     let token = form.require("token")?;
     let question = Question { credential: token, app: None, activity: Activity::Passive };
@@ -97,11 +96,9 @@ pub(super) async fn introspect(
 pub(super) async fn revoke(
     State(state): State<ServerState>,
     caller: Caller,
-    headers: HeaderMap,
-    uri: Uri,
     form: Result<Form, Problem>,
 ) -> Result<Response, OAuthProblem> {
-    authenticate(&state, &headers, &uri).await?;
+    authenticate(&state, &caller).await?;
     let form = form?;
     let token = form.require("token")?;
     state.engine.revoke_token(token, &caller.client).await?;
@@ -109,7 +106,9 @@ pub(super) async fn revoke(
 }
 
 /// The service that authenticates by HTTP Basic (RFC 7617).
-pub(super) async fn authenticate(state: &ServerState, headers: &HeaderMap, uri: &Uri) -> Result<Service, Refusal> {
-    let given = ServiceCredential::read(headers, uri.query())?;
-    state.engine.service(&given.id, given.secret.expose()).await
+pub(super) async fn authenticate(state: &ServerState, caller: &Caller) -> Result<Service, Refusal> {
+    let asker = caller.asker();
+    let given = ServiceCredential::read(asker.headers, asker.query)?;
+    let found = state.engine.service(&given.id, given.secret.expose()).await;
+    found.inspect_err(|refusal| state.engine.note_refusal(refusal.reason, None, &caller.client))
 }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use cloakroom_core::{
@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use super::{answer, oauth};
 use crate::{
     http::problem::{Challenge, Problem},
-    state::ServerState,
+    state::{Caller, ServerState},
 };
 
 /// How often the log is asked when nothing is heard: also the longest that the stream of a removed service lives on.
@@ -46,8 +46,8 @@ pub(super) struct Head {
     responses((status = 200, body = Head), (status = 401, description = "no service authenticated")),
     security(("service" = []))
 )]
-pub(super) async fn head(State(state): State<ServerState>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
-    oauth::authenticate(&state, &headers, &uri).await.map_err(for_service)?;
+pub(super) async fn head(State(state): State<ServerState>, caller: Caller) -> Result<Response, Problem> {
+    oauth::authenticate(&state, &caller).await.map_err(for_service)?;
     let head = state.engine.stores().accounts.log_head().await.map_err(Refusal::from)?;
     let head = Head {
         incarnation: head.incarnation.to_string(),
@@ -71,13 +71,9 @@ fn for_service(refusal: Refusal) -> Problem {
     ),
     security(("service" = []))
 )]
-pub(super) async fn follow(
-    State(state): State<ServerState>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    let service = oauth::authenticate(&state, &headers, &uri).await.map_err(for_service)?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+pub(super) async fn follow(State(state): State<ServerState>, caller: Caller) -> Result<Response, Problem> {
+    let service = oauth::authenticate(&state, &caller).await.map_err(for_service)?;
+    let last = caller.asker().headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let reader = Reader {
         changes: state.engine.log_changes(),
         at: last.and_then(Position::parse),

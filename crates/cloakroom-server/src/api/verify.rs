@@ -19,6 +19,8 @@ use cloakroom_core::{
 };
 use cloakroom_verify::cross_site::{self, Asked};
 
+use utoipa::ToSchema;
+
 use crate::{
     http::{
         Scheme, cookie,
@@ -34,6 +36,34 @@ const APP: HeaderName = HeaderName::from_static("x-auth-app");
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SIGNIN: HeaderName = HeaderName::from_static("x-cloakroom-signin");
 
+/// Who presents a credential, as it is written by [`accepted`] without a detour.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the answer, which is written field by field")]
+pub(super) struct VerifiedView {
+    /// The account: no more than its id, for a token carries no more.
+    account: VerifiedAccount,
+    /// The session's id.
+    session: String,
+    /// The session's app.
+    app: String,
+    /// The session's method.
+    method: String,
+    /// By which means the person signed in (RFC 8176).
+    amr: Vec<String>,
+    /// When the person signed in, in seconds since 1970.
+    auth_time: u64,
+    /// When what was presented ends (RFC 3339).
+    expires_at: String,
+}
+
+/// `{"id": …}`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the answer, which is written field by field")]
+pub(super) struct VerifiedAccount {
+    /// Its id, a `UUIDv7`.
+    id: String,
+}
+
 /// Who presents this credential. Any method and any path below are taken, as proxies send them.
 #[utoipa::path(
     get, path = "/v1/verify", tag = "verify",
@@ -43,8 +73,8 @@ const SIGNIN: HeaderName = HeaderName::from_static("x-cloakroom-signin");
         ("cookies" = Option<String>, Query, description = "`1`: answer with the cookies that are for the app behind the proxy"),
     ),
     responses(
-        (status = 200, description = "with `X-Auth-Account`, `X-Auth-Session`, `X-Auth-App` and, for `phantom`, `X-Auth-Token`; \
-            with `?cookies=1` a `Cookie` header without this server's own cookies"),
+        (status = 200, body = VerifiedView, description = "with `X-Auth-Account`, `X-Auth-Session`, `X-Auth-App` and, for `phantom`, \
+            `X-Auth-Token`; with `?cookies=1` a `Cookie` header without this server's own cookies"),
         (status = 302, description = "only with `?redirect=1`: to the sign-in page"),
         (status = 401, description = "no valid credential; every identity header is there and empty, and for a person who is \
             browsing `X-Cloakroom-Signin` is the address of the sign-in page"),

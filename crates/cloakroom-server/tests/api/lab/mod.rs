@@ -93,12 +93,13 @@ impl Lab {
         Self { address, url, engine, hands, clock, dir, registered: Mutex::default(), stop, running }
     }
 
-    /// Stops the server in order, and starts one with other settings on the same data.
+    /// Stops the server in order, and starts one with other settings on the same data, at the same public address.
     pub(crate) async fn restart(mut self, top: &str, apps: &str) -> Self {
         self.stop().await;
-        let Self { dir, clock, hands, registered, engine, .. } = self;
+        let Self { dir, clock, hands, registered, engine, url, .. } = self;
         drop(engine);
-        let lab = Self::open(top, apps, dir, clock, hands).await;
+        let top = if top.contains("public_url") { top.to_owned() } else { format!("public_url = '{url}'\n{top}") };
+        let lab = Self::open(&top, apps, dir, clock, hands).await;
         *lab.registered.lock() = registered.into_inner();
         lab
     }
@@ -106,6 +107,16 @@ impl Lab {
     /// The same with the ready apps.
     pub(crate) async fn restart_ready(self, top: &str) -> Self {
         self.restart(top, READY_APPS).await
+    }
+
+    /// Lets go of everything but the folder, and does something with it then.
+    pub(crate) async fn give_up_dir<T, F: Future<Output = T>>(
+        self,
+        then: impl FnOnce() -> F,
+    ) -> (tempfile::TempDir, T) {
+        let Self { dir, engine, .. } = self;
+        drop(engine);
+        (dir, then().await)
     }
 
     /// Begins an orderly end, and waits for it.

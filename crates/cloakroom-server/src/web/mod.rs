@@ -25,10 +25,10 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use cloakroom_core::refusal::Reason;
+use cloakroom_verify::GuardLayer;
 
 use crate::{
     http::{
-        cross_site,
         problem::Problem,
         security::{self, SecurityHeaders},
     },
@@ -48,7 +48,7 @@ pub(crate) fn routes(state: &ServerState, headers: &Arc<SecurityHeaders>) -> Rou
         .route("/devices/end-others", post(devices::end_others).fallback(only::<POST>))
         .route("/password", get(password::show).post(password::submit).fallback(only::<BOTH>))
         .route("/account/delete", get(delete::show).post(delete::submit).fallback(only::<BOTH>))
-        .layer(from_fn_with_state(state.origins.clone(), cross_site::guard));
+        .layer(GuardLayer::optional(state.guard.clone()));
     pages
         .route("/assets/{file}", get(asset).fallback(only::<READ>))
         .layer(from_fn_with_state(state.clone(), answer::problems_as_pages))

@@ -17,7 +17,7 @@ async fn a_person_signs_in_by_each_method_and_is_known() {
     let lab = Lab::start().await;
     for app in ["web", "api", "stateless", "edge"] {
         let signed_in = lab.login("ada", app).await;
-        let credential = lab.access(&signed_in);
+        let credential = Lab::access(&signed_in);
         let identity = lab.verify(&credential).await.unwrap();
         assert_eq!(identity.account(), signed_in.account.id);
         assert_eq!(identity.session(), signed_in.session);
@@ -31,7 +31,7 @@ async fn an_ended_session_is_refused_at_once_and_for_good() {
     let lab = Lab::start().await;
     for app in ["web", "api", "stateless", "edge"] {
         let signed_in = lab.login("ada", app).await;
-        let credential = lab.access(&signed_in);
+        let credential = Lab::access(&signed_in);
         lab.verify(&credential).await.unwrap();
         assert!(lab.engine.sign_out(&credential, Which::This, &lab.client).await.unwrap());
         assert_eq!(lab.verify(&credential).await.unwrap_err().code(), Code::SessionRevoked, "{app}");
@@ -48,7 +48,7 @@ async fn ending_everywhere_ends_every_method_and_a_new_login_lives() {
     let lab = Lab::start().await;
     let mut credentials = vec![];
     for app in ["web", "api", "stateless", "edge"] {
-        credentials.push(lab.access(&lab.login("ada", app).await));
+        credentials.push(Lab::access(&lab.login("ada", app).await));
     }
     for credential in &credentials {
         lab.verify(credential).await.unwrap();
@@ -57,7 +57,7 @@ async fn ending_everywhere_ends_every_method_and_a_new_login_lives() {
     for credential in &credentials {
         assert_eq!(lab.verify(credential).await.unwrap_err().code(), Code::SessionRevoked);
     }
-    let anew = lab.access(&lab.login("ada", "web").await);
+    let anew = Lab::access(&lab.login("ada", "web").await);
     lab.verify(&anew).await.unwrap();
 }
 

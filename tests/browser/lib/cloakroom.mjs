@@ -42,7 +42,9 @@ export class Cloakroom {
         .replaceAll('"server.', `"${folder}/server.`),
     )
     const args = ['serve', '--config', config, '--data-dir', join(folder, 'data')]
-    const child = spawn(binary(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    // The server takes every CLOAKROOM_ variable for a setting; those of the tests are none of its business.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLOAKROOM_')))
+    const child = spawn(binary(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
     const server = new Cloakroom(folder, url, child, authority)
     await server.#ready(port)
     return server

@@ -65,7 +65,7 @@ impl Lab {
     }
 
     /// What is presented with each request.
-    pub(crate) fn access(&self, signed_in: &SignedIn) -> String {
+    pub(crate) fn access(signed_in: &SignedIn) -> String {
         match &signed_in.credentials {
             Credentials::Ticket(ticket) => ticket.expose().to_owned(),
             Credentials::Tokens(tokens) => tokens.access.expose().to_owned(),

@@ -40,7 +40,7 @@ async fn every_answer(lab: &Lab) -> Vec<(String, Answer)> {
         asks.push((format!("{path} without"), lab.get(path)));
         asks.push((format!("{path} with junk"), lab.get(path).bearer("junk")));
     }
-    asks.push(("logout".into(), lab.post("/v1/logout").from_own_page().cookie(&cookie)));
+    asks.push(("logout".into(), lab.post("/v1/logout").on_own_page().cookie(&cookie)));
     let mut answers = vec![];
     for (name, ask) in asks {
         answers.push((name, ask.await));

@@ -195,7 +195,7 @@ async fn a_planted_ticket_does_not_survive_the_login() {
     let lab = Lab::start().await;
     let eve = lab.login("eve", "web").await;
     lab.register("ada").await;
-    let ask = lab.login_request("ada", PASSWORD, "web").from_own_page().cookie(eve.cookie.as_deref().unwrap());
+    let ask = lab.login_request("ada", PASSWORD, "web").on_own_page().cookie(eve.cookie.as_deref().unwrap());
     let ada = SignedIn::read(&ask.await);
     assert_ne!(ada.session, eve.session);
     assert_eq!(lab.verify(eve.credential()).await.refusal(), (401, "session_revoked".into()));
@@ -209,7 +209,7 @@ async fn a_made_up_ticket_is_never_adopted() {
     let lab = Lab::start().await;
     lab.register("ada").await;
     let made_up = "A".repeat(47);
-    let ask = lab.login_request("ada", PASSWORD, "web").from_own_page();
+    let ask = lab.login_request("ada", PASSWORD, "web").on_own_page();
     let ada = SignedIn::read(&ask.cookie(&format!("cloakroom-web={made_up}")).await);
     assert_ne!(ada.credential(), made_up);
     assert_eq!(lab.verify(&made_up).await.refusal(), (401, "credential_invalid".into()));

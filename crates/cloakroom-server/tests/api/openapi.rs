@@ -104,7 +104,9 @@ fn conforms(document: &Value, schema: &Value, value: &Value, at: &str) {
         assert!(types.contains(&is), "{at}: {is} is none of {types:?}");
     }
     if let Some(items) = value.as_array() {
-        items.iter().for_each(|item| conforms(document, &schema["items"], item, &format!("{at}[]")));
+        for item in items {
+            conforms(document, &schema["items"], item, &format!("{at}[]"));
+        }
     }
     if let Some(fields) = value.as_object() {
         for required in schema["required"].as_array().into_iter().flatten() {

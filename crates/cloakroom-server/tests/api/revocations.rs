@@ -34,7 +34,7 @@ async fn without_a_place_the_feed_begins_with_a_snapshot() {
     let header = |name: &str| feed.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
     assert_eq!((header("content-type"), header("cache-control")), (Some("text/event-stream"), Some("no-store")));
     let snapshot = feed.next().await.unwrap();
-    assert_eq!(snapshot.event.as_deref(), Some("snapshot"));
+    assert_eq!(snapshot.name.as_deref(), Some("snapshot"));
     assert_eq!(snapshot.data, json!({"ended": [{"kind": "session", "session": ada.session}]}));
     assert_eq!(snapshot.id, id(&head(&lab, &service).await));
 }
@@ -44,11 +44,11 @@ async fn each_kind_of_end_is_an_event_of_its_own() {
     let lab = Lab::start().await;
     let service = lab.service().await;
     let mut feed = follow(&lab, &service, None).await;
-    assert_eq!(feed.next().await.unwrap().event.as_deref(), Some("snapshot"));
+    assert_eq!(feed.next().await.unwrap().name.as_deref(), Some("snapshot"));
     let ada = lab.login("ada", "web").await;
     lab.post("/v1/logout").bearer(ada.credential()).await;
     let event = feed.next().await.unwrap();
-    assert_eq!((event.event, event.data), (None, json!({"kind": "session", "session": ada.session})));
+    assert_eq!((event.name, event.data), (None, json!({"kind": "session", "session": ada.session})));
 
     let ada = lab.login("ada", "web").await;
     lab.post("/v1/logout").bearer(ada.credential()).json(json!({"everywhere": true})).await;
@@ -82,7 +82,7 @@ async fn the_feed_resumes_where_it_was_left() {
     }
     let mut feed = follow(&lab, &service, Some(&begun)).await;
     let first = feed.next().await.unwrap();
-    assert_eq!((first.event.as_deref(), &first.data["session"]), (None, &json!(ended[0])), "no snapshot");
+    assert_eq!((first.name.as_deref(), &first.data["session"]), (None, &json!(ended[0])), "no snapshot");
     drop(feed);
     let mut feed = follow(&lab, &service, Some(&first.id)).await;
     for session in &ended[1..] {
@@ -112,7 +112,7 @@ async fn an_unknown_place_begins_with_a_snapshot() {
     ] {
         let mut feed = follow(&lab, &service, Some(&last)).await;
         let event = feed.next().await.unwrap();
-        assert_eq!((event.event.as_deref(), event.id), (Some("snapshot"), id(&now)), "{last}");
+        assert_eq!((event.name.as_deref(), event.id), (Some("snapshot"), id(&now)), "{last}");
     }
 }
 
@@ -129,7 +129,7 @@ async fn from_too_far_back_the_feed_begins_with_a_snapshot() {
     lab.engine.sweep().await.unwrap();
     let mut feed = follow(&lab, &service, Some(&begun)).await;
     let event = feed.next().await.unwrap();
-    assert_eq!(event.event.as_deref(), Some("snapshot"));
+    assert_eq!(event.name.as_deref(), Some("snapshot"));
     assert_eq!(event.data["ended"].as_array().unwrap().len(), 1, "what can still be shown");
 }
 

@@ -53,7 +53,7 @@ impl Ask {
     }
 
     /// As a page of the server's own origin would send it.
-    pub(crate) fn from_own_page(self) -> Self {
+    pub(crate) fn on_own_page(self) -> Self {
         let origin = format!("http://localhost:{}", self.address.port());
         self.header("origin", origin).header("sec-fetch-site", "same-origin")
     }
@@ -63,6 +63,7 @@ impl Ask {
         self
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "so that a test writes json!(…) and nothing around it")]
     pub(crate) fn json(self, body: Value) -> Self {
         self.body("application/json", body.to_string())
     }

@@ -244,7 +244,7 @@ impl SignedIn {
         let body = answer.json();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let (account, session) = (text(&body["account"]["id"]), text(&body["session"]["id"]));
-        Self { cookie: answer.cookies().first().map(|cookie| cookie.pair()), account, session, body }
+        Self { cookie: answer.cookies().first().map(ask::SetCookie::pair), account, session, body }
     }
 
     /// What is presented with each request: the ticket or the access token.

@@ -19,7 +19,7 @@ pub(crate) struct Feed {
 /// An event; a comment has no data.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
-    pub(crate) event: Option<String>,
+    pub(crate) name: Option<String>,
     pub(crate) id: String,
     pub(crate) data: Value,
 }
@@ -81,7 +81,7 @@ impl Feed {
 fn parse(block: &str) -> Event {
     let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
     Event {
-        event: field("event: "),
+        name: field("event: "),
         id: field("id: ").expect("an id"),
         data: serde_json::from_str(&field("data: ").expect("data")).expect("JSON"),
     }

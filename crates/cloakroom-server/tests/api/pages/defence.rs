@@ -252,7 +252,7 @@ async fn what_is_no_form_is_refused() {
         ("application/x-www-form-urlencoded", format!("email=a&password={}", "x".repeat(9000)), 413),
     ] {
         for path in ["/signin", "/signup"] {
-            let answer = lab.post(path).from_own_page().body(content_type, body.clone()).await;
+            let answer = lab.post(path).on_own_page().body(content_type, body.clone()).await;
             assert_eq!(answer.status, status, "{body:.30}");
             assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
         }
@@ -270,7 +270,7 @@ async fn paths_and_methods_that_are_none_answer_in_the_form_that_was_asked_for()
     for (method, path, allow) in
         [("DELETE", "/signin", "GET, HEAD, POST"), ("POST", "/devices", "GET, HEAD"), ("GET", "/devices/end", "POST")]
     {
-        let answer = lab.ask(method, path).from_own_page().await;
+        let answer = lab.ask(method, path).on_own_page().await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)));
         assert!(answer.text().starts_with("<!doctype html>"));
     }

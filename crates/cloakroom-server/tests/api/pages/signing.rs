@@ -211,7 +211,9 @@ async fn a_refresh_token_is_spent_by_forms_and_not_by_looking() {
     assert_ne!(successor.value, first);
     // The answer was lost: the browser still holds the first one, and looks or posts again.
     lab.advance(20);
-    for answer in [browser.get("/devices?app=api").await, browser.ask("POST", "/devices/end").form(&fields).await] {
+    for answer in
+        [browser.ask("GET", "/devices?app=api").await, browser.ask("POST", "/devices/end").form(&fields).await]
+    {
         assert_ne!(answer.status, 303);
         assert_eq!(answer.cookies()[0].value, successor.value, "the same successor again");
     }

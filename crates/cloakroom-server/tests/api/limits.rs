@@ -164,7 +164,7 @@ async fn a_storm_of_logins_is_turned_away_and_verification_goes_on() {
     let lab = Lab::with_settings("password.queue = 1").await;
     let ada = lab.login("ada", "web").await;
     let before = lab.hashes();
-    let storm = (0..25).map(|_| {
+    let storm = (0..150).map(|_| {
         let ask = lab.login_request("ada", PASSWORD, "web");
         tokio::spawn(async move { ask.await })
     });

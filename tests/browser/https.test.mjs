@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import https from 'node:https'
 import { after, before, test } from 'node:test'
 
-import { Chromium } from './lib/chromium.mjs'
+import { Chromium } from './lib/browsers.mjs'
 import { Cloakroom, METHODS } from './lib/cloakroom.mjs'
 import { heading, signIn, signOut, signUp } from './lib/person.mjs'
 

@@ -1,6 +1,9 @@
 //! Credentials on their way to and from browsers: which cookie carries what, set and cleared in one place.
 
-use axum::{http::header::SET_COOKIE, response::Response};
+use axum::{
+    http::{HeaderName, HeaderValue, header::SET_COOKIE},
+    response::Response,
+};
 use cloakroom_core::{
     app::App,
     clock::Clock,
@@ -18,6 +21,8 @@ pub enum Transport {
     /// In its cookie.
     Cookie,
 }
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// Sets and clears the cookies of credentials.
 pub struct Handover {
@@ -59,9 +64,11 @@ impl Handover {
         Ok(())
     }
 
-    /// After an end, or a refusal for good.
+    /// After an end, or a refusal for good. Pages that the browser kept for going back are let go of too: some keep even
+    /// what must not be stored (Clear Site Data, section 3.1).
     pub fn clear(&self, response: &mut Response, app: &App) -> Result<(), Reason> {
         response.headers_mut().append(SET_COOKIE, self.cookies.delete(&app.id)?);
+        response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
         Ok(())
     }
 }

@@ -20,7 +20,10 @@ export function heading(page) {
 
 /** Presses a button and waits for the page that it leads to. */
 export async function press(page, name) {
+  // The click answers before the form does.
+  const arrived = page.waitForEvent('framenavigated')
   await page.getByRole('button', { name, exact: true }).click()
+  await arrived
   await page.waitForLoadState('load')
 }
 

@@ -1,6 +1,13 @@
-// A real Chromium, and an eye on what its console says.
+// Real browsers: where they are, and a Chromium with an eye on what its console says.
 
 import { chromium } from 'playwright-core'
+
+/** The browsers' programs. */
+export const CHROMIUM = process.env.CLOAKROOM_CHROMIUM ?? '/usr/bin/chromium'
+export const FIREFOX = process.env.CLOAKROOM_FIREFOX ?? '/usr/bin/firefox-esr'
+
+/** How long a page may take on a machine that is busy with other things, in milliseconds. */
+export const PATIENCE = 60_000
 
 const FLAGS = [
   '--no-sandbox',
@@ -12,12 +19,16 @@ const FLAGS = [
   '--disable-sync',
 ]
 
+/** What a browser is started with. */
+export function flags(kind) {
+  return kind === 'firefox' ? [] : FLAGS
+}
+
 export class Chromium {
   /** `trust` is the hash of a public key whose certificate is good for these tests. */
   static async launch({ trust } = {}) {
     const args = trust ? [...FLAGS, `--ignore-certificate-errors-spki-list=${trust}`] : FLAGS
-    const executablePath = process.env.CLOAKROOM_CHROMIUM ?? '/usr/bin/chromium'
-    return new Chromium(await chromium.launch({ executablePath, args }))
+    return new Chromium(await chromium.launch({ executablePath: CHROMIUM, args }))
   }
 
   /** What pages complained about: violations of the policy, errors of scripts. */
@@ -30,7 +41,7 @@ export class Chromium {
   /** A browser profile of its own, with one page. */
   async person(options = {}) {
     const context = await this.browser.newContext({ locale: 'en-GB', ...options })
-    context.setDefaultTimeout(15_000)
+    context.setDefaultTimeout(PATIENCE)
     context.on('console', (message) => {
       if (/content security policy|refused to/i.test(message.text())) this.complaints.push(message.text())
     })

@@ -1,8 +1,8 @@
 //! The benchmarks, each beside its baseline in one run, as `scripts/bench` calls them.
 //!
-//! Servers run in processes of their own on one core ([`serve`]), the load comes from another ([`load`]), and rounds of all
-//! that is compared alternate ([`rounds`]), so that what the machine does meanwhile falls on all alike. An operation of
-//! [`ops`] says what is compared and by which bound; [`report`] prints whether that was met.
+//! Servers run in processes of their own on one core (`serve`), the load comes from another (`load`), and rounds of all
+//! that is compared alternate (`rounds`), so that what the machine does meanwhile falls on all alike. An operation of
+//! `ops` says what is compared and by which bound; `report` prints whether that was met.
 
 mod cli;
 mod load;

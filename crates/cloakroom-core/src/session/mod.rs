@@ -1,7 +1,7 @@
 //! Sessions: what is remembered of one signed-in device, and how it changes.
 //!
 //! [`Record`] is all that is stored per login. Its transitions are pure functions: [`rotation`](Record::rotation) judges
-//! a presented generation, [`Write::apply`] is what a store does. Stores, verifier and model call these and no others.
+//! a presented generation, `Write::apply` is what a store does. Stores, verifier and model call these and no others.
 
 mod client;
 mod record;

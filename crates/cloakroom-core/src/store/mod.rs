@@ -1,7 +1,7 @@
 //! Ports to storage: [`AccountStore`] (accounts, keys, revocation log, audit) and [`SessionStore`] (a few verbs).
 //!
 //! Adapters live in folders below; one conformance suite ([`conformance`]) is run against each of them. A port speaks in
-//! the domain's types and holds no rule of its own: what a write does to a record is [`Write::apply`]'s business.
+//! the domain's types and holds no rule of its own: what a write does to a record is `Write::apply`'s business.
 
 pub mod conformance;
 pub mod memory;
@@ -54,7 +54,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The record of a session, expired or not; a record that cannot be read counts as none and is logged.
     async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError>;
 
-    /// Does a [`Write`] atomically, exactly as [`Write::apply`] says. Answers when it is as durable as the store promises.
+    /// Does a [`Write`] atomically, exactly as `Write::apply` says. Answers when it is as durable as the store promises.
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError>;
 
     /// Activity of many sessions at once; absent ones are left absent. May be less durable than [`Self::write`].

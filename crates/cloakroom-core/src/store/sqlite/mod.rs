@@ -1,7 +1,7 @@
 //! Both stores in one SQLite file, `cloakroom.db`, which belongs to one server.
 //!
-//! One connection writes, on its own thread, and commits whatever has gathered since the last fsync ([`writer`]); a few
-//! others read ([`readers`]). That needs a blocking connection whose transactions are in our hands, hence the plain
+//! One connection writes, on its own thread, and commits whatever has gathered since the last fsync (`writer`); a few
+//! others read (`readers`). That needs a blocking connection whose transactions are in our hands, hence the plain
 //! driver and not a pool that hides it. Both stores being one database, an end is one transaction: the log's line, and
 //! the record's removal.
 

@@ -1,0 +1,635 @@
+//! The verifier at its face: a backing that counts what it is asked, and clocks that are moved by hand.
+
+mod lab;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use cloakroom_core::{
+    app::{App, Apps},
+    clock::{Clock, ManualClock, Timestamp},
+    ids::{AccountId, AppId, Epoch, Kid, SessionId},
+    key::{SigningKey, VerifyingKeys, jwks_document, read_jwks},
+    method::{Method, OnFeedLoss},
+    random::Rng,
+    refusal::{Code, Reason, Refusal},
+    revocation::{Answer, End, Entry, Incarnation, Position},
+    session::AuthMethods,
+    token::{self, Algorithm, Claims, TokenId},
+    verify::{Activity, Backing, CacheBounds, Finding, Identity, NotFound, Question, Verifier, VerifierSettings},
+};
+use tokio::sync::Semaphore;
+
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+const ISSUER: &str = "http://localhost:8080";
+
+/// What stands behind the verifier: tickets by their text, a log, keys; and how often each was asked.
+struct Behind {
+    tickets: Mutex<HashMap<String, (AppId, Finding)>>,
+    log: Mutex<Vec<Entry>>,
+    incarnation: Mutex<u64>,
+    log_is_down: Mutex<bool>,
+    keys: Mutex<Arc<VerifyingKeys>>,
+    /// What the next fetch of keys brings.
+    next_keys: Mutex<Option<Arc<VerifyingKeys>>>,
+    /// Look-ups wait here, after they have read.
+    gate: Semaphore,
+    look_ups: AtomicUsize,
+    questions: AtomicUsize,
+    fetches: AtomicUsize,
+    uses: Mutex<Vec<(SessionId, Timestamp)>>,
+}
+
+#[async_trait]
+impl Backing for Behind {
+    async fn look_up(&self, ticket: &str) -> Result<(AppId, Finding), NotFound> {
+        self.look_ups.fetch_add(1, Ordering::SeqCst);
+        let found = self.tickets.lock().unwrap().get(ticket).cloned();
+        self.gate.acquire().await.unwrap().forget();
+        self.gate.add_permits(1);
+        found.ok_or_else(|| Reason::NoSession.into())
+    }
+
+    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
+        self.questions.fetch_add(1, Ordering::SeqCst);
+        if *self.log_is_down.lock().unwrap() {
+            return Err(Reason::StoreDown.into());
+        }
+        let log = self.log.lock().unwrap().clone();
+        let incarnation = Incarnation(*self.incarnation.lock().unwrap());
+        let head = Position { incarnation, sequence: log.len() as u64 };
+        let after = after.filter(|after| after.incarnation == incarnation);
+        let entries = log.into_iter().skip(after.map_or(0, |after| after.sequence as usize)).collect();
+        Ok(Answer { head, snapshot: after.is_none(), entries })
+    }
+
+    fn keys(&self) -> Arc<VerifyingKeys> {
+        Arc::clone(&self.keys.lock().unwrap())
+    }
+
+    async fn refresh_keys(&self) -> Result<(), Refusal> {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        if let Some(keys) = self.next_keys.lock().unwrap().take() {
+            *self.keys.lock().unwrap() = keys;
+        }
+        Ok(())
+    }
+
+    fn note_use(&self, session: SessionId, at: Timestamp) {
+        self.uses.lock().unwrap().push((session, at));
+    }
+}
+
+struct Check {
+    verifier: Arc<Verifier>,
+    behind: Arc<Behind>,
+    hands: ManualClock,
+    clock: Clock,
+    key: SigningKey,
+    rng: Rng,
+}
+
+/// Apps `web` (session), `api` (jwt) and `strict` (jwt, which refuses without a lease).
+fn start() -> Check {
+    start_with(|_| {})
+}
+
+fn start_with(change: impl Fn(&mut App)) -> Check {
+    let rng = Rng::seeded(3);
+    let apps = [("web", Method::Session), ("api", Method::Jwt), ("strict", Method::Jwt), ("other", Method::Session)];
+    let apps = apps.map(|(id, method)| {
+        let mut app = lab::app(id, method);
+        if id == "strict" {
+            app.on_feed_loss = OnFeedLoss::Refuse;
+        }
+        change(&mut app);
+        app
+    });
+    let (clock, hands) = Clock::manual(START);
+    let key = signing_key();
+    let behind = Arc::new(Behind {
+        tickets: Mutex::default(),
+        log: Mutex::default(),
+        incarnation: Mutex::new(1),
+        log_is_down: Mutex::new(false),
+        keys: Mutex::new(key_set("k1", &key)),
+        next_keys: Mutex::default(),
+        gate: Semaphore::new(1),
+        look_ups: AtomicUsize::new(0),
+        questions: AtomicUsize::new(0),
+        fetches: AtomicUsize::new(0),
+        uses: Mutex::default(),
+    });
+    let settings = VerifierSettings { issuer: ISSUER.to_owned(), cache: CacheBounds::default(), ended_capacity: 1000 };
+    let apps = Arc::new(Apps::new(apps.to_vec()).unwrap());
+    let verifier = Arc::new(Verifier::new(apps, settings, Arc::clone(&behind) as _, clock.clone(), &rng));
+    Check { verifier, behind, hands, clock, key, rng }
+}
+
+fn signing_key() -> SigningKey {
+    let stored = SigningKey::generate(Algorithm::EdDsa, &Rng::system()).unwrap();
+    SigningKey::from_stored(Algorithm::EdDsa, &stored).unwrap()
+}
+
+fn key_set(kid: &str, key: &SigningKey) -> Arc<VerifyingKeys> {
+    let document = jwks_document([(Kid::parse(kid).unwrap(), &key.public().unwrap())]);
+    Arc::new(read_jwks(&document.to_string()).unwrap())
+}
+
+fn account() -> AccountId {
+    AccountId::from_bytes([4; 16])
+}
+
+impl Check {
+    /// A ticket of the app `web`, active just now, whose session ends in 30 days.
+    fn ticket(&self, text: &str) -> SessionId {
+        self.ticket_with(text, |_| {})
+    }
+
+    fn ticket_with(&self, text: &str, change: impl Fn(&mut Finding)) -> SessionId {
+        let session = SessionId::from_bytes(self.rng.bytes());
+        let mut found = Finding {
+            session,
+            account: account(),
+            epoch: Epoch(0),
+            app_epoch: Epoch(0),
+            method: Method::Session,
+            kid: None,
+            amr: AuthMethods::PASSWORD,
+            auth_time: self.clock.now(),
+            expires: START + days(30),
+            last_active: Some(self.clock.now()),
+        };
+        change(&mut found);
+        let session = found.session;
+        let app = AppId::parse("web").unwrap();
+        self.behind.tickets.lock().unwrap().insert(text.to_owned(), (app, found));
+        session
+    }
+
+    /// An access token, issued just now.
+    fn token(&self, app: &str) -> String {
+        self.token_with(app, |_| {})
+    }
+
+    fn token_with(&self, app: &str, change: impl Fn(&mut Claims)) -> String {
+        let now = self.clock.now();
+        let mut claims = Claims {
+            issuer: ISSUER.to_owned(),
+            account: account(),
+            app: AppId::parse(app).unwrap(),
+            expires: now + Duration::from_secs(300),
+            issued: now,
+            token_id: TokenId::generate(Method::Jwt, &self.rng),
+            session: SessionId::from_bytes(self.rng.bytes()),
+            auth_time: now,
+            amr: AuthMethods::PASSWORD,
+            epoch: Epoch(0),
+            app_epoch: Epoch(0),
+        };
+        change(&mut claims);
+        token::sign(&claims, Kid::parse("k1").unwrap(), &self.key).unwrap().expose().to_owned()
+    }
+
+    async fn ask(&self, credential: &str, activity: Activity) -> Result<Identity, Reason> {
+        let question = Question { credential, app: None, activity };
+        self.verifier.verify(question).await.map_err(|refusal| refusal.reason)
+    }
+
+    async fn verify(&self, credential: &str) -> Result<SessionId, Reason> {
+        self.ask(credential, Activity::Active).await.map(|identity| identity.session())
+    }
+
+    /// Writes an end into the log; this verifier has not heard of it yet.
+    fn end(&self, end: End) -> Entry {
+        let mut log = self.behind.log.lock().unwrap();
+        let until = self.clock.now() + Duration::from_secs(335);
+        let entry = Entry { sequence: log.len() as u64 + 1, end, until };
+        log.push(entry.clone());
+        entry
+    }
+
+    /// The same by this very process.
+    fn end_here(&self, end: End) {
+        self.verifier.hear(&[self.end(end)]);
+    }
+
+    fn log_goes_down(&self) {
+        *self.behind.log_is_down.lock().unwrap() = true;
+    }
+
+    fn look_ups(&self) -> usize {
+        self.behind.look_ups.load(Ordering::SeqCst)
+    }
+
+    fn questions(&self) -> usize {
+        self.behind.questions.load(Ordering::SeqCst)
+    }
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+#[tokio::test]
+async fn a_warm_answer_asks_nobody() {
+    let check = start();
+    let session = check.ticket("ticket");
+    let token = check.token("api");
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    assert!(check.verify(&token).await.is_ok());
+    let asked = (check.look_ups(), check.questions());
+    for _ in 0..100 {
+        assert_eq!(check.verify("ticket").await, Ok(session));
+        assert!(check.verify(&token).await.is_ok());
+    }
+    assert_eq!((check.look_ups(), check.questions()), asked);
+    assert_eq!((check.verifier.counts().warm, check.verifier.counts().cold), (200, 2));
+}
+
+#[tokio::test]
+async fn a_hundred_misses_at_once_are_one_look_up() {
+    let check = Arc::new(start());
+    let session = check.ticket("ticket");
+    check.behind.gate.forget_permits(1);
+    let requests: Vec<_> = (0..100)
+        .map(|_| {
+            let check = Arc::clone(&check);
+            tokio::spawn(async move { check.verify("ticket").await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    check.behind.gate.add_permits(1);
+    for request in requests {
+        assert_eq!(request.await.unwrap(), Ok(session));
+    }
+    assert_eq!((check.look_ups(), check.verifier.counts().cold), (1, 100));
+}
+
+/// What has the form of a token never reaches the store, and what is refused takes no place in the cache.
+#[tokio::test]
+async fn garbage_fills_nothing_and_a_bad_token_reaches_no_store() {
+    let check = start();
+    let good = check.token("api");
+    for text in ["a.b.c", "..", ".", &format!("{good}A"), &good[..good.len() - 1], &good.replace('.', ".A")] {
+        assert!(check.verify(text).await.is_err(), "{text}");
+    }
+    assert_eq!(check.look_ups(), 0);
+    for n in 0..50 {
+        assert_eq!(check.verify(&format!("garbage{n}")).await, Err(Reason::NoSession));
+    }
+    assert_eq!((check.look_ups(), check.verifier.counts().facts, check.verifier.counts().refused), (50, 0, 56));
+}
+
+/// F005: a reading that began before the end of its session, and comes back after it, loses against it for good.
+#[tokio::test]
+async fn a_late_fill_does_not_bring_an_ended_session_back() {
+    let check = Arc::new(start());
+    let session = check.ticket("ticket");
+    check.behind.gate.forget_permits(1);
+    let slow = tokio::spawn({
+        let check = Arc::clone(&check);
+        async move { check.verify("ticket").await }
+    });
+    while check.look_ups() == 0 {
+        tokio::task::yield_now().await;
+    }
+    check.end_here(End::Session { session });
+    check.behind.tickets.lock().unwrap().clear();
+    check.behind.gate.add_permits(1);
+    assert_eq!(slow.await.unwrap(), Err(Reason::SessionEnded));
+    for _ in 0..3 {
+        assert!(check.verify("ticket").await.is_err());
+        check.hands.advance(secs(1));
+    }
+}
+
+/// F006, F058: what an answer from before logout brings back is refused: at once where the end was made, and within the lag
+/// where it was not.
+#[tokio::test]
+async fn an_ended_session_is_refused_from_the_cache_too() {
+    let check = start();
+    let (here, elsewhere) = (check.ticket("here"), check.ticket("elsewhere"));
+    let token = check.token_with("strict", |claims| claims.session = elsewhere);
+    for credential in ["here", "elsewhere", &token] {
+        assert!(check.verify(credential).await.is_ok());
+    }
+    check.end_here(End::Session { session: here });
+    assert_eq!(check.verify("here").await, Err(Reason::SessionEnded));
+    assert_eq!(Reason::SessionEnded.code(), Code::SessionRevoked);
+
+    check.end(End::Session { session: elsewhere });
+    assert_eq!(check.verify("elsewhere").await, Ok(elsewhere), "the lease is fresh");
+    check.hands.advance(secs(2));
+    for credential in ["elsewhere", &token] {
+        assert_eq!(check.verify(credential).await, Err(Reason::SessionEnded));
+    }
+}
+
+#[tokio::test]
+async fn everything_of_an_account_of_an_app_or_of_a_key_is_refused() {
+    let kid = Kid::parse("k1").unwrap();
+    let app = AppId::parse("api").unwrap();
+    for (end, reason) in [
+        (End::Account { account: account(), epoch: Epoch(1) }, Reason::AccountEnded),
+        (End::App { app, method: Some(Method::Jwt), epoch: Epoch(1) }, Reason::AppEnded),
+        (End::Key { kid }, Reason::KeyKilled),
+    ] {
+        let check = start();
+        let token = check.token("api");
+        assert!(check.verify(&token).await.is_ok());
+        check.end(end);
+        check.hands.advance(secs(2));
+        assert!(check.verify(&token).await.is_ok(), "this app goes on until expiry, and has not asked again");
+        check.verifier.renew_lease().await.unwrap();
+        assert_eq!(check.verify(&token).await, Err(reason));
+    }
+}
+
+/// A record that was carried over into the account's new epoch is read again rather than refused.
+#[tokio::test]
+async fn a_session_that_was_carried_over_goes_on() {
+    let check = start();
+    let session = check.ticket("ticket");
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    check.end_here(End::Account { account: account(), epoch: Epoch(1) });
+    assert_eq!(check.verify("ticket").await, Err(Reason::AccountEnded), "not carried over yet");
+    check.ticket_with("ticket", |found| (found.session, found.epoch) = (session, Epoch(1)));
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    let looked = check.look_ups();
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    assert_eq!(check.look_ups(), looked);
+}
+
+/// F039: fresh tokens work with a verifier's clock from 30 s behind to 30 s ahead, and leeway is five seconds, no more.
+#[tokio::test]
+async fn clocks_may_differ_by_half_a_minute() {
+    for skew in [-30_i64, -5, 0, 5, 30] {
+        let check = start();
+        let token = check.token("api");
+        let shifted = START.millis().saturating_add_signed(skew * 1000);
+        check.hands.set_wall(Timestamp::from_millis(shifted));
+        assert!(check.verify(&token).await.is_ok(), "{skew}");
+    }
+    let check = start();
+    let token = check.token("api");
+    assert!(check.verify(&token).await.is_ok());
+    check.hands.set_wall(START + secs(300 + 5) - Duration::from_millis(1));
+    assert!(check.verify(&token).await.is_ok());
+    check.hands.set_wall(START + secs(300 + 5));
+    assert_eq!(check.verify(&token).await, Err(Reason::TokenExpired));
+    // Nor does an end wait for any leeway.
+    let check = start();
+    let session = SessionId::from_bytes([3; 16]);
+    let token = check.token_with("api", |claims| claims.session = session);
+    assert!(check.verify(&token).await.is_ok());
+    check.end_here(End::Session { session });
+    assert_eq!(check.verify(&token).await, Err(Reason::SessionEnded));
+}
+
+/// A token from the future, one that outlives the app's setting, one that ends before it begins: refused.
+#[tokio::test]
+async fn the_times_of_a_token_are_judged_by_the_apps_settings() {
+    let check = start();
+    let of = |issued: i64, life: u64| {
+        check.token_with("api", |claims| {
+            claims.issued = Timestamp::from_secs(START.secs().saturating_add_signed(issued));
+            claims.expires = claims.issued + secs(life);
+        })
+    };
+    assert!(check.verify(&of(60, 300)).await.is_ok());
+    assert_eq!(check.verify(&of(61, 300)).await, Err(Reason::FromTheFuture));
+    assert_eq!(check.verify(&of(0, 301)).await, Err(Reason::TooLongLived));
+    assert_eq!(check.verify(&of(0, 0)).await, Err(Reason::TooLongLived));
+    let backwards = check.token_with("api", |claims| claims.expires = claims.issued - secs(10));
+    assert_eq!(check.verify(&backwards).await, Err(Reason::TooLongLived));
+    let foreign = check.token_with("api", |claims| claims.issuer = "http://elsewhere".to_owned());
+    assert_eq!(check.verify(&foreign).await, Err(Reason::BadClaims));
+    let gone = check.token_with("api", |claims| claims.app = AppId::parse("gone").unwrap());
+    assert_eq!(check.verify(&gone).await, Err(Reason::AppGone));
+}
+
+/// F041: a key that is not known yet is fetched once, and then decides.
+#[tokio::test]
+async fn a_token_of_a_new_key_makes_the_keys_be_fetched_once() {
+    let check = start();
+    let new = signing_key();
+    let kid = Kid::parse("k2").unwrap();
+    let text = check.token("api");
+    let claims = token::check(&text, &check.behind.keys()).unwrap().claims;
+    let token = token::sign(&claims, kid, &new).unwrap();
+    *check.behind.next_keys.lock().unwrap() = Some(key_set("k2", &new));
+    assert!(check.verify(token.expose()).await.is_ok());
+    assert_eq!(check.behind.fetches.load(Ordering::SeqCst), 1);
+}
+
+/// F043: a thousand tokens of made-up keys reach nothing but the backing's own limit on fetches, and a good token is
+/// answered from the cache meanwhile.
+#[tokio::test]
+async fn a_thousand_unknown_keys_disturb_nobody() {
+    let check = start();
+    let good = check.token("api");
+    assert!(check.verify(&good).await.is_ok());
+    let asked = (check.look_ups(), check.questions());
+    let (_, rest) = good.split_once('.').unwrap();
+    for n in 0..1000 {
+        let header = format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"x{n}"}}"#);
+        let header = data_encoding::BASE64URL_NOPAD.encode(header.as_bytes());
+        assert_eq!(check.verify(&format!("{header}.{rest}")).await, Err(Reason::UnknownKey));
+    }
+    assert!(check.verify(&good).await.is_ok());
+    assert_eq!((check.look_ups(), check.questions()), asked);
+    assert_eq!((check.verifier.counts().warm, check.verifier.counts().facts), (1, 1));
+    // A key set that cannot be fetched leaves the good one in place.
+    assert!(check.verify(&check.token("api")).await.is_ok());
+}
+
+/// F008, F009: however active, one tick past the absolute end a session is over, in the cache as in the store.
+#[tokio::test]
+async fn an_active_session_ends_at_its_absolute_end() {
+    let check = start();
+    let session = check.ticket("ticket");
+    for _ in 0..29 {
+        assert_eq!(check.verify("ticket").await, Ok(session));
+        check.hands.advance(days(1));
+        check.ticket_with("ticket", |found| {
+            found.session = session;
+            found.last_active = Some(check.clock.now());
+        });
+    }
+    check.hands.set_wall(START + days(30) - Duration::from_millis(1));
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    check.hands.advance(Duration::from_millis(1));
+    assert_eq!(check.verify("ticket").await, Err(Reason::AbsoluteExpiry));
+    check.hands.advance(days(1));
+    assert_eq!(check.verify("ticket").await, Err(Reason::AbsoluteExpiry));
+}
+
+/// Another server may have seen the session since: before it is refused as idle, the store is asked.
+#[tokio::test]
+async fn an_idle_session_is_looked_up_before_it_is_refused() {
+    let check = start_with(|app| app.idle_timeout = secs(100));
+    let session = check.ticket("ticket");
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    check.hands.advance(secs(100));
+    let used_elsewhere = check.clock.now() - secs(1);
+    check.ticket_with("ticket", |found| (found.session, found.last_active) = (session, Some(used_elsewhere)));
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    assert_eq!(check.look_ups(), 2);
+
+    check.hands.advance(secs(100));
+    assert_eq!(check.verify("ticket").await, Err(Reason::Idle));
+    assert_eq!(check.look_ups(), 3);
+}
+
+/// A poll keeps no session alive; a request does, and is written when the last one that was is older than idle/32.
+#[tokio::test]
+async fn passive_requests_do_not_count_and_active_ones_are_written_now_and_then() {
+    let check = start_with(|app| app.idle_timeout = secs(320));
+    check.ticket("ticket");
+    for _ in 0..31 {
+        check.hands.advance(secs(10));
+        assert!(check.ask("ticket", Activity::Passive).await.is_ok());
+    }
+    assert!(check.behind.uses.lock().unwrap().is_empty());
+    check.hands.advance(secs(10));
+    assert!(check.ask("ticket", Activity::Passive).await.is_err());
+
+    let check = start_with(|app| app.idle_timeout = secs(320));
+    let session = check.ticket("ticket");
+    let mut written = vec![];
+    for tick in 1..=25 {
+        check.hands.advance(secs(1));
+        assert_eq!(check.verify("ticket").await, Ok(session));
+        assert_eq!(check.verify("ticket").await, Ok(session));
+        if tick % 10 == 0 {
+            written.push((session, check.clock.now()));
+        }
+    }
+    assert_eq!(*check.behind.uses.lock().unwrap(), written);
+    // What is seen here counts here, though the record that is read again does not say so yet.
+    check.hands.advance(secs(310));
+    assert_eq!(check.verify("ticket").await, Ok(session));
+}
+
+/// Without the log, an app that refuses reads a record anew for each request, and has nothing to read for a token.
+#[tokio::test]
+async fn without_a_lease_an_app_that_refuses_reads_anew() {
+    let check = start();
+    let session = check.ticket("ticket");
+    let (lax, strict) = (check.token("api"), check.token("strict"));
+    for credential in ["ticket", &lax, &strict] {
+        assert!(check.verify(credential).await.is_ok());
+    }
+    check.log_goes_down();
+    check.hands.advance(secs(2));
+    let looked = check.look_ups();
+    for n in 1..=3 {
+        assert_eq!(check.verify("ticket").await, Ok(session));
+        assert_eq!(check.look_ups(), looked + n);
+        assert_eq!(check.verify(&strict).await, Err(Reason::StoreDown));
+        assert!(check.verify(&lax).await.is_ok(), "it is let in until it expires");
+    }
+    // The record has gone: no lease is needed to say so.
+    check.behind.tickets.lock().unwrap().clear();
+    assert_eq!(check.verify("ticket").await, Err(Reason::NoSession));
+    // As soon as the log answers, everything is as before.
+    *check.behind.log_is_down.lock().unwrap() = false;
+    assert!(check.verify(&strict).await.is_ok());
+}
+
+/// A verifier that has never heard the log asks before it lets a token in, even where the app would do without.
+#[tokio::test]
+async fn a_verifier_that_knows_nothing_asks_first() {
+    let check = start();
+    let session = SessionId::from_bytes([3; 16]);
+    let token = check.token_with("api", |claims| claims.session = session);
+    check.end(End::Session { session });
+    assert_eq!(check.verify(&token).await, Err(Reason::SessionEnded));
+    assert_eq!(check.questions(), 1);
+}
+
+/// Another log, such as one restored from a backup: what was believed under the first is read again.
+#[tokio::test]
+async fn facts_of_another_log_are_read_again() {
+    let check = start();
+    let session = check.ticket("ticket");
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    check.verifier.renew_lease().await.unwrap();
+    *check.behind.incarnation.lock().unwrap() = 2;
+    check.verifier.renew_lease().await.unwrap();
+    let looked = check.look_ups();
+    assert_eq!(check.verify("ticket").await, Ok(session));
+    assert_eq!(check.look_ups(), looked + 1);
+}
+
+/// F038: a credential of one app is none at another, cached or not.
+#[tokio::test]
+async fn a_credential_of_another_app_is_refused() {
+    let check = start();
+    check.ticket("ticket");
+    let token = check.token("api");
+    let (web, api, other) = ("web", "api", "other");
+    for _ in 0..2 {
+        for (credential, right, wrong) in [("ticket", web, other), ("ticket", web, api), (&token, api, "strict")] {
+            let ask = async |app: &str| {
+                let app = AppId::parse(app).unwrap();
+                let question = Question { credential, app: Some(&app), activity: Activity::Active };
+                check.verifier.verify(question).await.map_err(|refusal| refusal.reason)
+            };
+            assert_eq!(ask(right).await.map(|identity| identity.app_id().as_str().to_owned()), Ok(right.to_owned()));
+            assert_eq!(ask(wrong).await.map(|_| ()), Err(Reason::WrongApp));
+        }
+    }
+}
+
+/// Somebody sets the wall clock an hour back, or ahead: sessions go on, tokens are judged by what the clock says now, and
+/// what had ended stays ended.
+#[tokio::test]
+async fn a_wall_clock_that_leaps_an_hour_ends_nothing_and_revives_nothing() {
+    for leap in [-3600_i64, 3600] {
+        let check = start();
+        let alive = check.ticket("alive");
+        let (ended, elsewhere) = (check.ticket("ended"), check.ticket("elsewhere"));
+        for credential in ["alive", "ended", "elsewhere"] {
+            assert!(check.verify(credential).await.is_ok());
+        }
+        let token = check.token("api");
+        check.end_here(End::Session { session: ended });
+        check.end(End::Session { session: elsewhere });
+        check.hands.set_wall(Timestamp::from_millis(START.millis().saturating_add_signed(leap * 1000)));
+        for _ in 0..10 {
+            check.verifier.renew_lease().await.unwrap();
+            assert_eq!(check.verify("alive").await, Ok(alive), "{leap}");
+            assert_eq!(check.verify("ended").await, Err(Reason::SessionEnded), "{leap}");
+            assert_eq!(check.verify("elsewhere").await, Err(Reason::SessionEnded), "{leap}");
+            check.hands.advance(secs(20));
+        }
+        let reason = if leap > 0 { Reason::TokenExpired } else { Reason::FromTheFuture };
+        assert_eq!(check.verify(&token).await, Err(reason));
+        assert!(check.verify(&check.token("api")).await.is_ok(), "one that was issued by the new time");
+    }
+}
+
+/// Facts are believed for five minutes from when their reading began, however warm they are.
+#[tokio::test]
+async fn a_fact_is_read_again_after_five_minutes() {
+    let check = start();
+    let session = check.ticket("ticket");
+    for seconds in 0..=300 {
+        assert_eq!(check.verify("ticket").await, Ok(session));
+        assert_eq!(check.look_ups(), if seconds < 300 { 1 } else { 2 }, "{seconds}");
+        check.hands.advance(secs(1));
+    }
+}

@@ -4,6 +4,8 @@
 //! a presented generation, `Write::apply` is what a store does. Stores, verifier and model call these and no others.
 
 mod client;
+#[cfg(test)]
+mod properties;
 mod record;
 mod refresh;
 mod write;

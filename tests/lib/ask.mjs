@@ -1,4 +1,4 @@
-// HTTP for tests: each request on a connection of its own, header names and paths exactly as given.
+// HTTP for tests: each request on a connection of its own unless an agent is given, header names and paths exactly as given.
 
 import http from 'node:http';
 import https from 'node:https';
@@ -7,7 +7,7 @@ import https from 'node:https';
  * Sends one request. `headers` is a list of [name, value], so that a name can be there twice and keeps its spelling.
  * `body`, if it is no string, goes out as JSON. Answers { status, headers, cookies, text, json }.
  */
-export function ask({ port, path, method = 'GET', headers = [], body, tls = false, host = 'localhost', from, timeout = 20_000 }) {
+export function ask({ port, path, method = 'GET', headers = [], body, tls = false, host = 'localhost', from, agent = false, timeout = 20_000 }) {
   const sent = [['Host', host], ...headers];
   let payload;
   if (body !== undefined) {
@@ -24,7 +24,7 @@ export function ask({ port, path, method = 'GET', headers = [], body, tls = fals
     path,
     method,
     headers: sent,
-    agent: false,
+    agent,
     localAddress: from,
     servername: host,
     rejectUnauthorized: false,

@@ -3,7 +3,10 @@
 //! The original request is told by headers that each proxy spells its own way ([`Original`]). They are only ever believed
 //! to make a request stricter; where to send a person back to is taken from configured proxies alone.
 
-use std::fmt::Write;
+use std::{
+    fmt::{Display, Write},
+    ops::Range,
+};
 
 use axum::{
     body::Body,
@@ -11,6 +14,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use cloakroom_core::{
     app::App,
     method::Upstream,
@@ -129,35 +133,19 @@ fn is_unsafe(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 fn accepted(asker: &Asker<'_>, identity: &Identity) -> Result<Response, Refusal> {
-    let account = identity.account().to_string();
-    let session = identity.session().to_string();
-    let app = identity.app_id().as_str();
-    let mut body = String::with_capacity(320);
-    let written = write!(
-        body,
-        r#"{{"account":{{"id":"{account}"}},"session":"{session}","app":"{app}","method":"{}","amr":["#,
-        identity.method().name()
-    );
-    debug_assert!(written.is_ok(), "a string takes what is written");
-    for (i, name) in identity.amr().names().enumerate() {
-        body.push_str(if i == 0 { "\"" } else { ",\"" });
-        body.push_str(name);
-        body.push('"');
-    }
-    let (auth_time, expires) = (identity.auth_time().secs(), identity.expires_at());
-    let written = write!(body, r#"],"auth_time":{auth_time},"expires_at":"{expires}"}}"#);
-    debug_assert!(written.is_ok(), "a string takes what is written");
-
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCOUNT, value(&account)?);
-    headers.insert(SESSION, value(&session)?);
-    headers.insert(APP, value(app)?);
     let token = match identity.method().properties().upstream {
         Upstream::MintedToken => value(asker.state.engine.mint_for_upstream(identity)?.expose())?,
         Upstream::Headers => HeaderValue::from_static(""),
     };
+    let written = Written::of(identity);
+    let mut response = Response::new(Body::from(written.body.clone()));
+    let headers = response.headers_mut();
+    // Room for those that the layers around add, too.
+    headers.reserve(16);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCOUNT, written.value(&written.account)?);
+    headers.insert(SESSION, written.value(&written.session)?);
+    headers.insert(APP, written.value(&written.app)?);
     headers.insert(TOKEN, token);
     if is_on(asker, "cookies") {
         headers.insert(header::COOKIE, cookie::foreign(asker.headers));
@@ -165,7 +153,50 @@ fn accepted(asker: &Asker<'_>, identity: &Identity) -> Result<Response, Refusal>
     Ok(response)
 }
 
-/// Ids and tokens are of alphabets that a header takes.
+/// The body of an answer, and where in it the account, the session and the app stand: the headers that say the same share
+/// its bytes, so that an answer takes one piece of memory.
+struct Written {
+    body: Bytes,
+    account: Range<usize>,
+    session: Range<usize>,
+    app: Range<usize>,
+}
+
+impl Written {
+    fn of(identity: &Identity) -> Self {
+        let mut body = String::with_capacity(320);
+        let account = append(&mut body, r#"{"account":{"id":""#, &identity.account());
+        let session = append(&mut body, r#""},"session":""#, &identity.session());
+        let app = append(&mut body, r#"","app":""#, identity.app_id());
+        for part in [r#"","method":""#, identity.method().name(), r#"","amr":["#] {
+            body.push_str(part);
+        }
+        for (i, name) in identity.amr().names().enumerate() {
+            body.push_str(if i == 0 { "\"" } else { ",\"" });
+            body.push_str(name);
+            body.push('"');
+        }
+        append(&mut body, r#"],"auth_time":"#, &identity.auth_time().secs());
+        append(&mut body, r#","expires_at":""#, &identity.expires_at());
+        body.push_str(r#""}"#);
+        Self { body: body.into(), account, session, app }
+    }
+
+    fn value(&self, part: &Range<usize>) -> Result<HeaderValue, Refusal> {
+        HeaderValue::from_maybe_shared(self.body.slice(part.clone())).map_err(|_| Reason::Fault.into())
+    }
+}
+
+/// Appends a value behind some text; where it stands.
+fn append(body: &mut String, before: &str, value: &impl Display) -> Range<usize> {
+    body.push_str(before);
+    let start = body.len();
+    let written = write!(body, "{value}");
+    debug_assert!(written.is_ok(), "a string takes what is written");
+    start..body.len()
+}
+
+/// A token is of an alphabet that a header takes.
 fn value(text: &str) -> Result<HeaderValue, Refusal> {
     HeaderValue::from_str(text).map_err(|_| Reason::Fault.into())
 }

@@ -74,6 +74,16 @@ impl Contender {
 
 /// Rounds of all, there and back again. The first rounds warm up and do not count.
 pub(crate) fn compare(contenders: &mut [Contender], pace: Pace, extent: &Extent) -> io::Result<Vec<Series>> {
+    compare_beside(contenders, pace, extent, || Ok(()))
+}
+
+/// The same, with something else in the middle of each round.
+pub(crate) fn compare_beside(
+    contenders: &mut [Contender],
+    pace: Pace,
+    extent: &Extent,
+    mut beside: impl FnMut() -> io::Result<()>,
+) -> io::Result<Vec<Series>> {
     let mut series = vec![Series::default(); contenders.len()];
     for contender in contenders.iter_mut() {
         contender.round(pace, extent)?;
@@ -83,7 +93,10 @@ pub(crate) fn compare(contenders: &mut [Contender], pace: Pace, extent: &Extent)
         if round % 2 == 1 {
             order.reverse();
         }
-        for index in order {
+        for (turn, index) in order.into_iter().enumerate() {
+            if turn == contenders.len() / 2 {
+                beside()?;
+            }
             let (spent, sample) = contenders[index].round(pace, extent)?;
             series[index].push(spent, &sample);
         }

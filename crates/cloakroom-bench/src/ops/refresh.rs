@@ -20,12 +20,12 @@ use crate::{
 
 const CLIENTS: usize = 64;
 /// More than can be rotated in a second.
-const PER_SECOND: usize = 40_000;
+const PER_SECOND: usize = 25_000;
 
 pub(super) fn refresh(extent: &Extent) -> io::Result<Findings> {
     // On the disk that data would be on, not in memory.
     let at = TempDir::new_in(std::env::current_dir()?)?;
-    let sessions = extent.times(PER_SECOND).clamp(20_000, 400_000);
+    let sessions = extent.times(PER_SECOND).clamp(20_000, 250_000);
     let more = [count("accounts", 1000), count("refresh", sessions)].concat();
     let mut process = subject(at.path(), "subject", &["CLOAKROOM_STORE__SESSIONS=sqlite"], &more)?;
     let mut requests = Requests::post("/v1/refresh", process.lines("refresh")?, Order::Once);

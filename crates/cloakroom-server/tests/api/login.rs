@@ -28,7 +28,8 @@ async fn the_first_app_is_the_default_one() {
     assert_eq!(answer.json()["session"]["app"], "web");
 }
 
-/// F013: on http the cookie has its plain name; what it carries is never in the body.
+/// F013: on http the cookie has its plain name; what it carries is never in the body. F018: it is `Lax`, so that a link from
+/// elsewhere lands signed in.
 #[tokio::test]
 async fn a_ticket_goes_into_a_cookie_that_script_cannot_read() {
     let lab = Lab::start().await;

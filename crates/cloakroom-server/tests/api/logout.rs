@@ -268,3 +268,25 @@ async fn what_has_ended_stays_ended_after_a_restart_and_with_a_full_day_between(
     }
     lab.stop().await;
 }
+
+/// F059: issue, end everything, issue again, all in one moment of a clock that stands: the first is refused and the second
+/// accepted, by each method; and the end is held for as long as anything of the first could be shown.
+#[tokio::test]
+async fn an_end_and_a_login_of_one_second_are_told_apart() {
+    let lab = Lab::start().await;
+    for app in APPS {
+        let first = lab.login("ada", app).await;
+        let everywhere = lab.post("/v1/logout").bearer(first.credential()).json(json!({"everywhere": true}));
+        assert_eq!(everywhere.await.status, 204);
+        let second = lab.login("ada", app).await;
+        for later in [0, 240] {
+            lab.advance(later);
+            assert_eq!(lab.verify(first.credential()).await.status, 401, "{app} after {later} s");
+            assert_eq!(lab.verify(second.credential()).await.status, 200, "{app} after {later} s");
+        }
+        lab.advance(29 * 86_400);
+        if let Some(token) = first.body["refresh_token"].as_str() {
+            assert_eq!(lab.refresh(token).await.status, 401, "{app}");
+        }
+    }
+}

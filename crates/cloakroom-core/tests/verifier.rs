@@ -549,6 +549,28 @@ async fn without_a_lease_an_app_that_refuses_reads_anew() {
     assert!(check.verify(&strict).await.is_ok());
 }
 
+/// More has ended than may be held: that is no lease, and who asks whether there is one is told so.
+#[tokio::test]
+async fn a_full_set_is_a_lease_that_is_lost() {
+    let check = start();
+    let session = check.ticket("ticket");
+    let strict = check.token("strict");
+    assert!(check.verify(&strict).await.is_ok());
+    for n in 0..=1000_u64 {
+        let mut id = [1; 16];
+        id[..8].copy_from_slice(&n.to_be_bytes());
+        check.end(End::Session { session: SessionId::from_bytes(id) });
+    }
+    let renewed = check.verifier.renew_lease().await;
+    assert_eq!(renewed.map_err(|refusal| refusal.reason), Err(Reason::LeaseLost));
+    assert_eq!(check.verifier.counts().ended, 1000);
+    assert_eq!(check.verify(&strict).await, Err(Reason::LeaseLost));
+    assert_eq!(check.verify("ticket").await, Ok(session), "its record is read anew");
+    check.behind.log.lock().unwrap().truncate(1000);
+    check.hands.advance(secs(400));
+    assert_eq!(check.verify(&check.token("strict")).await.map(|_| ()), Ok(()), "there is room again");
+}
+
 /// A verifier that has never heard the log asks before it lets a token in, even where the app would do without.
 #[tokio::test]
 async fn a_verifier_that_knows_nothing_asks_first() {

@@ -265,6 +265,12 @@ impl Verifier {
                 self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
             }
             if heard.is_ok() {
+                if self.vigil.read().position().is_none() {
+                    tracing::error!(
+                        "what has ended is more than may be held: there is no lease until some of it expires"
+                    );
+                    return Err(lost());
+                }
                 self.counts.leases.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }

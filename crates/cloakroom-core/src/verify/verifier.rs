@@ -137,10 +137,12 @@ impl Verifier {
     pub async fn verify(&self, question: Question<'_>) -> Result<Identity, Refusal> {
         let at = self.cache.fingerprint(question.credential);
         if let Some(fact) = self.cache.get(&at) {
-            match self.judge(&fact, Basis::Cached) {
+            // One reading of the clocks serves the judgement and what follows from it.
+            let now = self.moment();
+            match judge(&fact, Basis::Cached, &self.vigil.read(), now) {
                 Judgement::Accept => {
                     self.counts.warm.fetch_add(1, Ordering::Relaxed);
-                    return self.admit(fact, question);
+                    return self.admit(fact, question, now.wall);
                 }
                 Judgement::Refuse(reason) => return Err(self.refuse(reason.into())),
                 Judgement::ReadAgain | Judgement::NoLease => {}
@@ -148,7 +150,7 @@ impl Verifier {
         }
         let found = Box::pin(self.verify_cold(&at, question.credential)).await;
         match found {
-            Ok(fact) => self.admit(fact, question),
+            Ok(fact) => self.admit(fact, question, self.clock.now()),
             Err(refusal) => Err(self.refuse(refusal)),
         }
     }
@@ -290,15 +292,14 @@ impl Verifier {
 
     /// An accepted fact becomes an identity, if it is of the asked app.
     #[inline]
-    fn admit(&self, fact: Arc<Fact>, question: Question<'_>) -> Result<Identity, Refusal> {
+    fn admit(&self, fact: Arc<Fact>, question: Question<'_>, now: Timestamp) -> Result<Identity, Refusal> {
         if question.app.is_some_and(|app| *app != fact.app.id) {
             return Err(self.refuse(Reason::WrongApp.into()));
         }
-        if question.activity == Activity::Active {
-            let now = self.clock.now();
-            if let Some(session) = fact.use_now(now) {
-                self.backing.note_use(session, now);
-            }
+        if question.activity == Activity::Active
+            && let Some(session) = fact.use_now(now)
+        {
+            self.backing.note_use(session, now);
         }
         Ok(Identity(fact))
     }

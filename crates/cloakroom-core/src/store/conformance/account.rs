@@ -1,6 +1,12 @@
 //! What the account port promises about accounts.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use super::{DAY, HASH, MINUTE, NOW, OTHER_HASH, app, at_once, hash, new_account, registered};
 use crate::{
@@ -109,6 +115,50 @@ pub(super) async fn changes_that_end_sessions_raise_the_epoch(store: Store) {
     assert_eq!(store.account(account.id).await.unwrap().expect("it is there").password, Some(hash(HASH)));
     assert_eq!(store.log_since(Some(before), NOW).await.unwrap().entries, logged);
     assert_eq!(store.account(other.id).await.unwrap().expect("it is there").account, other, "others are left alone");
+}
+
+/// Whoever reads after a change was answered reads the change, whatever is kept in memory; also one that nobody waited for.
+pub(super) async fn a_standing_is_never_older_than_a_change_that_was_answered(store: Store) {
+    const ENDS: u32 = 30;
+    let rng = Rng::seeded(8);
+    let id = registered(&store, "ada@example.com", &rng).await.id;
+    let (web, jwt) = (app("web"), Method::Jwt);
+    let answered = Arc::new(AtomicU32::new(0));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (store, answered, web) = (Arc::clone(&store), Arc::clone(&answered), web.clone());
+            tokio::spawn(async move {
+                while answered.load(Ordering::SeqCst) < ENDS {
+                    let known = answered.load(Ordering::SeqCst);
+                    let read = store.standing(id, &web, jwt).await.unwrap().expect("it is there").account.epoch.0;
+                    assert!(read >= known, "read {read} after {known} was answered");
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for epoch in 1..=ENDS {
+        let _ = store.end(&[(EndRequest::Account(id), NOW + MINUTE)], NOW).await.unwrap();
+        answered.store(epoch, Ordering::SeqCst);
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let _ = store.end(&[(EndRequest::App(web.clone(), None), NOW + MINUTE)], NOW).await.unwrap();
+    let standing = store.standing(id, &web, jwt).await.unwrap().expect("it is there");
+    assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(1), Epoch(1)));
+    // Given up as soon as it was begun: it may be done or not, but not half.
+    let abandoned = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { change(&store, id, AccountChange::State(AccountState::Disabled)).await })
+    };
+    tokio::task::yield_now().await;
+    abandoned.abort();
+    let _ = abandoned.await;
+    // Behind it in the store's order.
+    change(&store, id, AccountChange::Password(hash(OTHER_HASH))).await.expect("it is there");
+    let stored = store.account(id).await.unwrap().expect("it is there").account;
+    assert_eq!(store.standing(id, &web, jwt).await.unwrap().expect("it is there").account, stored);
 }
 
 pub(super) async fn a_rehash_never_undoes_a_change_of_password(store: Store) {

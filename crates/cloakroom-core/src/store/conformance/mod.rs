@@ -71,6 +71,7 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         account::one_of_many_registrations_of_an_address_wins,
         account::accounts_are_paged_in_the_order_of_their_ids,
         account::changes_that_end_sessions_raise_the_epoch,
+        account::a_standing_is_never_older_than_a_change_that_was_answered,
         account::a_rehash_never_undoes_a_change_of_password,
         account::a_deleted_account_never_comes_back,
         account::parallel_changes_each_raise_the_epoch,

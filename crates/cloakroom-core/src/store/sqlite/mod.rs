@@ -18,6 +18,7 @@ mod port;
 mod readers;
 mod schema;
 mod sessions;
+mod standings;
 mod writer;
 
 use std::{
@@ -34,6 +35,7 @@ use rusqlite::Connection;
 use self::{
     lock::DirectoryLock,
     readers::Readers,
+    standings::Standings,
     writer::{Shape, Writer},
 };
 use crate::store::{StoreError, Stores};
@@ -48,6 +50,7 @@ pub struct Sqlite(Arc<Inner>);
 struct Inner {
     readers: Readers,
     writer: Writer,
+    standings: Arc<Standings>,
     path: PathBuf,
 }
 
@@ -65,7 +68,7 @@ impl Sqlite {
         let path = directory.join(Self::FILE);
         let writer = Writer::start(schema::open_writer(&path, options)?, lock)?;
         let readers = Readers::start(path.clone(), options.clone())?;
-        Ok(Self(Arc::new(Inner { readers, writer, path })))
+        Ok(Self(Arc::new(Inner { readers, writer, standings: Standings::new(), path })))
     }
 
     /// This store as both stores of a server.

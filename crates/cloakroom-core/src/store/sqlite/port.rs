@@ -2,6 +2,7 @@
 //! subject.
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 use super::{Sqlite, accounts, audit as audit_log, keys, log, writer::Shape};
 use crate::{
@@ -43,8 +44,16 @@ impl AccountStore for Sqlite {
     }
 
     async fn standing(&self, id: AccountId, app: &AppId, method: Method) -> Result<Option<Standing>, StoreError> {
-        let app = app.clone();
-        self.read_with(move |c| accounts::standing(c, id, &app, method)).await
+        let since = match self.0.standings.get(id, app, method) {
+            Ok(known) => return Ok(Some(known)),
+            Err(since) => since,
+        };
+        let asked = app.clone();
+        let read = self.read_with(move |c| accounts::standing(c, id, &asked, method)).await?;
+        if let Some(read) = &read {
+            self.0.standings.keep(since, app, method, read);
+        }
+        Ok(read)
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
@@ -58,12 +67,16 @@ impl AccountStore for Sqlite {
         at: Timestamp,
         until: Timestamp,
     ) -> Result<Option<Changed>, StoreError> {
-        self.write_with(Shape::Several, move |c| accounts::change(c, id, &change, at, until)).await
+        // It comes back with the answer, and is dropped with it where nobody waits: in either case after the commit.
+        let pending = self.0.standings.changing(id, &change);
+        let work = move |c: &Connection| Ok((accounts::change(c, id, &change, at, until)?, pending));
+        Ok(self.write_with(Shape::Several, work).await?.0)
     }
 
     async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
         let ends = ends.to_vec();
-        self.write_with(Shape::Several, move |c| log::end(c, &ends, at)).await
+        let pending = self.0.standings.ending(&ends);
+        Ok(self.write_with(Shape::Several, move |c| Ok((log::end(c, &ends, at)?, pending))).await?.0)
     }
 
     async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {

@@ -18,6 +18,9 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
 const BUSY: Duration = Duration::from_secs(5);
 /// What a checkpoint leaves of the write-ahead log.
 const WAL_BYTES: i64 = 64 << 20;
+/// After so many pages of the write-ahead log a commit copies them into the file. Rotations touch pages in any order, and
+/// the more of them gather the more often a page is copied once for several.
+const CHECKPOINT_PAGES: i64 = 4096;
 
 /// Opens the file for writing, and makes it what it must be: new, or of this release.
 pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
@@ -41,6 +44,9 @@ pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     // A commit is on the disk when it is answered (F125).
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // What a savepoint may have to put back is no file's business.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // What was deleted is overwritten wherever that costs no extra writing.
     connection.query_row("PRAGMA secure_delete = FAST", [], |_| Ok(()))?;
     if let Some(pages) = options.max_pages {

@@ -72,7 +72,9 @@ pub fn bearer(header: &[u8]) -> Result<&str, Reason> {
     let body = token.iter().position(|b| *b == b'=').unwrap_or(token.len());
     let sound = (1..=MAX_TOKEN).contains(&token.len())
         && body > 0
-        && token[..body].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(b))
+        && token[..body]
+            .iter()
+            .all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/'))
         && token[body..].iter().all(|b| *b == b'=');
     if sound { std::str::from_utf8(token).map_err(|_| Reason::Malformed) } else { Err(Reason::Malformed) }
 }

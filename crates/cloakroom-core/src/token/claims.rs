@@ -1,6 +1,9 @@
 //! What an access token says (RFC 9068 section 2.2), and nothing of the wrong type.
 
-use std::fmt::{self, Write};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -124,6 +127,34 @@ impl<'de> Deserialize<'de> for Claims {
 
 struct ClaimsVisitor;
 
+/// A text that is borrowed from the JSON unless it has escapes.
+#[derive(PartialEq, Eq)]
+struct Text<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        from.deserialize_str(TextVisitor)
+    }
+}
+
 /// At most this many members: ours have 12, a later release may have a few more.
 const MAX_MEMBERS: usize = 32;
 
@@ -135,23 +166,23 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
-        let mut seen: Vec<String> = Vec::with_capacity(12);
+        let mut seen: Vec<Text<'de>> = Vec::with_capacity(12);
         let (mut issuer, mut account, mut audience, mut expires, mut issued, mut token_id) =
             (None, None, None, None, None, None);
         let (mut client, mut session, mut auth_time, mut amr) = (None, None, None, None);
         let (mut epoch, mut app_epoch) = (0u32, 0u32);
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
+        while let Some(name) = map.next_key::<Text<'de>>()? {
+            match &*name.0 {
                 "iss" => issuer = Some(map.next_value::<String>()?),
-                "sub" => account = Some(map.next_value::<String>()?),
-                "aud" => audience = Some(map.next_value::<String>()?),
+                "sub" => account = Some(map.next_value::<Text<'de>>()?),
+                "aud" => audience = Some(map.next_value::<Text<'de>>()?),
                 "exp" => expires = Some(map.next_value::<u64>()?),
                 "iat" => issued = Some(map.next_value::<u64>()?),
-                "jti" => token_id = Some(map.next_value::<String>()?),
-                "client_id" => client = Some(map.next_value::<String>()?),
-                "sid" => session = Some(map.next_value::<String>()?),
+                "jti" => token_id = Some(map.next_value::<Text<'de>>()?),
+                "client_id" => client = Some(map.next_value::<Text<'de>>()?),
+                "sid" => session = Some(map.next_value::<Text<'de>>()?),
                 "auth_time" => auth_time = Some(map.next_value::<u64>()?),
-                "amr" => amr = Some(map.next_value::<Vec<String>>()?),
+                "amr" => amr = Some(map.next_value::<Vec<Text<'de>>>()?),
                 "epoch" => epoch = map.next_value()?,
                 "app_epoch" => app_epoch = map.next_value()?,
                 _ => {
@@ -174,14 +205,14 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
         }
         Ok(Claims {
             issuer: issuer.ok_or_else(missing)?,
-            account: account.as_deref().and_then(AccountId::parse).ok_or_else(missing)?,
-            app: client.as_deref().and_then(AppId::parse).ok_or_else(missing)?,
+            account: account.as_ref().and_then(|text| AccountId::parse(&text.0)).ok_or_else(missing)?,
+            app: client.as_ref().and_then(|text| AppId::parse(&text.0)).ok_or_else(missing)?,
             expires: moment(expires)?,
             issued: moment(issued)?,
-            token_id: token_id.as_deref().and_then(TokenId::parse).ok_or_else(missing)?,
-            session: session.as_deref().and_then(SessionId::parse).ok_or_else(missing)?,
+            token_id: token_id.as_ref().and_then(|text| TokenId::parse(&text.0)).ok_or_else(missing)?,
+            session: session.as_ref().and_then(|text| SessionId::parse(&text.0)).ok_or_else(missing)?,
             auth_time: moment(auth_time)?,
-            amr: AuthMethods::from_names(amr.ok_or_else(missing)?.iter().map(String::as_str)).ok_or_else(missing)?,
+            amr: AuthMethods::from_names(amr.ok_or_else(missing)?.iter().map(|text| &*text.0)).ok_or_else(missing)?,
             epoch: Epoch(epoch),
             app_epoch: Epoch(app_epoch),
         })

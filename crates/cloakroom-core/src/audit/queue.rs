@@ -103,11 +103,16 @@ impl AuditQueue {
 
     /// Waits until what was pushed so far is written; gives up, and logs it, when the store fails for 10 s.
     pub async fn flush(&self) {
-        let pushed = self.shared.waiting.lock().pushed;
-        let mut written = self.shared.written.subscribe();
-        if timeout(FLUSH_PATIENCE, written.wait_for(|written| *written >= pushed)).await.is_err() {
+        if !self.settle(FLUSH_PATIENCE).await {
             tracing::error!(lines = self.waiting(), "audit lines could not be written");
         }
+    }
+
+    /// Waits until what was pushed so far is written, for so long at most; whether it is.
+    pub async fn settle(&self, patience: Duration) -> bool {
+        let pushed = self.shared.waiting.lock().pushed;
+        let mut written = self.shared.written.subscribe();
+        timeout(patience, written.wait_for(|written| *written >= pushed)).await.is_ok()
     }
 }
 

@@ -1,5 +1,7 @@
 //! An account's devices: the sessions that are alive, with where each began.
 
+use std::time::Duration;
+
 use super::{Client, Engine};
 use crate::{
     account::Account,
@@ -46,6 +48,8 @@ pub struct DeviceList {
 
 /// The most devices on one page.
 const PAGE: usize = 100;
+/// How long a list waits for the audit lines that tell where its sessions began; without them it says less.
+const SETTLING: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// The devices of an account. Methods without a record have none to show.
@@ -74,6 +78,8 @@ impl Engine {
             }
         }
         let ids: Vec<_> = alive.iter().map(|(id, ..)| *id).collect();
+        // The line of a sign-in of just now can still be on its way.
+        self.audit.settle(SETTLING).await;
         let origins = self.shared.stores.accounts.origins(&ids).await?;
         let devices = alive.into_iter().map(|(id, record, app)| Device {
             id,

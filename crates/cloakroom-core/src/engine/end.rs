@@ -6,7 +6,7 @@ use crate::{
     audit::{Event, Kind},
     clock::Timestamp,
     ids::{AccountId, AppId, SessionId},
-    method::Method,
+    method::{Method, Upstream},
     refusal::{Reason, Refusal},
     revocation::{End, hold_until},
     session::Write,
@@ -37,6 +37,8 @@ struct Ended {
 
 enum Presented {
     Token,
+    /// A token that was minted for an upstream.
+    MintedToken,
     SessionTicket,
     RefreshToken,
     Stateless(StatelessRefreshToken),
@@ -45,25 +47,34 @@ enum Presented {
 impl Engine {
     /// Signs out who presents a credential of any kind and age: an expired access token and an older refresh token end
     /// their own session too (F067). To end everything the credential must still be accepted: a stale one that leaked
-    /// somewhere does not sign its owner out of all devices. Whether it named a session.
+    /// somewhere does not sign its owner out of all devices. A token that was minted for an upstream is not its person's
+    /// to act with, and counts as nothing. Whether the credential named a session.
     pub async fn sign_out(&self, credential: &str, which: Which, client: &Client) -> Result<bool, Refusal> {
         let Ok(ended) = self.read_to_end(credential) else { return Ok(false) };
+        if matches!(ended.kind, Presented::MintedToken) {
+            return Ok(false);
+        }
         if which == Which::Everywhere {
             let account = self.account_of_living(credential, &ended).await?;
             self.end_account(account, client).await?;
         }
+        self.end_presented(ended, client).await?;
+        Ok(true)
+    }
+
+    async fn end_presented(&self, ended: Ended, client: &Client) -> Result<(), Refusal> {
         self.end_session(ended.session, ended.expires).await?;
         let mut event = self.event(Kind::SignedOut, client);
         event.account = ended.account;
         event.session = Some(ended.session);
         event.app = ended.app;
         self.audit.push(event);
-        Ok(true)
+        Ok(())
     }
 
     async fn account_of_living(&self, credential: &str, ended: &Ended) -> Result<AccountId, Refusal> {
         match &ended.kind {
-            Presented::Token | Presented::SessionTicket => {
+            Presented::Token | Presented::MintedToken | Presented::SessionTicket => {
                 let question = Question { credential, app: None, activity: Activity::Passive };
                 Ok(self.verifier.verify(question).await?.account())
             }
@@ -190,7 +201,10 @@ impl Engine {
 
     /// Ends what a presented token belongs to, for RFC 7009; unknown ones are nothing to end, and no error.
     pub async fn revoke_token(&self, token: &str, client: &Client) -> Result<(), Refusal> {
-        self.sign_out(token, Which::This, client).await.map(|_| ())
+        match self.read_to_end(token) {
+            Ok(ended) => self.end_presented(ended, client).await,
+            Err(_) => Ok(()),
+        }
     }
 
     /// A login over a present session of the same app ends the old one.
@@ -229,13 +243,17 @@ impl Engine {
             let app = self.shared.apps.get(claims.app.as_str());
             let longest = app.map_or_else(|| self.shared.apps.longest_session(), |app| app.absolute_timeout);
             // What has a record ends with it, and need not be held for as long as it might have lived.
+            let properties = claims.token_id.method().properties();
             let stateless = !claims.token_id.method().keeps_record();
             return Ok(Ended {
                 session: claims.session,
                 account: Some(claims.account),
                 app: Some(claims.app),
                 expires: stateless.then(|| claims.auth_time + longest),
-                kind: Presented::Token,
+                kind: match properties.upstream {
+                    Upstream::MintedToken => Presented::MintedToken,
+                    Upstream::Headers => Presented::Token,
+                },
             });
         }
         let kept = |session, kind| Ended { session, account: None, app: None, expires: None, kind };

@@ -12,7 +12,7 @@ use crate::{
     app::App,
     clock::{Boot, Timestamp},
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
-    method::{Check, Method},
+    method::{Check, Method, Upstream},
     revocation::{EXP_LEEWAY, FACT_LIFE, Subject},
     session::{AuthMethods, Record},
 };
@@ -158,6 +158,12 @@ impl Identity {
     /// The method of the session.
     pub fn method(&self) -> Method {
         self.0.found.method
+    }
+
+    /// Whether what was presented is a token that was minted for an upstream, which tells who the person is but is not
+    /// theirs to act with.
+    pub fn is_for_upstream(&self) -> bool {
+        self.0.check() == Check::Signature && self.method().properties().upstream == Upstream::MintedToken
     }
 
     /// By which means the person signed in.

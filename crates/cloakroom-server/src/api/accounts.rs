@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     answer::{self, AccountAnswer, LoginAnswer},
+    person::Person,
     sent::Sent,
 };
 use crate::{
@@ -83,7 +84,7 @@ pub(super) struct Proof {
 )]
 pub(super) async fn delete(
     State(state): State<ServerState>,
-    identity: Identity,
+    Person(identity): Person,
     caller: Caller,
     Json(proof): Json<Proof>,
 ) -> Result<Response, Problem> {
@@ -117,7 +118,7 @@ pub(super) struct PasswordChange {
 )]
 pub(super) async fn change_password(
     State(state): State<ServerState>,
-    identity: Identity,
+    Person(identity): Person,
     caller: Caller,
     Json(change): Json<PasswordChange>,
 ) -> Result<Response, Problem> {

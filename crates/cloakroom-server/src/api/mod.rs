@@ -6,6 +6,7 @@ mod login;
 mod oauth;
 mod openapi;
 mod operations;
+mod person;
 mod revocations;
 mod sent;
 mod sessions;

@@ -10,9 +10,11 @@ use cloakroom_core::{
     ids::SessionId,
     refusal::{Reason, Refusal},
 };
-use cloakroom_verify::Identity;
 
-use super::answer::{self, DevicesAnswer};
+use super::{
+    answer::{self, DevicesAnswer},
+    person::Person,
+};
 use crate::{
     http::problem::Problem,
     state::{Caller, ServerState},
@@ -27,7 +29,7 @@ use crate::{
 )]
 pub(super) async fn list(
     State(state): State<ServerState>,
-    identity: Identity,
+    Person(identity): Person,
     caller: Caller,
 ) -> Result<Response, Problem> {
     let before = match caller.asker().parameter("before") {
@@ -56,7 +58,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn end(
     State(state): State<ServerState>,
-    identity: Identity,
+    Person(identity): Person,
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {

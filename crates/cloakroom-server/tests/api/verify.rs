@@ -44,6 +44,33 @@ async fn a_phantoms_upstream_gets_a_short_token_of_the_same_session() {
     assert!((57..=60).contains(&life), "{life}");
 }
 
+/// An app behind the proxy knows who its users are; it must not be able to sign them out elsewhere.
+#[tokio::test]
+async fn a_token_for_an_upstream_tells_who_and_does_nothing() {
+    let lab = Lab::start().await;
+    let ada = lab.login("ada", "edge").await;
+    let minted = lab.verify(ada.credential()).await.header("x-auth-token").unwrap().to_owned();
+    assert_eq!(lab.verify(&minted).await.status, 200);
+    assert_eq!(lab.get("/v1/account").bearer(&minted).await.json()["account"]["id"], json!(ada.account));
+    for ask in [
+        lab.get("/v1/sessions"),
+        lab.delete(&format!("/v1/sessions/{}", ada.session)),
+        lab.delete("/v1/account").json(json!({"password": PASSWORD})),
+        lab.post("/v1/password").json(json!({"current": PASSWORD, "new": "another battery horse staple"})),
+        lab.post("/v1/logout"),
+        lab.post("/v1/logout").json(json!({"everywhere": true})),
+        lab.post("/v1/logout").json(json!({"refresh_token": minted})),
+    ] {
+        let answer = ask.bearer(&minted).await;
+        assert_eq!(answer.refusal(), (401, "credential_invalid".into()));
+    }
+    assert_eq!(lab.verify(ada.credential()).await.status, 200, "nothing was done");
+    // A service may end the session that a token belongs to: that is what revocation is for.
+    let service = lab.service().await;
+    assert_eq!(lab.post("/oauth/revoke").basic(&service).form(&[("token", &minted)]).await.status, 200);
+    assert_eq!(lab.verify(ada.credential()).await.refusal(), (401, "session_revoked".into()));
+}
+
 #[tokio::test]
 async fn an_access_token_has_the_claims_of_the_contract_and_its_size() {
     let lab = Lab::with_settings("public_url = 'http://localhost:8080'").await;

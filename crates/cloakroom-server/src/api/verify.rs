@@ -75,6 +75,7 @@ pub(super) struct VerifiedAccount {
         ("app" = Option<String>, Query, description = "the app that the credential must belong to"),
         ("redirect" = Option<String>, Query, description = "`1`: send a person who is browsing to the sign-in page"),
         ("cookies" = Option<String>, Query, description = "`1`: answer with the cookies that are for the app behind the proxy"),
+        ("of" = Option<String>, Query, description = "last: the original path and query, as they are"),
     ),
     responses(
         (status = 200, body = VerifiedView, description = "with `X-Auth-Account`, `X-Auth-Session`, `X-Auth-App` and, for `phantom`, \
@@ -88,7 +89,8 @@ pub(super) struct VerifiedAccount {
 )]
 pub(super) async fn verify(State(state): State<ServerState>, request: Request) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let asker = Asker { state: &state, headers: request.headers(), query: request.uri().query(), peer };
+    let (query, original) = split(request.uri().query());
+    let asker = Asker { state: &state, headers: request.headers(), query, peer };
     let host = Asked::of(request.method(), request.uri(), request.headers()).host;
     match judge(&asker, request.method(), host).await {
         Ok(identity) => accepted(&asker, &identity).unwrap_or_else(|refusal| refused(&refusal)),
@@ -102,11 +104,12 @@ pub(super) async fn verify(State(state): State<ServerState>, request: Request) -
             }
             if is_on(&asker, "redirect") {
                 record(&refusal);
-                with_nobody((StatusCode::FOUND, [(header::LOCATION, sign_in_address(&asker))]).into_response())
+                let to = sign_in_address(&asker, original);
+                with_nobody((StatusCode::FOUND, [(header::LOCATION, to)]).into_response())
             } else {
                 // nginx passes no redirect of a question on: it is told where one would lead.
                 let mut response = refused(&refusal);
-                response.headers_mut().insert(SIGNIN, sign_in_address(&asker));
+                response.headers_mut().insert(SIGNIN, sign_in_address(&asker, original));
                 response
             }
         }
@@ -123,6 +126,19 @@ async fn judge(asker: &Asker<'_>, method: &Method, host: Option<&str>) -> Result
         cross_site::judge(Asked { method: &Method::POST, headers: asker.headers, host }, allowed)?;
     }
     Ok(identity)
+}
+
+/// Parts a query at `of=`, behind which a proxy that can only put something before the original address (Envoy) writes
+/// that address as it is. What stands in it is meant for the app, and neither read nor judged here.
+fn split(query: Option<&str>) -> (Option<&str>, Option<&str>) {
+    let Some(text) = query else { return (None, None) };
+    if let Some(original) = text.strip_prefix("of=") {
+        return (None, Some(original));
+    }
+    match text.split_once("&of=") {
+        Some((own, original)) => (Some(own), Some(original)),
+        None => (query, None),
+    }
 }
 
 /// The strictest reading of the method: what was sent here and what a proxy says was sent to it.
@@ -226,12 +242,12 @@ fn is_browsing(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// The sign-in page, which sends the person back to where they wanted to go if that is a page of the app.
-fn sign_in_address(asker: &Asker<'_>) -> HeaderValue {
+fn sign_in_address(asker: &Asker<'_>, original: Option<&str>) -> HeaderValue {
     let apps = asker.state.engine.apps();
     let app = asker.wanted().ok().flatten().unwrap_or_else(|| apps.default_app());
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("app", app.id.as_str());
-    if let Some(back) = original_address(asker, app) {
+    if let Some(back) = original_address(asker, original, app) {
         query.append_pair("return_to", &back);
     }
     let address = format!("{}/signin?{}", asker.state.issuer, query.finish());
@@ -240,18 +256,19 @@ fn sign_in_address(asker: &Asker<'_>) -> HeaderValue {
 
 /// The page that was asked for, if a configured proxy says so and it lies at an origin of the app; the sign-in page judges
 /// it once more.
-fn original_address(asker: &Asker<'_>, app: &App) -> Option<String> {
+fn original_address(asker: &Asker<'_>, original: Option<&str>, app: &App) -> Option<String> {
     if !asker.is_via_proxy() {
         return None;
     }
     let (headers, returns) = (asker.headers, &asker.state.returns);
     // A proxy sets one of these; where there is another beside it, one of them came from the client (F111).
-    let [whole, forwarded, original] = ["x-original-url", "x-forwarded-uri", "x-original-uri"]
+    let [whole, forwarded, named] = ["x-original-url", "x-forwarded-uri", "x-original-uri"]
         .map(|name| headers.contains_key(name).then(|| text(headers, name)));
-    let path = match (whole, forwarded, original) {
-        (Some(whole), None, None) => return returns.judge(whole?, app),
-        (None, Some(path), None) | (None, None, Some(path)) => path?,
-        (None, Some(path), Some(same)) if path == same => path?,
+    let path = match (whole, forwarded, named, original) {
+        (Some(whole), None, None, None) => return returns.judge(whole?, app),
+        (None, Some(path), None, None) | (None, None, Some(path), None) => path?,
+        (None, Some(path), Some(same), None) if path == same => path?,
+        (None, None, None, Some(path)) => path,
         _ => return None,
     };
     let own = match asker.state.scheme {

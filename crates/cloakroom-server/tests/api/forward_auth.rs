@@ -50,6 +50,36 @@ async fn a_person_who_browses_is_sent_to_the_sign_in_page_and_back() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
+/// Envoy puts the original address behind whatever it asks: that is the app's, whatever stands in it.
+#[tokio::test]
+async fn what_follows_of_is_the_original_address_and_nothing_else() {
+    let lab = behind().await;
+    let ada = lab.login("ada", "web").await;
+    let ask = |tail: &str| {
+        lab.get(&format!("/v1/verify?app=web&redirect=1&of={tail}")).header("x-forwarded-host", "shop.example")
+    };
+    for tail in ["/reset?token=abc", "/a?x=1&token=abc", "/a&app=blog", "/a?b&app=none&access_token=x", "", "&app=blog"]
+    {
+        let answer = ask(tail).bearer(ada.credential()).await;
+        assert_eq!((answer.status, answer.header("x-auth-app")), (200, Some("web")), "{tail}");
+    }
+    for (tail, back) in [
+        ("/cart?a=b&c=d", "&return_to=https%3A%2F%2Fshop.example%2Fcart%3Fa%3Db%26c%3Dd"),
+        ("/cart&redirect=0", "&return_to=https%3A%2F%2Fshop.example%2Fcart%26redirect%3D0"),
+        ("//evil.example/", "&return_to=https%3A%2F%2Fshop.example%2F%2Fevil.example%2F"),
+        (".evil.example/", ""),
+        ("@evil.example/", ""),
+        (":1@evil.example/", ""),
+    ] {
+        let answer = browsing(ask(tail)).await;
+        let expected = format!("https://auth.example/signin?app=web{back}");
+        assert_eq!((answer.status, answer.header("location")), (302, Some(&*expected)), "{tail}");
+    }
+    // Before it a credential has no place, as anywhere else.
+    let answer = lab.get("/v1/verify?token=x&of=/").bearer(ada.credential()).await;
+    assert_eq!(answer.refusal(), (400, "invalid_request".into()));
+}
+
 /// nginx passes no redirect of a question on: where one would lead is told beside the 401, to whoever browses only.
 #[tokio::test]
 async fn a_401_tells_a_person_who_browses_where_to_sign_in() {

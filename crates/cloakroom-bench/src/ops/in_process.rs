@@ -1,7 +1,9 @@
 //! `Verifier::verify` without HTTP: a million warm entries in random order, and an allocator that counts.
 
 use std::{
-    env, io,
+    env,
+    hint::black_box,
+    io,
     process::{Command, ExitCode},
     sync::Arc,
 };
@@ -19,9 +21,10 @@ use cloakroom_core::{
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
-    verify::{Activity, CacheBounds, Question, Verifier},
+    verify::{Activity, CacheBounds, Fact, Question, Verifier},
 };
 use cloakroom_server::config::{Config, Sources};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -45,6 +48,8 @@ struct Found {
     /// A credential that fits the processor's caches, again and again.
     hot_session_nanos: Vec<f64>,
     hot_jwt_nanos: Vec<f64>,
+    /// A bare cache of so many entries of a fact's size, asked in random order.
+    bare_nanos: Vec<f64>,
 }
 
 pub(super) fn operation(extent: &Extent) -> io::Result<Findings> {
@@ -65,6 +70,16 @@ pub(super) fn operation(extent: &Extent) -> io::Result<Findings> {
     );
     findings.add(Figure::new("session, the same 100 again and again", Estimate::of(&found.hot_session_nanos), "ns"));
     findings.add(Figure::new("JWT, the same 100 again and again", Estimate::of(&found.hot_jwt_nanos), "ns"));
+    findings.add(Figure::new(
+        "a bare quick_cache of as many entries, random order",
+        Estimate::of(&found.bare_nanos),
+        "ns",
+    ));
+    findings.add(Figure::new(
+        "session / bare quick_cache, random order",
+        Estimate::ratio(&found.session_nanos, &found.bare_nanos),
+        "×",
+    ));
     findings.note("CPU time of one thread; allocations counted by stats_alloc as the process's global allocator");
     findings.note(
         "credentials lie in memory in the order of the questions, their facts in another: as far apart as can be",
@@ -111,6 +126,8 @@ async fn measure(entries: usize, allocations: &impl Fn() -> usize) -> io::Result
     fill(verifier, &hot, &app(&engine, "web")?.id).await?;
     let hot_session_nanos = batches(verifier, &again(&hot), &app(&engine, "web")?.id, allocations, &mut tally).await?;
 
+    let bare_nanos = bare(entries);
+
     let mut tokens = Vec::with_capacity(entries);
     for number in 0..entries {
         tokens.push(seeder.access_token(number, app(&engine, "api")?, ISSUER)?.expose().to_owned());
@@ -128,7 +145,27 @@ async fn measure(entries: usize, allocations: &impl Fn() -> usize) -> io::Result
         checks: tally.checks,
         hot_session_nanos,
         hot_jwt_nanos,
+        bare_nanos,
     })
+}
+
+/// What the memory alone takes: a cache of as many entries, each of which is found and looked at.
+fn bare(entries: usize) -> Vec<f64> {
+    let cache = Cache::new(entries * 5 / 2);
+    let mut keys: Vec<u128> = (0..entries as u128).collect();
+    for key in &keys {
+        cache.insert(*key, Arc::new([0_u8; FACT]));
+    }
+    SplitMix(3).shuffle(&mut keys);
+    let size = keys.len().div_ceil(BATCHES).max(1);
+    let batches = keys.chunks(size).map(|batch| {
+        let start = thread_nanos();
+        for key in batch {
+            black_box(cache.get(key).map(|fact| fact[FACT - 1]));
+        }
+        (thread_nanos() - start) as f64 / batch.len() as f64
+    });
+    batches.collect()
 }
 
 /// An engine with room for so many facts, set up as a server's; nothing goes on in its background.
@@ -233,4 +270,6 @@ fn again(texts: &[String]) -> Compact {
 }
 
 const BATCHES: usize = 20;
+/// The size of a fact, in bytes.
+const FACT: usize = size_of::<Fact>();
 const ISSUER: &str = "http://localhost:8080";

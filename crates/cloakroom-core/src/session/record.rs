@@ -173,6 +173,15 @@ impl Record {
     }
 }
 
+impl Record {
+    /// A number in the form that epochs and generation are stored in, for stores that write them by themselves.
+    pub(crate) fn varint(number: u32) -> Vec<u8> {
+        let mut out = Vec::with_capacity(5);
+        push_varint(&mut out, number);
+        out
+    }
+}
+
 /// LEB128, at most five bytes.
 fn push_varint(out: &mut Vec<u8>, mut number: u32) {
     while number >= 0x80 {

@@ -1,8 +1,8 @@
 //! One suite for every adapter of the two ports: what a store must do, whatever it is made of.
 //!
-//! An adapter's test calls [`sessions`] or [`accounts`] with a way to make an empty store, and, if it is durable,
-//! [`sessions_last`] or [`accounts_last`] with a way to open the same one again; one that is both stores in one database
-//! also [`one_database`]. A broken promise is a panic that says which; the check that runs is named on standard error.
+//! An adapter's test calls [`sessions`] (or [`expiring_sessions`]) or [`accounts`] with a way to make an empty store, and,
+//! if it is durable, [`sessions_last`] or [`accounts_last`] with a way to open the same one again; one that is both stores
+//! in one database also [`one_database`]. A broken promise is a panic that says which; the check that runs is named on standard error.
 
 mod account;
 mod audit;
@@ -38,23 +38,37 @@ macro_rules! run {
     };
 }
 
-/// What every [`SessionStore`] does. `make` gives an empty one each time.
+/// What every [`SessionStore`] does whose records are removed by its sweep. `make` gives an empty one each time.
 ///
 /// # Panics
 /// When it does not.
 pub async fn sessions<S: SessionStore>(make: impl AsyncFn() -> S) {
+    all_sessions(&make).await;
+    run!(async || Arc::new(make().await) as Arc<dyn SessionStore>, session::a_sweep_removes_only_what_is_over,);
+}
+
+/// The same of one whose records go by themselves, some time after their end; its sweep may have nothing to do.
+///
+/// # Panics
+/// When it does not.
+pub async fn expiring_sessions<S: SessionStore>(make: impl AsyncFn() -> S) {
+    all_sessions(&make).await;
+    run!(async || Arc::new(make().await) as Arc<dyn SessionStore>, session::a_sweep_leaves_what_lives,);
+}
+
+async fn all_sessions<S: SessionStore>(make: &impl AsyncFn() -> S) {
     run!(
         async || Arc::new(make().await) as Arc<dyn SessionStore>,
         session::a_session_is_made_once,
         session::no_write_but_the_first_makes_a_record,
         session::every_value_reads_back,
         session::one_of_a_hundred_rotations_wins,
+        session::numbers_of_every_length_are_changed_rightly,
         session::activity_never_moves_back,
         session::a_session_is_carried_over_to_a_later_epoch_only,
         session::an_end_is_an_end_however_often_and_whatever_runs_beside_it,
         session::parallel_logins_are_all_listed,
         session::pages_leave_nobody_out_when_their_last_row_ends,
-        session::a_sweep_removes_only_what_is_over,
         session::sessions_are_counted_by_app_and_method,
         session::any_writes_do_what_the_domain_says,
     );

@@ -119,6 +119,37 @@ pub(super) async fn one_of_a_hundred_rotations_wins(store: Store) {
     assert_eq!(store.write(id, write).await.unwrap(), Written::Done(Some(passive)), "a poll is no activity");
 }
 
+/// A store that changes records by itself does it rightly whatever the numbers beside a change take.
+pub(super) async fn numbers_of_every_length_are_changed_rightly(store: Store) {
+    const NUMBERS: [u32; 12] = [0, 1, 127, 128, 255, 256, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_456, u32::MAX];
+    let rng = Rng::seeded(13);
+    for step in 0..300 {
+        let number = || NUMBERS[rng.below(12) as usize];
+        let moment = || Timestamp::from_millis(u64::from_be_bytes(rng.bytes()) >> (16 + rng.below(16)));
+        let mut one = record(account_id(&rng), moment());
+        (one.epoch, one.app_epoch, one.generation) = (Epoch(number()), Epoch(number()), Generation(number()));
+        (one.last_active, one.rotated, one.auth_time) = (moment(), moment(), NOW);
+        let id = session_id(&rng);
+        create(&store, id, &one).await;
+        for _ in 0..6 {
+            let write = match rng.below(4) {
+                0 => Write::CarryOver(Epoch(number())),
+                1 => Write::Touch(moment()),
+                _ => {
+                    let from = if rng.below(8) == 0 { Generation(number()) } else { one.generation };
+                    Write::Rotate { from, to: Generation(number()), at: moment(), active: rng.below(2) == 0 }
+                }
+            };
+            let (effect, expected) = write.apply(Some(&one));
+            if let Effect::Put(next) = effect {
+                one = next;
+            }
+            assert_eq!(store.write(id, write.clone()).await.unwrap(), expected, "step {step}: {write:?}");
+            assert_eq!(read(&store, id).await.as_ref(), Some(&one), "step {step}: {write:?}");
+        }
+    }
+}
+
 pub(super) async fn activity_never_moves_back(store: Store) {
     let rng = Rng::seeded(5);
     let account = account_id(&rng);
@@ -264,6 +295,25 @@ pub(super) async fn a_sweep_removes_only_what_is_over(store: Store) {
     for id in alive {
         assert!(read(&store, id).await.is_some());
     }
+}
+
+/// F009, the store's part where records go by themselves: nothing goes before its time.
+pub(super) async fn a_sweep_leaves_what_lives(store: Store) {
+    let rng = Rng::seeded(10);
+    let account = account_id(&rng);
+    let mut alive = Vec::new();
+    for n in 0..20u32 {
+        let id = session_id(&rng);
+        let mut one = record(account, NOW - DAY * 40);
+        one.expires = NOW + std::time::Duration::from_millis(n.into());
+        create(&store, id, &one).await;
+        alive.push((id, one));
+    }
+    store.sweep(NOW - std::time::Duration::from_millis(1), 1000).await.unwrap();
+    for (id, one) in alive {
+        assert_eq!(read(&store, id).await, Some(one));
+    }
+    assert_eq!(store.list(account, None, 100).await.unwrap().len(), 20);
 }
 
 pub(super) async fn sessions_are_counted_by_app_and_method(store: Store) {

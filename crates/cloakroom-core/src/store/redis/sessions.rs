@@ -1,0 +1,192 @@
+//! Sessions: one key each.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use redis::{Value, cmd};
+
+use super::{Redis, error::Failure, script};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, AppTag, SessionId},
+    method::Method,
+    session::{Record, Write, Written},
+    store::{SessionStore, StoreError},
+};
+
+/// How long a key outlives its session: clocks differ, and Redis's must not end one before its time (F009).
+const AFTERLIFE: u64 = 60_000;
+/// How many of a batch are under way at once.
+pub(super) const AT_ONCE: usize = 128;
+/// How often a login tries to take a place where something unreadable stands.
+const TRIES: u32 = 4;
+
+#[async_trait]
+impl SessionStore for Redis {
+    async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
+        let key = self.0.keys.session(id);
+        match self.0.route.ask(&key, cmd("GET").arg(&key)).await {
+            Ok(answer) => Ok(bytes(answer.value).and_then(|bytes| decode(id, &bytes))),
+            Err(failure) if failure.is_wrong_type() => Ok(decode(id, &[])),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
+        match &write {
+            Write::Create(record) => self.create(id, record).await,
+            Write::Delete => self.delete(id).await,
+            Write::Touch(at) => self.change(id, &write, &[b"touch", &moment(*at)]).await,
+            Write::CarryOver(epoch) => {
+                let (number, stored) = (epoch.0.to_string(), Record::varint(epoch.0));
+                self.change(id, &write, &[b"carry", number.as_bytes(), &stored]).await
+            }
+            Write::Rotate { from, to, at, active } => {
+                let (from, to) = (from.0.to_string(), Record::varint(to.0));
+                let active: &[u8] = if *active { b"1" } else { b"0" };
+                self.change(id, &write, &[b"rotate", from.as_bytes(), &to, &moment(*at), active]).await
+            }
+        }
+    }
+
+    async fn touch(&self, touches: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
+        let changes = touches.iter().copied().map(|(id, at)| self.write(id, Write::Touch(at)));
+        stream::iter(changes).buffer_unordered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await
+    }
+
+    async fn list(
+        &self,
+        account: AccountId,
+        before: Option<(Timestamp, SessionId)>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, Record)>, StoreError> {
+        self.devices(account, before, limit).await
+    }
+
+    /// Nothing: keys expire by themselves, and lists with the last of their sessions.
+    async fn sweep(&self, _now: Timestamp, _limit: usize) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
+    async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
+        self.count_all().await
+    }
+}
+
+impl Redis {
+    async fn create(&self, id: SessionId, record: &Record) -> Result<Written, StoreError> {
+        let key = self.0.keys.session(id);
+        let value = record.encode();
+        let until = self.expiry(record);
+        let mut set = cmd("SET");
+        set.arg(&key).arg(&value).arg("NX").arg("PXAT").arg(until);
+        for _ in 0..TRIES {
+            let answer = self.0.route.ask(&key, &set).await?;
+            if answer.value == Value::Okay {
+                self.list_add(id, record, until).await;
+                return Ok(Written::Done(Some(record.clone())));
+            }
+            let found = match self.0.route.ask(&key, cmd("GET").arg(&key)).await {
+                Ok(found) => bytes(found.value),
+                Err(failure) if failure.is_wrong_type() => {
+                    self.0.route.ask(&key, cmd("UNLINK").arg(&key)).await?;
+                    continue;
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            let Some(found) = found else { continue };
+            match Record::decode(&found) {
+                // Asked for twice because an answer was lost: this is what the first one did.
+                Ok(present) if answer.repeated && present == *record => {
+                    self.list_add(id, record, until).await;
+                    return Ok(Written::Done(Some(present)));
+                }
+                Ok(present) => return Ok(Written::Conflict(present)),
+                // What cannot be read is in nobody's way.
+                Err(_) => drop(script::DISCARD.run(&self.0.route, &key, &[&found]).await?),
+            }
+        }
+        Err(StoreError::Unavailable("a session's place in Redis is written by somebody else".to_owned()))
+    }
+
+    async fn delete(&self, id: SessionId) -> Result<Written, StoreError> {
+        let key = self.0.keys.session(id);
+        // With a list, the record says whose list it is to be taken from.
+        let verb = if self.0.address.devices { "GETDEL" } else { "UNLINK" };
+        match self.0.route.ask(&key, cmd(verb).arg(&key)).await {
+            Ok(answer) => {
+                if let Some(Ok(record)) = bytes(answer.value).map(|bytes| Record::decode(&bytes)) {
+                    self.list_remove(record.account, &[id]).await;
+                }
+            }
+            Err(failure) if failure.is_wrong_type() => {
+                self.0.route.ask(&key, cmd("UNLINK").arg(&key)).await?;
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+        Ok(Written::Done(None))
+    }
+
+    /// Has the script change a record. It answers with what stood there; what became of that is the domain's to say.
+    async fn change(&self, id: SessionId, write: &Write, arguments: &[&[u8]]) -> Result<Written, StoreError> {
+        let key = self.0.keys.session(id);
+        let (present, repeated) = match script::WRITE.run(&self.0.route, &key, arguments).await {
+            Ok(answer) => (bytes(answer.value).and_then(|bytes| decode(id, &bytes)), answer.repeated),
+            Err(failure) if failure.is_wrong_type() => (decode(id, &[]), false),
+            Err(failure) => return Err(failure.into()),
+        };
+        match (write, present) {
+            // Asked for twice because an answer was lost: the first one did it.
+            (Write::Rotate { to, at, .. }, Some(present))
+                if repeated && present.generation == *to && present.rotated == *at =>
+            {
+                Ok(Written::Done(Some(present)))
+            }
+            (_, present) => Ok(write.apply(present.as_ref()).1),
+        }
+    }
+
+    /// When a session's key goes.
+    fn expiry(&self, record: &Record) -> u64 {
+        let least = now() + self.0.options.least_life.as_millis() as u64;
+        least.max(record.expires.millis() + AFTERLIFE)
+    }
+
+    /// Deletes sessions that have ended, all at once. Their accounts' lists are left as they are.
+    ///
+    /// # Errors
+    /// As of any write; then some may be deleted and others not.
+    pub async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        let deletions = ids.iter().copied().map(|id| async move {
+            let key = self.0.keys.session(id);
+            self.0.route.ask(&key, cmd("UNLINK").arg(&key)).await.map(drop)
+        });
+        let done: Result<(), Failure> =
+            stream::iter(deletions).buffer_unordered(AT_ONCE).try_for_each(|()| async { Ok(()) }).await;
+        Ok(done?)
+    }
+}
+
+/// The wall clock of this machine, to tell Redis when a key may go.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+/// A moment as a record holds it.
+fn moment(at: Timestamp) -> [u8; 6] {
+    let [_, _, moment @ ..] = at.millis().to_be_bytes();
+    moment
+}
+
+pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// A record that cannot be read counts as none (F007).
+pub(super) fn decode(id: SessionId, bytes: &[u8]) -> Option<Record> {
+    Record::decode(bytes).inspect_err(|error| tracing::error!(session = %id, %error, "no session is made of it")).ok()
+}

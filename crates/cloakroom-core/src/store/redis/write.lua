@@ -1,0 +1,55 @@
+-- One change of one session's record, if there is one that can be read. Answers the record as it stood before, from which
+-- the server knows what became of it. Places are those of the stored form, session/record.rs, and begin with 1.
+-- KEYS[1]: the session. ARGV[1]: what to do; the rest: with what.
+local key, verb = KEYS[1], ARGV[1]
+local record = redis.call('GET', key)
+if not record or #record < 56 or record:byte(1) ~= 1 then return record end
+
+-- Numbers, because text is compared by the rules of a language.
+local function moment(text, at)
+  local number = 0
+  for i = at, at + 5 do number = number * 256 + text:byte(i) end
+  return number
+end
+
+-- A number of up to 32 bits, and what follows it.
+local function varint(at)
+  local number, unit = 0, 1
+  for i = at, at + 4 do
+    local byte = record:byte(i)
+    if not byte then return nil end
+    if byte < 128 then
+      number = number + byte * unit
+      if number > 4294967295 then return nil end
+      return number, i + 1
+    end
+    number, unit = number + (byte - 128) * unit, unit * 128
+  end
+  return nil
+end
+
+local epoch, after_epoch = varint(54)
+if not epoch then return record end
+local app_epoch, at_generation = varint(after_epoch)
+if not app_epoch then return record end
+local generation, after = varint(at_generation)
+if not generation or after ~= #record + 1 then return record end
+
+if verb == 'touch' then
+  -- ARGV[2]: when.
+  if moment(ARGV[2], 1) > moment(record, 32) then redis.call('SETRANGE', key, 31, ARGV[2]) end
+elseif verb == 'rotate' then
+  -- ARGV[2]: from which generation; [3]: to which, as it is stored; [4]: when; [5]: whether that is activity.
+  if generation == tonumber(ARGV[2]) then
+    local active = record:sub(32, 37)
+    if ARGV[5] == '1' and moment(ARGV[4], 1) > moment(record, 32) then active = ARGV[4] end
+    redis.call('SET', key, record:sub(1, 31) .. active .. record:sub(38, 43) .. ARGV[4]
+      .. record:sub(50, at_generation - 1) .. ARGV[3], 'KEEPTTL')
+  end
+elseif verb == 'carry' then
+  -- ARGV[2]: into which epoch; [3]: the same as it is stored.
+  if tonumber(ARGV[2]) > epoch then
+    redis.call('SET', key, record:sub(1, 53) .. ARGV[3] .. record:sub(after_epoch), 'KEEPTTL')
+  end
+end
+return record

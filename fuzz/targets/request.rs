@@ -1,10 +1,11 @@
 //! Whole requests to a whole server: never a panic, never a 5xx, and never a store read for a credential that is garbage.
 #![no_main]
 
+use arbitrary::Arbitrary;
 use axum::body::Body;
 use cloakroom_fuzz::{TICKETS, TOKENS, near, server::SERVER};
 use http::{Method, Request};
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 struct Asked<'a> {

@@ -12,6 +12,7 @@ use cloakroom_server::{
     config::{Config, LogConfig, LogFormat},
     control::{self, Command},
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::{EnvFilter, fmt::time::SystemTime};
@@ -30,6 +31,7 @@ pub(crate) async fn run(serve: Serve, common: &Common, output: Output) -> Result
     }
     let config = Config::load(sources)?;
     log(&config.log)?;
+    allow_many_files();
     let stop = stop().map_err(|error| Failure::fault(&error))?;
     let data_dir = config.data_dir.display().to_string();
     let server = bind(config).await?;
@@ -58,6 +60,15 @@ async fn bind(config: Config) -> Result<Server, Failure> {
             return Err(Failure::refused("store_in_use", held));
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Each connection is an open file, and the limit that programs start with is often 1,024: it is raised as far as it may be.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, limit = limit.current, "the limit on open files could not be raised");
     }
 }
 

@@ -117,7 +117,8 @@ fn open_files(server: &Server) -> Option<Finding> {
     const REMEDY: &str = "raise it: LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536";
     let limit = match server {
         Server::Runs(status) => limit_of(&status["pid"])?,
-        _ => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+        // A server raises its own limit as far as it may.
+        _ => getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX),
     };
     let shown = if limit == u64::MAX { "any number of".to_owned() } else { limit.to_string() };
     let detail = format!("{shown} files may be open at once; each connection is one");

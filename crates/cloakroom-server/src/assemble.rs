@@ -12,6 +12,7 @@ use cloakroom_core::{
     store::{
         StoreError, Stores,
         memory::MemorySessions,
+        redis::{self, Redis},
         sqlite::{Options, Sqlite},
     },
     verify::CacheBounds,
@@ -108,10 +109,14 @@ async fn stores(config: &Config) -> Result<Stores, OpenError> {
         StoreError::Full | StoreError::ReadOnly => OpenError::Unwritable { path: config.data_dir.clone(), error },
         error => error.into(),
     })?;
-    Ok(match config.store.sessions {
+    Ok(match &config.store.sessions {
         SessionsAt::Sqlite => sqlite.stores(),
         SessionsAt::Memory => {
             Stores { accounts: Arc::new(sqlite), sessions: Arc::new(MemorySessions::new()), end_deletes: false }
+        }
+        SessionsAt::Redis(address) => {
+            let redis = Redis::open(address, &redis::Options::default()).await?;
+            Stores { accounts: Arc::new(sqlite), sessions: Arc::new(redis), end_deletes: false }
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use cloakroom_core::credential::HashParameters;
+use cloakroom_core::{credential::HashParameters, store::redis};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -41,6 +41,8 @@ pub enum SessionsAt {
     Sqlite,
     /// This process's memory: a restart signs everybody out who has a record.
     Memory,
+    /// A Redis or Valkey.
+    Redis(Box<redis::Address>),
 }
 
 /// `[tls]`: the server ends TLS itself.
@@ -149,10 +151,21 @@ pub(super) fn store(reading: &mut Reading, root: &mut Section) -> StoreConfig {
     let sessions = reading.value(&mut section, "sessions", SessionsAt::Sqlite, |value| match kinds::text(value)? {
         "sqlite" => Ok(SessionsAt::Sqlite),
         "memory" => Ok(SessionsAt::Memory),
-        other => Err(no_store(other, "sqlite, memory")),
+        text if is_redis(text) => match redis::Address::parse(text) {
+            Ok(address) => Ok(SessionsAt::Redis(Box::new(address))),
+            Err(problem) => Err(format!("it is no address of a Redis: {problem}")),
+        },
+        other => Err(no_store(other, "sqlite, memory, redis://…")),
     });
     reading.close(section);
     StoreConfig { accounts, sessions }
+}
+
+/// Whether it is meant as an address of a Redis, of whichever kind.
+fn is_redis(text: &str) -> bool {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    let base = scheme.split_once('+').map_or(scheme, |(base, _)| base);
+    ["redis", "rediss", "valkey", "valkeys"].contains(&base)
 }
 
 /// An address of a store can hold a password, so nothing behind its scheme is printed.
@@ -162,7 +175,6 @@ fn no_store(text: &str, possible: &str) -> String {
     };
     let kind = match scheme {
         "postgres" | "postgresql" => "PostgreSQL",
-        "redis" | "rediss" | "valkey" | "valkeys" => "Redis",
         _ => return format!("{} is no store ({possible})", kinds::quote(&format!("{scheme}://…"))),
     };
     format!("a store in {kind} is not built into this release ({possible})")

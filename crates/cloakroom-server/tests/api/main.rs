@@ -17,6 +17,7 @@ mod oauth;
 mod openapi;
 mod operations;
 mod pages;
+mod redis;
 mod refresh;
 mod revocations;
 mod secrets;

@@ -1,10 +1,16 @@
 //! The store and the keys in it, through the server where one runs.
 
-use cloakroom_core::store::sqlite::Sqlite;
-use cloakroom_server::{config::AccountsAt, control::Command};
+use cloakroom_core::store::{
+    redis::{Address, Options, Redis},
+    sqlite::Sqlite,
+};
+use cloakroom_server::{
+    config::{AccountsAt, SessionsAt},
+    control::Command,
+};
 use serde_json::Value;
 
-use super::{Finding, Server, machine::seconds_until};
+use super::{Finding, Level, Server, machine::seconds_until};
 use crate::operator::Operator;
 
 pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding> {
@@ -12,15 +18,20 @@ pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding
     let config = operator.config();
     let AccountsAt::Sqlite = config.store.accounts else { return vec![] };
     let dir = config.data_dir.clone();
+    let mut findings = match &config.store.sessions {
+        SessionsAt::Redis(address) => redis(address).await,
+        _ => vec![],
+    };
     match server {
-        Server::Mute(_) => return vec![],
+        Server::Mute(_) => return findings,
         Server::None if !dir.join(Sqlite::FILE).exists() => {
-            return vec![Finding::ok(CHECK, "there is no store yet; the first start makes it")];
+            findings.push(Finding::ok(CHECK, "there is no store yet; the first start makes it"));
+            return findings;
         }
         _ => {}
     }
-    let mut findings = vec![round_trip(&mut operator).await];
-    if findings.iter().all(|finding| finding.remedy.is_none()) {
+    findings.push(round_trip(&mut operator).await);
+    if findings.iter().all(|finding| finding.level != Level::Fail) {
         findings.extend(keys(&mut operator).await);
         findings.extend(last_event(&mut operator).await);
     }
@@ -32,6 +43,21 @@ pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding
         findings.push(Finding::fail(CHECK, failure.detail(), "look into the server's log"));
     }
     findings
+}
+
+/// Whether sessions are well where they are, looked at from here and not by the server.
+async fn redis(address: &Address) -> Vec<Finding> {
+    const CHECK: &str = "sessions";
+    match Redis::open(address, &Options::default()).await {
+        Ok(redis) if redis.warnings().is_empty() => {
+            vec![Finding::ok(CHECK, format!("{address} is fit to hold sessions"))]
+        }
+        Ok(redis) => {
+            let remedy = "see 'Sessions in Redis' in docs/configuration.md";
+            redis.warnings().iter().map(|warning| Finding::warn(CHECK, warning, remedy)).collect()
+        }
+        Err(error) => vec![Finding::fail(CHECK, error.to_string(), "do as the message says; is it started?")],
+    }
 }
 
 async fn round_trip(operator: &mut Operator) -> Finding {

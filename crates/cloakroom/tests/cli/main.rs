@@ -2,6 +2,7 @@
 
 mod bench;
 mod offline;
+mod redis;
 mod rewrap;
 mod server;
 mod token;

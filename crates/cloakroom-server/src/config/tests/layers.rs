@@ -79,6 +79,21 @@ fn flags_win_over_variables_and_those_over_the_file() {
     assert_eq!(config.origin_of("store.accounts"), Origin::Default);
 }
 
+/// F128: the address of a store can hold a password, which nothing shows.
+#[test]
+fn sessions_can_be_in_a_redis() {
+    for (url, shown) in [
+        ("redis://:hunter22@cache/1", "redis://cache:6379/1"),
+        ("valkeys+cluster://ada:hunter22@a,b:7000", "rediss+cluster://a:6379,b:7000"),
+        ("redis+sentinel://ada:hunter22@a/main?devices=off", "redis+sentinel://a:26379/main/0"),
+    ] {
+        let config = environment(&[("CLOAKROOM_STORE__SESSIONS", url)]).unwrap();
+        let SessionsAt::Redis(address) = &config.store.sessions else { panic!("{:?}", config.store) };
+        assert_eq!(address.to_string(), shown);
+        assert!(!format!("{config:?}").contains("hunter22"));
+    }
+}
+
 #[test]
 fn the_flag_for_the_file_wins_over_the_variable() {
     let dir = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ fn all_mistakes_are_told_together() {
     assert_eq!(
         mistakes(file(text)),
         "`listen`: `8080` is no text; write it in quotes; set in cloakroom.toml line 1\n\
-         `store.sessions`: `disk` is no store (sqlite, memory); set in cloakroom.toml line 4\n\
+         `store.sessions`: `disk` is no store (sqlite, memory, redis://…); set in cloakroom.toml line 4\n\
          `log.level`: `loud` is no log level (error, warn, info, debug, trace); set in cloakroom.toml line 2\n\
          `app[0].id`: `My App` is no name for an app; take 1 to 32 of a-z 0-9 - _, beginning with a letter or digit; set in \
          cloakroom.toml line 7\n\
@@ -74,10 +74,13 @@ fn each_key_says_what_would_be_right() {
             "`store.accounts`: a store in PostgreSQL is not built into this release (sqlite)",
         ),
         (
-            "store.sessions = \"rediss://:hunter22@cache\"",
-            "`store.sessions`: a store in Redis is not built into this release (sqlite, memory)",
+            "store.sessions = \"rediss://:hunter22@cache:hunter22\"",
+            "`store.sessions`: it is no address of a Redis: the port of a host is no number from 1 to 65535",
         ),
-        ("store.sessions = \"mysql://:hunter22@db\"", "`store.sessions`: `mysql://…` is no store (sqlite, memory)"),
+        (
+            "store.sessions = \"mysql://:hunter22@db\"",
+            "`store.sessions`: `mysql://…` is no store (sqlite, memory, redis://…)",
+        ),
         ("tls.certificate = \"cert.pem\"", "`tls.key`: it is missing; `tls.certificate` needs it"),
         ("tls.key = \"key.pem\"", "`tls.certificate`: it is missing; `tls.key` needs it"),
         ("password.memory_kib = 1024", "`password.memory_kib`: `1024` is out of bounds; 7168 to 1048576 is possible"),
@@ -272,7 +275,7 @@ fn an_empty_variable_is_no_empty_list() {
 #[test]
 fn a_variable_with_a_wrong_value_is_named() {
     let table = [
-        ("CLOAKROOM_STORE__SESSIONS", "disk", "`store.sessions`: `disk` is no store (sqlite, memory)"),
+        ("CLOAKROOM_STORE__SESSIONS", "disk", "`store.sessions`: `disk` is no store (sqlite, memory, redis://…)"),
         ("CLOAKROOM_PASSWORD__PASSES", "three", "`password.passes`: `three` is no whole number; 1 to 16 is possible"),
         (
             "CLOAKROOM_TRUSTED_PROXIES",

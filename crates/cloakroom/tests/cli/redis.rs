@@ -1,0 +1,76 @@
+//! Commands and `doctor` where sessions are in a Redis.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::bench::{Bench, PASSWORD};
+
+/// A Redis in memory.
+struct Redis {
+    port: u16,
+    process: Child,
+    _directory: tempfile::TempDir,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let directory = tempfile::tempdir().unwrap();
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--requirepass", "s3cret-7351"])
+            .arg("--dir")
+            .arg(directory.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed (package redis-server)");
+        let redis = Self { port, process, _directory: directory };
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60), "redis-server does not come up");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        redis
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn commands_and_the_doctor_reach_sessions_in_redis_and_say_when_they_do_not() {
+    let redis = Redis::start();
+    let mut bench = Bench::new();
+    bench.set("CLOAKROOM_LISTEN", "127.0.0.1:0");
+    bench.set("CLOAKROOM_STORE__SESSIONS", format!("redis://:s3cret-7351@127.0.0.1:{}", redis.port));
+    let shown = bench.run(&["config", "check"]);
+    assert!(shown.code == 0 && !shown.out.contains("7351"), "{}{}", shown.out, shown.err);
+    bench.add("ada@example.com");
+    assert_eq!(bench.json(&["session", "list", "ada@example.com"])["sessions"], serde_json::json!([]));
+    let report = bench.json(&["doctor"]);
+    let finding = |report: &serde_json::Value| {
+        let findings = report["findings"].as_array().unwrap();
+        findings.iter().find(|finding| finding["check"] == "sessions").unwrap().clone()
+    };
+    let found = finding(&report);
+    assert_eq!(found["level"], "warn", "nothing is kept there: {found}");
+    assert!(found["detail"].as_str().unwrap().contains("append-only file") && !report.to_string().contains("7351"));
+
+    let server = bench.serve();
+    assert_eq!(finding(&bench.json(&["doctor"]))["level"], "warn");
+    assert!(server.stop().0.success());
+
+    drop(redis);
+    let run = bench.run(&["doctor", "--json"]);
+    let found = finding(&serde_json::from_str(&run.out).unwrap());
+    assert_eq!((run.code, &found["level"]), (1, &serde_json::json!("fail")), "{found}");
+    let run = bench.run_with(&["account", "add", "eve@example.com", "--password-stdin", "--json"], PASSWORD);
+    assert_eq!((run.code, run.code_of_error().as_str()), (1, "store_unavailable"), "{}", run.err);
+    assert!(!run.err.contains("7351"));
+}

@@ -5,6 +5,8 @@
 
 pub mod conformance;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod sqlite;
@@ -218,6 +220,11 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn log_head(&self) -> Result<Position, StoreError>;
     /// Removes lines that nobody needs: older than the log's life and past their `until`; at most `limit`.
     async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// Changes whenever any server may have written into the log, so that followers need not wait for their next question.
+    /// Calls may be lost: asking at intervals stays the promise. `None`: the store does not call.
+    fn log_calls(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        None
+    }
 
     /// All keys, the killed and the retired too.
     async fn keys(&self) -> Result<Vec<KeyRow>, StoreError>;

@@ -1,0 +1,235 @@
+//! Ends, many in one transaction.
+//!
+//! Whoever writes the log holds its head, so ends wait for each other anyway. One task takes whatever has gathered while
+//! the last transaction was committed, and does it in the next: two exchanges with the server and one commit, however many
+//! there are. What others wait for is done even if the one who asked has gone.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::Row;
+
+use super::{
+    columns::{bytes, epoch, get, moment, number},
+    connection::Connection,
+    error::{Failure, unreadable},
+    log,
+    plan::{Asked, Plan, Present},
+    pool::{Attempts, Nature, Pool},
+    value::{Value, integer},
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, Kid, SessionId},
+    revocation::{End, Entry},
+    store::{EndRequest, StoreError},
+};
+
+/// The most requests that wait; more wait outside, and not for long.
+const QUEUE: usize = 4096;
+/// The most requests of one transaction.
+const BATCH: usize = 512;
+
+const HEAD: &str = "SELECT sequence FROM cloakroom_log_head";
+const KNOWN: &str = "SELECT subject, sequence, until FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
+const ACCOUNTS: &str = "SELECT id, epoch FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+const APPS: &str = "SELECT app, max(epoch) FROM cloakroom_app_ends WHERE app = ANY ($1) GROUP BY app";
+const KEYS: &str = "SELECT kid FROM cloakroom_keys WHERE kid = ANY ($1) ORDER BY kid FOR UPDATE";
+
+const DELETE_SESSIONS: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
+     SELECT sid FROM cloakroom_sessions WHERE sid = ANY ($1) ORDER BY sid FOR UPDATE))";
+const RAISE_ACCOUNTS: &str = "UPDATE cloakroom_accounts SET epoch = new.epoch FROM unnest($1, $2) AS new (id, epoch)
+     WHERE cloakroom_accounts.id = new.id";
+const RAISE_APPS: &str = "INSERT INTO cloakroom_app_ends (app, method, epoch)
+     SELECT app, method, epoch FROM unnest($1, $2, $3) AS new (app, method, epoch)
+     ON CONFLICT (app, method) DO UPDATE SET epoch = excluded.epoch";
+const KILL_KEYS: &str = "UPDATE cloakroom_keys SET killed = new.killed FROM unnest($1, $2) AS new (kid, killed)
+     WHERE cloakroom_keys.kid = new.kid AND cloakroom_keys.killed IS NULL";
+const APPEND: &str = "INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until)
+     SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
+
+/// The way to the task that ends; when it is dropped the task does what waits and ends too.
+pub(super) struct Ends(mpsc::Sender<Job>);
+
+struct Job {
+    ends: Vec<(EndRequest, Timestamp)>,
+    at: Timestamp,
+    reply: oneshot::Sender<Result<Vec<Entry>, StoreError>>,
+}
+
+impl Ends {
+    /// Starts the task.
+    pub(super) fn start(pool: Arc<Pool>) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(work(pool, queue));
+        Self(jobs)
+    }
+
+    /// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
+    pub(super) async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        if ends.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Job { ends: ends.to_vec(), at, reply };
+        self.0.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Unavailable("too many ends are waiting".to_owned()),
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the store is closed".to_owned())
+}
+
+async fn work(pool: Arc<Pool>, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::new();
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        match Box::pin(transact(&pool, &jobs)).await {
+            Ok(entries) => {
+                for (job, entries) in jobs.drain(..).zip(entries) {
+                    // Whoever asked may have gone.
+                    let _ = job.reply.send(Ok(entries));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, jobs = jobs.len(), "a batch of ends was not done");
+                for job in jobs.drain(..) {
+                    let _ = job.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Does all jobs in one transaction; what each has ended.
+async fn transact(pool: &Pool, jobs: &[Job]) -> Result<Vec<Vec<Entry>>, StoreError> {
+    // Once more on another connection only while nothing can have been committed.
+    let (mut before, mut after) = (Attempts::new(Nature::Read), Attempts::new(Nature::Write));
+    loop {
+        let lent = match pool.lend().await {
+            Ok(lent) => lent,
+            Err(failure) => {
+                before.again(failure).await?;
+                continue;
+            }
+        };
+        let transaction = lent.begin();
+        let asked = Asked::of(jobs.iter().flat_map(|job| &job.ends));
+        let present = match pool.within(&lent, Box::pin(read(&lent, &asked))).await {
+            Ok(present) => present,
+            Err(failure) => {
+                drop(transaction);
+                before.again(failure).await?;
+                continue;
+            }
+        };
+        let mut plan = Plan::new(present);
+        let entries = jobs.iter().map(|job| plan.take(&job.ends, job.at)).collect();
+        match pool.within(&lent, Box::pin(write(&lent, &asked, &plan))).await {
+            Ok(()) => {
+                transaction.committed();
+                return Ok(entries);
+            }
+            Err(failure) => {
+                drop(transaction);
+                after.again(failure).await?;
+            }
+        }
+    }
+}
+
+/// Locks the head of the log, and reads what is there of all that is asked about.
+async fn read(connection: &Connection, asked: &Asked<'_>) -> Result<Present, Failure> {
+    // All is sent at once. The first waits for the head, and so do the others, in the server.
+    let (begun, head, known, accounts, apps, keys) = tokio::join!(
+        biased;
+        connection.batch(log::BEGIN),
+        connection.rows(HEAD, &[]),
+        some(connection, KNOWN, Value::Blobs(&asked.sessions), asked.sessions.is_empty()),
+        some(connection, ACCOUNTS, Value::Blobs(&asked.accounts), asked.accounts.is_empty()),
+        some(connection, APPS, Value::Texts(&asked.apps), asked.apps.is_empty()),
+        some(connection, KEYS, Value::Texts(&asked.keys), asked.keys.is_empty()),
+    );
+    begun?;
+    let head = head?;
+    let sequence = number(head.first().ok_or_else(|| unreadable("the head of the revocation log"))?, 0)?;
+    let mut present = Present { sequence, ..Present::default() };
+    for row in &known? {
+        let session = SessionId::from_bytes(bytes(row, 0)?);
+        present
+            .line(session, Entry { sequence: number(row, 1)?, end: End::Session { session }, until: moment(row, 2)? });
+    }
+    for row in &accounts? {
+        present.accounts.insert(AccountId::from_bytes(bytes(row, 0)?), epoch(row, 1)?);
+    }
+    for row in &apps? {
+        present.apps.insert(get(row, 0)?, epoch(row, 1)?);
+    }
+    for row in &keys? {
+        present.keys.extend(Kid::parse(get(row, 0)?));
+    }
+    Ok(present)
+}
+
+async fn some(
+    connection: &Connection,
+    statement: &'static str,
+    asked: Value<'_>,
+    nothing: bool,
+) -> Result<Vec<Row>, Failure> {
+    if nothing { Ok(Vec::new()) } else { connection.rows(statement, &[asked]).await }
+}
+
+/// Writes what was settled, and commits.
+async fn write(connection: &Connection, asked: &Asked<'_>, plan: &Plan) -> Result<(), Failure> {
+    let sessions = [Value::Blobs(&asked.sessions)];
+    let (accounts, account_epochs): (Vec<_>, Vec<_>) =
+        plan.accounts.iter().map(|(id, epoch)| (&id.bytes()[..], i64::from(epoch.0))).unzip();
+    let accounts = [Value::Blobs(&accounts), Value::Ints(&account_epochs)];
+    let apps = plan.apps();
+    let apps = [Value::Texts(&apps.names), Value::Smalls(&apps.methods), Value::Ints(&apps.epochs)];
+    let (kids, killed): (Vec<_>, Vec<_>) =
+        plan.keys.iter().map(|(kid, at)| (kid.as_str(), integer(at.millis()))).unzip();
+    let keys = [Value::Texts(&kids), Value::Ints(&killed)];
+    let lines = plan.lines();
+    let lines = [
+        Value::Ints(&lines.sequences),
+        Value::Smalls(&lines.kinds),
+        Value::Blobs(&lines.subjects),
+        Value::Smalls(&lines.methods),
+        Value::Ints(&lines.epochs),
+        Value::Ints(&lines.at),
+        Value::Ints(&lines.until),
+    ];
+    let writes: [(&'static str, &[Value<'_>], bool); 5] = [
+        (DELETE_SESSIONS, &sessions, !asked.sessions.is_empty()),
+        (RAISE_ACCOUNTS, &accounts, !plan.accounts.is_empty()),
+        (RAISE_APPS, &apps, !plan.apps.is_empty()),
+        (KILL_KEYS, &keys, !plan.keys.is_empty()),
+        (APPEND, &lines, !plan.entries.is_empty()),
+    ];
+    for (statement, values, wanted) in writes {
+        if wanted {
+            connection.prepare(statement, values).await?;
+        }
+    }
+    let commit = if plan.entries.is_empty() {
+        "COMMIT".to_owned()
+    } else {
+        format!("UPDATE cloakroom_log_head SET sequence = {}; {}; COMMIT", plan.sequence, log::NOTIFY)
+    };
+    let write = async |n: usize| {
+        let (statement, values, wanted) = writes[n];
+        if wanted { connection.execute(statement, values).await.map(drop) } else { Ok(()) }
+    };
+    // All is prepared, so that all is sent at once, in this order. The last does nothing unless all others went well.
+    let (deleted, accounts, apps, keys, lines, committed) =
+        tokio::join!(biased; write(0), write(1), write(2), write(3), write(4), connection.batch(&commit));
+    for done in [deleted, accounts, apps, keys, lines] {
+        done?;
+    }
+    committed
+}

@@ -1,0 +1,189 @@
+//! The revocation log in PostgreSQL: what is read of it, and how one line is written.
+//!
+//! Whoever writes locks the head first. So numbers are given in the order in which transactions commit, and the log has no
+//! gaps that could fill later.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use tokio_postgres::Row;
+
+use super::{
+    Postgres,
+    columns::{bytes, epoch, get, method_code, moment, number},
+    connection::Connection,
+    error::{Failure, unreadable},
+    pool::Nature::{Read, Write},
+    value::{Value, at_most, integer},
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, AppId, Kid, SessionId},
+    method::Method,
+    revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position},
+    store::StoreError,
+};
+
+/// Begins a transaction that writes into the log; it is alone in that until it ends.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+     SET LOCAL idle_in_transaction_session_timeout = 10000; SELECT 1 FROM cloakroom_log_head FOR UPDATE";
+/// Tells whoever listens, as soon as the transaction has been committed.
+pub(super) const NOTIFY: &str = "NOTIFY cloakroom_log";
+
+/// The head of the log. Its incarnation is made of what tells this log from any other: its own random number; the cluster
+/// and its timeline, because a standby that becomes the primary may lack lines and give their numbers again; and the
+/// table, because a dump that is read back has the number too. All of it may be asked by any role, of a primary only.
+macro_rules! head {
+    () => {
+        "WITH head AS MATERIALIZED (
+             SELECT incarnation, sequence, pruned, cloakroom_log_head.tableoid::bigint AS place,
+                    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline,
+                    (SELECT system_identifier FROM pg_control_system()) AS cluster
+             FROM cloakroom_log_head
+         )
+         SELECT head.incarnation, head.sequence, head.pruned, head.place, head.timeline, head.cluster"
+    };
+}
+
+/// How many columns the head has.
+const HEAD: usize = 6;
+const HEAD_ALONE: &str = concat!(head!(), " FROM head");
+macro_rules! with_lines {
+    ($condition:literal) => {
+        concat!(
+            head!(),
+            ", line.sequence, line.kind, line.subject, line.method, line.epoch, line.until
+             FROM head LEFT JOIN cloakroom_log AS line ON line.",
+            $condition,
+            " ORDER BY line.sequence"
+        )
+    };
+}
+const WHAT_FOLLOWS: &str = with_lines!("sequence > $1");
+const SNAPSHOT: &str = with_lines!("until > $1");
+
+const APPEND: &str = "WITH head AS (UPDATE cloakroom_log_head SET sequence = sequence + 1 RETURNING sequence)
+     INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until)
+     SELECT head.sequence, $1, $2, $3, $4, $5, $6 FROM head RETURNING sequence";
+/// Over for as long as the log is kept at least: then a line is also older than that, and one index finds both. How far that
+/// went is remembered, so that nobody who was behind takes what is left for everything.
+const PRUNE: &str = "WITH gone AS (
+         DELETE FROM cloakroom_log WHERE sequence = ANY (ARRAY(
+             SELECT sequence FROM cloakroom_log WHERE until <= $1 AND at <= $1
+             ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED))
+         RETURNING sequence
+     ), mark AS (
+         UPDATE cloakroom_log_head SET pruned = greatest(pruned, (SELECT max(sequence) FROM gone))
+         WHERE EXISTS (SELECT 1 FROM gone)
+     )
+     SELECT count(*) FROM gone";
+
+impl Postgres {
+    pub(super) async fn since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
+        if let Some(after) = after {
+            let rows = self.pool().rows(Read, WHAT_FOLLOWS, &[Value::Int(integer(after.sequence))]).await?;
+            let (head, pruned) = head_of(&rows)?;
+            if after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence) {
+                return Ok(Answer { head, snapshot: false, entries: lines_of(&rows)? });
+            }
+        }
+        let rows = self.pool().rows(Read, SNAPSHOT, &[now.into()]).await?;
+        Ok(Answer { head: head_of(&rows)?.0, snapshot: true, entries: lines_of(&rows)? })
+    }
+
+    pub(super) async fn head(&self) -> Result<Position, StoreError> {
+        Ok(head_of(&self.pool().rows(Read, HEAD_ALONE, &[]).await?)?.0)
+    }
+
+    pub(super) async fn prune(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let row = self.pool().row(Write, PRUNE, &[(now - LOG_LIFE).into(), at_most(limit)]).await?;
+        row.map_or(Ok(0), |row| Ok(number(&row, 0)? as usize))
+    }
+}
+
+/// Writes one line, in a transaction that holds the head.
+pub(super) async fn append(
+    connection: &Connection,
+    end: End,
+    at: Timestamp,
+    until: Timestamp,
+) -> Result<Entry, Failure> {
+    let line = Line::of(&end);
+    let values = [
+        Value::Small(line.kind),
+        Value::Bytes(line.subject),
+        Value::Small(line.method),
+        Value::Int(line.epoch),
+        at.into(),
+        until.into(),
+    ];
+    let rows = connection.rows(APPEND, &values).await?;
+    let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
+    Ok(Entry { sequence: number(row, 0)?, end, until })
+}
+
+/// How an end stands in the log.
+pub(super) struct Line<'a> {
+    pub(super) kind: i16,
+    pub(super) subject: &'a [u8],
+    pub(super) method: i16,
+    pub(super) epoch: i64,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn of(end: &'a End) -> Self {
+        let (kind, subject, method, epoch): (_, &[u8], _, _) = match end {
+            End::Session { session } => (1, session.bytes(), 0, 0),
+            End::Account { account, epoch } => (2, account.bytes(), 0, epoch.0),
+            End::App { app, method, epoch } => (3, app.as_str().as_bytes(), method_code(*method), epoch.0),
+            End::Key { kid } => (4, kid.as_str().as_bytes(), 0, 0),
+        };
+        Self { kind, subject, method, epoch: epoch.into() }
+    }
+}
+
+fn head_of(rows: &[Row]) -> Result<(Position, u64), StoreError> {
+    let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
+    let timeline = u32::from_str_radix(get(row, 4)?, 16).map_err(|_| unreadable("the timeline"))?;
+    let parts = [
+        &b"cloakroom log"[..],
+        &get::<i64>(row, 0)?.to_be_bytes(),
+        &get::<i64>(row, 3)?.to_be_bytes(),
+        &timeline.to_be_bytes(),
+        &get::<i64>(row, 5)?.to_be_bytes(),
+    ];
+    let hash = digest(&SHA256, &parts.concat());
+    let mut incarnation = [0; 8];
+    incarnation.copy_from_slice(&hash.as_ref()[..8]);
+    let incarnation = Incarnation(u64::from_be_bytes(incarnation));
+    Ok((Position { incarnation, sequence: number(row, 1)? }, number(row, 2)?))
+}
+
+/// The lines beside the head; where there are none, one row has none.
+fn lines_of(rows: &[Row]) -> Result<Vec<Entry>, StoreError> {
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        if get::<Option<i64>>(row, HEAD)?.is_some() {
+            lines.push(line(row)?);
+        }
+    }
+    Ok(lines)
+}
+
+fn line(row: &Row) -> Result<Entry, StoreError> {
+    let broken = || unreadable("a line of the revocation log");
+    let text = || std::str::from_utf8(get(row, HEAD + 2)?).map_err(|_| broken());
+    let end = match get::<i16>(row, HEAD + 1)? {
+        1 => End::Session { session: SessionId::from_bytes(bytes(row, HEAD + 2)?) },
+        2 => End::Account { account: AccountId::from_bytes(bytes(row, HEAD + 2)?), epoch: epoch(row, HEAD + 4)? },
+        3 => End::App {
+            app: AppId::parse(text()?).ok_or_else(broken)?,
+            method: match get::<i16>(row, HEAD + 3)? {
+                0 => None,
+                code => Some(u8::try_from(code).ok().and_then(Method::from_code).ok_or_else(broken)?),
+            },
+            epoch: epoch(row, HEAD + 4)?,
+        },
+        4 => End::Key { kid: Kid::parse(text()?).ok_or_else(broken)? },
+        _ => return Err(broken()),
+    };
+    Ok(Entry { sequence: number(row, HEAD)?, end, until: moment(row, HEAD + 5)? })
+}

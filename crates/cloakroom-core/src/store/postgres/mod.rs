@@ -1,0 +1,91 @@
+//! Both stores in PostgreSQL (13 or later), which many servers share.
+//!
+//! One pool of connections (`pool`), whose statements are one exchange each; ends are gathered into few transactions
+//! (`ends`); news of other servers' ends comes by `LISTEN` (`listen`). Names of tables begin with `cloakroom_` and are found
+//! on the connection's search path. It must be the primary, and must not acknowledge what it has not written
+//! (`connection`). With both stores in one database an end is one transaction: the log's line, and the record's removal.
+
+mod accounts;
+mod audit;
+mod columns;
+mod connection;
+mod ends;
+mod error;
+mod keys;
+mod listen;
+mod log;
+mod operate;
+mod plan;
+mod pool;
+mod pooler;
+mod port;
+mod schema;
+mod sessions;
+mod tls;
+mod url;
+mod value;
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::watch;
+
+pub use operate::Remark;
+pub use url::Url;
+
+use self::{connection::Connector, ends::Ends, listen::Listener, pool::Pool};
+use crate::store::{StoreError, Stores};
+
+/// Accounts, sessions and logs in a PostgreSQL database; cheap to clone.
+///
+/// When the last clone is dropped its connections are closed.
+#[derive(Clone)]
+pub struct Postgres(Arc<Inner>);
+
+struct Inner {
+    ends: Ends,
+    pool: Arc<Pool>,
+    listener: Option<Listener>,
+    url: Url,
+}
+
+impl Postgres {
+    /// Opens the store of a database, and makes its tables where they are missing. Needs a runtime, for as long as it is
+    /// used.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be reached, [`StoreError::Foreign`] when it is not what it must be: too old,
+    /// of another encoding, without durable commits, or its tables of a later release.
+    pub async fn open(url: &Url) -> Result<Self, StoreError> {
+        let connector = Connector::new(url)?;
+        let around = Connector::new(url)?;
+        let pool = Arc::new(Pool::new(connector, url.pool_size)?);
+        let lent = pool.lend().await?;
+        pool.within(&lent, schema::migrate(&lent)).await?;
+        let listener = Listener::start(&around, &url.listen, lent.is_pooled());
+        drop(lent);
+        Ok(Self(Arc::new(Inner { ends: Ends::start(Arc::clone(&pool)), pool, listener, url: url.clone() })))
+    }
+
+    /// This store as both stores of a server.
+    pub fn stores(&self) -> Stores {
+        Stores { accounts: Arc::new(self.clone()), sessions: Arc::new(self.clone()), end_deletes: true }
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    fn ends(&self) -> &Ends {
+        &self.0.ends
+    }
+
+    fn calls(&self) -> Option<watch::Receiver<u64>> {
+        self.0.listener.as_ref().map(Listener::calls)
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Postgres({})", self.0.url)
+    }
+}

@@ -1,0 +1,169 @@
+//! What a batch of ends makes of what is there: pure, so that it can be looked at without a database.
+
+use hashbrown::{HashMap, HashSet};
+
+use super::{columns::method_code, log::Line, value::integer};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, AppId, Epoch, Kid, SessionId},
+    method::Method,
+    revocation::{End, Entry},
+    store::EndRequest,
+};
+
+/// What a batch asks about.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    pub(super) sessions: Vec<&'a [u8]>,
+    pub(super) accounts: Vec<&'a [u8]>,
+    pub(super) apps: Vec<&'a str>,
+    pub(super) keys: Vec<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(ends: impl Iterator<Item = &'a (EndRequest, Timestamp)>) -> Self {
+        let mut asked = Self::default();
+        for (request, _) in ends {
+            match request {
+                EndRequest::Session(id) => asked.sessions.push(id.bytes()),
+                EndRequest::Account(id) => asked.accounts.push(id.bytes()),
+                EndRequest::App(app, _) => asked.apps.push(app.as_str()),
+                EndRequest::Key(kid) => asked.keys.push(kid.as_str()),
+            }
+        }
+        asked
+    }
+}
+
+/// What is there of that.
+#[derive(Default)]
+pub(super) struct Present {
+    /// The last line that the log has had.
+    pub(super) sequence: u64,
+    /// Of each session that has ended, the line that must be held longest.
+    pub(super) sessions: HashMap<SessionId, Entry>,
+    pub(super) accounts: HashMap<AccountId, Epoch>,
+    /// Each app's present epoch, if it ever ended.
+    pub(super) apps: HashMap<String, Epoch>,
+    pub(super) keys: HashSet<Kid>,
+}
+
+impl Present {
+    /// A session's line in the log.
+    pub(super) fn line(&mut self, session: SessionId, line: Entry) {
+        let latest = self.sessions.entry(session).or_insert_with(|| line.clone());
+        if latest.until < line.until {
+            *latest = line;
+        }
+    }
+}
+
+/// What is to be written.
+pub(super) struct Plan {
+    present: Present,
+    pub(super) sequence: u64,
+    /// New lines, in order, with when they were written.
+    pub(super) entries: Vec<(Entry, Timestamp)>,
+    pub(super) accounts: HashMap<AccountId, Epoch>,
+    pub(super) apps: HashMap<(AppId, Option<Method>), Epoch>,
+    pub(super) keys: HashMap<Kid, Timestamp>,
+}
+
+impl Plan {
+    pub(super) fn new(present: Present) -> Self {
+        let sequence = present.sequence;
+        let (accounts, apps, keys) = Default::default();
+        Self { present, sequence, entries: Vec::new(), accounts, apps, keys }
+    }
+
+    /// Settles what one request ends, after those before it; the lines that say so.
+    pub(super) fn take(&mut self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Vec<Entry> {
+        ends.iter().filter_map(|(request, until)| self.take_one(request, at, *until)).collect()
+    }
+
+    fn take_one(&mut self, request: &EndRequest, at: Timestamp, until: Timestamp) -> Option<Entry> {
+        match request {
+            EndRequest::Session(session) => {
+                if let Some(line) = self.present.sessions.get(session).filter(|line| line.until >= until) {
+                    return Some(line.clone());
+                }
+                let line = self.append(End::Session { session: *session }, at, until);
+                self.present.line(*session, line.clone());
+                Some(line)
+            }
+            EndRequest::Account(account) => {
+                let epoch = self.present.accounts.get_mut(account)?;
+                *epoch = epoch.next();
+                let epoch = *epoch;
+                self.accounts.insert(*account, epoch);
+                Some(self.append(End::Account { account: *account, epoch }, at, until))
+            }
+            EndRequest::App(app, method) => {
+                let epoch = self.present.apps.entry_ref(app.as_str()).or_default();
+                *epoch = epoch.next();
+                let epoch = *epoch;
+                self.apps.insert((app.clone(), *method), epoch);
+                Some(self.append(End::App { app: app.clone(), method: *method, epoch }, at, until))
+            }
+            EndRequest::Key(kid) => {
+                self.present.keys.get(kid)?;
+                self.keys.entry(*kid).or_insert(at);
+                Some(self.append(End::Key { kid: *kid }, at, until))
+            }
+        }
+    }
+
+    fn append(&mut self, end: End, at: Timestamp, until: Timestamp) -> Entry {
+        self.sequence += 1;
+        let entry = Entry { sequence: self.sequence, end, until };
+        self.entries.push((entry.clone(), at));
+        entry
+    }
+
+    /// The new lines, column by column.
+    pub(super) fn lines(&self) -> Lines<'_> {
+        let mut lines = Lines::default();
+        for (entry, at) in &self.entries {
+            let line = Line::of(&entry.end);
+            lines.sequences.push(integer(entry.sequence));
+            lines.kinds.push(line.kind);
+            lines.subjects.push(line.subject);
+            lines.methods.push(line.method);
+            lines.epochs.push(line.epoch);
+            lines.at.push(integer(at.millis()));
+            lines.until.push(integer(entry.until.millis()));
+        }
+        lines
+    }
+
+    /// The new epochs of apps, column by column.
+    pub(super) fn apps(&self) -> Apps<'_> {
+        let mut apps = Apps::default();
+        for ((app, method), epoch) in &self.apps {
+            apps.names.push(app.as_str());
+            apps.methods.push(method_code(*method));
+            apps.epochs.push(epoch.0.into());
+        }
+        apps
+    }
+}
+
+/// Lines of the log, column by column.
+#[derive(Default)]
+pub(super) struct Lines<'a> {
+    pub(super) sequences: Vec<i64>,
+    pub(super) kinds: Vec<i16>,
+    pub(super) subjects: Vec<&'a [u8]>,
+    pub(super) methods: Vec<i16>,
+    pub(super) epochs: Vec<i64>,
+    pub(super) at: Vec<i64>,
+    pub(super) until: Vec<i64>,
+}
+
+/// Epochs of apps, column by column.
+#[derive(Default)]
+pub(super) struct Apps<'a> {
+    pub(super) names: Vec<&'a str>,
+    pub(super) methods: Vec<i16>,
+    pub(super) epochs: Vec<i64>,
+}

@@ -1,0 +1,124 @@
+//! The account port on PostgreSQL. What each verb does stands in the file of its subject.
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::Postgres;
+use crate::{
+    account::Account,
+    audit,
+    clock::Timestamp,
+    ids::{AccountId, AppId, Kid, SessionId},
+    key::{KeyRow, WrappedKey},
+    method::Method,
+    revocation::{Answer, Entry, Position},
+    store::{
+        AccountChange, AccountStore, Changed, Creation, EndRequest, Installation, Login, NewAccount, Service, Standing,
+        StoreError,
+    },
+};
+
+#[async_trait]
+impl AccountStore for Postgres {
+    async fn installation(&self) -> Result<Installation, StoreError> {
+        self.its_installation().await
+    }
+
+    async fn rewrap(&self, check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> Result<(), StoreError> {
+        self.wrap_anew(&check, keys).await
+    }
+
+    async fn create(&self, new: NewAccount) -> Result<Creation, StoreError> {
+        self.add_account(&new).await
+    }
+
+    async fn login(&self, canonical_email: &str) -> Result<Option<Login>, StoreError> {
+        self.account_by_email(canonical_email).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Login>, StoreError> {
+        self.account_by_id(id).await
+    }
+
+    async fn standing(&self, id: AccountId, app: &AppId, method: Method) -> Result<Option<Standing>, StoreError> {
+        self.standing_of(id, app, method).await
+    }
+
+    async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.account_page(after, limit).await
+    }
+
+    async fn change(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Changed>, StoreError> {
+        self.change_account(id, &change, at, until).await
+    }
+
+    async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        self.ends().end(ends, at).await
+    }
+
+    async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
+        self.since(after, now).await
+    }
+
+    async fn log_head(&self) -> Result<Position, StoreError> {
+        self.head().await
+    }
+
+    async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.prune(now, limit).await
+    }
+
+    fn log_calls(&self) -> Option<watch::Receiver<u64>> {
+        self.calls()
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        self.all_keys().await
+    }
+
+    async fn add_key(&self, key: KeyRow) -> Result<bool, StoreError> {
+        self.insert_key(&key).await
+    }
+
+    async fn remove_keys(&self, kids: &[Kid]) -> Result<(), StoreError> {
+        self.delete_keys(kids).await
+    }
+
+    async fn add_service(&self, service: Service) -> Result<(), StoreError> {
+        self.insert_service(&service).await
+    }
+
+    async fn services(&self) -> Result<Vec<Service>, StoreError> {
+        self.all_services().await
+    }
+
+    async fn remove_service(&self, id: &str) -> Result<bool, StoreError> {
+        self.delete_service(id).await
+    }
+
+    async fn audit(&self, events: &[audit::Event]) -> Result<(), StoreError> {
+        self.append_audit(events).await
+    }
+
+    async fn audit_page(&self, filter: &audit::Filter, limit: usize) -> Result<Vec<audit::Stored>, StoreError> {
+        self.page_of_audit(filter, limit).await
+    }
+
+    async fn origins(&self, sessions: &[SessionId]) -> Result<Vec<(SessionId, audit::Origin)>, StoreError> {
+        self.origins_of(sessions).await
+    }
+
+    async fn has_signed_in_from(&self, id: AccountId, network: &str) -> Result<bool, StoreError> {
+        self.signed_in_from(id, network).await
+    }
+
+    async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.cut_audit(before, limit).await
+    }
+}

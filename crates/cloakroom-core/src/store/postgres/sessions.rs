@@ -1,0 +1,264 @@
+//! Sessions in PostgreSQL: about 150 bytes of the table per login, and as much again for its indexes.
+//!
+//! Every field has a column of its own, so that a rotation is one statement that compares and swaps, and so that later
+//! releases can add fields while servers of this one go on.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_postgres::Row;
+
+use super::{
+    Postgres,
+    columns::{bytes, epoch, get, moment, number, small_number},
+    error::unreadable,
+    pool::Nature::{Read, Write as Change},
+    value::{Value, at_most, integer},
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, AppTag, Generation, SessionId},
+    method::Method,
+    revocation::{Incarnation, Position},
+    session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
+    store::{SessionStore, StoreError},
+};
+
+/// How long operators wait for a count of all sessions.
+const COUNTING: Duration = Duration::from_secs(120);
+/// How many activities are one statement.
+const TOUCHES: usize = 512;
+
+/// The columns of [`record`], from the first on.
+macro_rules! columns {
+    () => {
+        "account, created, expires, last_active, rotated, generation, epoch, app_epoch, auth_time, method, amr, app, client"
+    };
+}
+
+const READ: &str = concat!("SELECT ", columns!(), " FROM cloakroom_sessions WHERE sid = $1");
+const CREATE: &str = concat!(
+    "INSERT INTO cloakroom_sessions (sid, ",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (sid) DO NOTHING"
+);
+const ROTATE: &str = concat!(
+    "UPDATE cloakroom_sessions SET generation = $3, rotated = $4, last_active = greatest(last_active, $5) \
+     WHERE sid = $1 AND generation = $2 RETURNING ",
+    columns!()
+);
+const TOUCH: &str = concat!(
+    "UPDATE cloakroom_sessions SET last_active = $2 WHERE sid = $1 AND last_active < $2 RETURNING ",
+    columns!()
+);
+const CARRY_OVER: &str =
+    concat!("UPDATE cloakroom_sessions SET epoch = $2 WHERE sid = $1 AND epoch < $2 RETURNING ", columns!());
+const DELETE: &str = "DELETE FROM cloakroom_sessions WHERE sid = $1";
+/// Rows are locked in one order by all, so that no two wait for each other. What this writes may be lost in a crash: it is not
+/// waited for.
+const TOUCH_MANY: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+     asked AS (SELECT sid, max(at) AS at FROM unnest($1, $2) AS asked (sid, at) GROUP BY sid),
+     held AS MATERIALIZED (
+         SELECT s.sid, asked.at FROM cloakroom_sessions s JOIN asked ON asked.sid = s.sid
+         WHERE s.last_active < asked.at ORDER BY s.sid FOR UPDATE OF s
+     )
+     UPDATE cloakroom_sessions s SET last_active = greatest(s.last_active, held.at) FROM held, relaxed WHERE s.sid = held.sid";
+const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", sid FROM cloakroom_sessions WHERE account = $1 AND (created, sid) < ($2, $3) \
+     ORDER BY created DESC, sid DESC LIMIT $4"
+);
+/// What another server sweeps, or a request holds, is left for the next time.
+const SWEEP: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
+     SELECT sid FROM cloakroom_sessions WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED))";
+const COUNT: &str = "SELECT app, method, count(*) FROM cloakroom_sessions GROUP BY app, method";
+const FORGET: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
+     SELECT sid FROM cloakroom_sessions WHERE sid = ANY ($1) ORDER BY sid FOR UPDATE))";
+
+#[async_trait]
+impl SessionStore for Postgres {
+    async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
+        let row = self.pool().row(Read, READ, &[Value::Bytes(id.bytes())]).await?;
+        Ok(row.and_then(|row| readable(id, &row)))
+    }
+
+    async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
+        let sid = Value::Bytes(id.bytes());
+        match &write {
+            Write::Create(record) => self.insert(id, record).await,
+            Write::Delete => {
+                self.pool().execute(DELETE, &[sid]).await?;
+                Ok(Written::Done(None))
+            }
+            Write::Rotate { from, to, at, active } => {
+                let seen = if *active { (*at).into() } else { Value::Int(0) };
+                let values = [sid, number_of(from.0), number_of(to.0), (*at).into(), seen];
+                self.alter(id, &write, ROTATE, &values).await
+            }
+            Write::Touch(at) => self.alter(id, &write, TOUCH, &[sid, (*at).into()]).await,
+            Write::CarryOver(to) => self.alter(id, &write, CARRY_OVER, &[sid, number_of(to.0)]).await,
+        }
+    }
+
+    async fn touch(&self, touches: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
+        for part in touches.chunks(TOUCHES) {
+            let ids: Vec<_> = part.iter().map(|(id, _)| &id.bytes()[..]).collect();
+            let moments: Vec<_> = part.iter().map(|(_, at)| integer(at.millis())).collect();
+            self.pool().execute(TOUCH_MANY, &[Value::Blobs(&ids), Value::Ints(&moments)]).await?;
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        account: AccountId,
+        before: Option<(Timestamp, SessionId)>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, Record)>, StoreError> {
+        // Any later moment than a record can hold.
+        let end = Value::Int(i64::MAX);
+        let (created, sid) = before.map_or((end, [0xff; 16]), |(created, sid)| (created.into(), *sid.bytes()));
+        let values = [Value::Bytes(account.bytes()), created, Value::Bytes(&sid), at_most(limit)];
+        let mut found = Vec::new();
+        for row in self.pool().rows(Read, LIST, &values).await? {
+            let id = SessionId::from_bytes(bytes(&row, 13)?);
+            found.extend(readable(id, &row).map(|record| (id, record)));
+        }
+        Ok(found)
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.pool().execute(SWEEP, &[now.into(), at_most(limit)]).await? as usize)
+    }
+
+    async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
+        let mut counts = Vec::new();
+        for row in self.pool().long_read(COUNT, COUNTING).await? {
+            if let Ok(method) = method(&row, 1) {
+                counts.push((AppTag(bytes(&row, 0)?), method, number(&row, 2)?));
+            }
+        }
+        Ok(counts)
+    }
+}
+
+impl Postgres {
+    async fn insert(&self, id: SessionId, record: &Record) -> Result<Written, StoreError> {
+        let values = [
+            Value::Bytes(id.bytes()),
+            Value::Bytes(record.account.bytes()),
+            record.created.into(),
+            record.expires.into(),
+            record.last_active.into(),
+            record.rotated.into(),
+            number_of(record.generation.0),
+            number_of(record.epoch.0),
+            number_of(record.app_epoch.0),
+            record.auth_time.into(),
+            Value::Small(record.method.properties().code.into()),
+            Value::Small(record.amr.0.into()),
+            Value::Bytes(&record.app.0),
+            Value::Bytes(&record.client.codes()),
+        ];
+        loop {
+            if self.pool().execute(CREATE, &values).await? == 1 {
+                return Ok(Written::Done(Some(record.clone())));
+            }
+            // Else it ended in between.
+            if let Some(row) = self.pool().row(Read, READ, &values[..1]).await? {
+                return Ok(Written::Conflict(decode(&row)?));
+            }
+        }
+    }
+
+    /// Does a write that demands something of a record which is there. Where that was not so, the domain says what that means,
+    /// by the record as it stands then; should it be so by then, it is tried again.
+    async fn alter(
+        &self,
+        id: SessionId,
+        write: &Write,
+        statement: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Written, StoreError> {
+        loop {
+            if let Some(row) = self.pool().row(Change, statement, values).await? {
+                return Ok(readable(id, &row).map_or(Written::Absent, |record| Written::Done(Some(record))));
+            }
+            let Some(record) = self.read(id).await? else { return Ok(Written::Absent) };
+            if let (Effect::Leave, written) = write.apply(Some(&record)) {
+                return Ok(written);
+            }
+        }
+    }
+
+    /// How far the ends of the revocation log, wherever that is, have reached the sessions here.
+    ///
+    /// # Errors
+    /// When the store gives no answer.
+    pub async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+        const STATEMENT: &str = "SELECT incarnation, sequence FROM cloakroom_watermark";
+        let row = self.pool().row(Read, STATEMENT, &[]).await?;
+        let position = |row: Row| {
+            let incarnation = Incarnation(get::<i64>(&row, 0)?.cast_unsigned());
+            Ok(Position { incarnation, sequence: number(&row, 1)? })
+        };
+        row.map(position).transpose()
+    }
+
+    /// Notes how far the ends of the revocation log have reached the sessions here.
+    ///
+    /// # Errors
+    /// When the store gives no answer.
+    pub async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+        const STATEMENT: &str = "INSERT INTO cloakroom_watermark (one, incarnation, sequence) VALUES (1, $1, $2)
+             ON CONFLICT (one) DO UPDATE SET incarnation = excluded.incarnation, sequence = excluded.sequence";
+        let incarnation = Value::Int(position.incarnation.0.cast_signed());
+        self.pool().execute(STATEMENT, &[incarnation, Value::Int(integer(position.sequence))]).await?;
+        Ok(())
+    }
+
+    /// Removes the records of sessions that have ended; those that are not there are no error.
+    ///
+    /// # Errors
+    /// When the store gives no answer.
+    pub async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        for part in ids.chunks(TOUCHES) {
+            let ids: Vec<_> = part.iter().map(|id| &id.bytes()[..]).collect();
+            self.pool().execute(FORGET, &[Value::Blobs(&ids)]).await?;
+        }
+        Ok(())
+    }
+}
+
+fn number_of(number: u32) -> Value<'static> {
+    Value::Int(number.into())
+}
+
+/// A record that cannot be read counts as none (F007).
+fn readable(id: SessionId, row: &Row) -> Option<Record> {
+    decode(row).inspect_err(|error| tracing::error!(session = %id, %error, "no session is made of it")).ok()
+}
+
+fn decode(row: &Row) -> Result<Record, StoreError> {
+    Ok(Record {
+        account: AccountId::from_bytes(bytes(row, 0)?),
+        created: moment(row, 1)?,
+        expires: moment(row, 2)?,
+        last_active: moment(row, 3)?,
+        rotated: moment(row, 4)?,
+        generation: Generation(small_number(row, 5)?),
+        epoch: epoch(row, 6)?,
+        app_epoch: epoch(row, 7)?,
+        auth_time: moment(row, 8)?,
+        method: method(row, 9)?,
+        amr: AuthMethods(u8::try_from(get::<i16>(row, 10)?).map_err(|_| unreadable("a session"))?),
+        app: AppTag(bytes(row, 11)?),
+        client: ClientKind::from_codes(bytes(row, 12)?),
+    })
+}
+
+fn method(row: &Row, column: usize) -> Result<Method, StoreError> {
+    let code = u8::try_from(get::<i16>(row, column)?).ok();
+    code.and_then(Method::from_code).ok_or_else(|| unreadable("a session"))
+}

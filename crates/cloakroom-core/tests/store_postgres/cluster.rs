@@ -1,0 +1,185 @@
+//! A PostgreSQL server of a test's own, to be killed, followed by a standby, or given a certificate.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use cloakroom_core::store::postgres::Url;
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+
+use crate::database::variable;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Cluster {
+    directory: TempDir,
+    port: u16,
+    server: Option<Child>,
+}
+
+impl Cluster {
+    /// A new one; `settings` as in `fsync=on`.
+    pub(crate) async fn start(settings: &[&str]) -> Self {
+        let mut cluster = Self::empty();
+        let data = cluster.data();
+        let initdb = program("initdb")
+            .args(["-U", "cloakroom", "-E", "UTF8", "--locale=C", "-A", "trust", "-D"])
+            .arg(&data)
+            .output();
+        let initdb = initdb.unwrap();
+        assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
+        let mut file = String::new();
+        for setting in settings {
+            file.push_str(setting);
+            file.push('\n');
+        }
+        std::fs::write(data.join("postgresql.auto.conf"), file).unwrap();
+        cluster.run().await;
+        cluster
+    }
+
+    fn empty() -> Self {
+        let directory = TempDir::new_in(variable("CLOAKROOM_TEST_POSTGRES_DIR")).unwrap();
+        if let Some(user) = user() {
+            own(&user, directory.path());
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { directory, port, server: None }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Gives the server's user a file.
+    pub(crate) fn hand_over(path: &Path) {
+        if let Some(user) = user() {
+            own(&user, path);
+        }
+    }
+
+    /// Starts it again, until it answers.
+    pub(crate) async fn run(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let server = program("postgres")
+                .arg("-D")
+                .arg(self.data())
+                .arg("-k")
+                .arg(self.path())
+                .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            let mut server = server.unwrap();
+            loop {
+                assert!(Instant::now() < until, "PostgreSQL does not start");
+                // The processes of one that was killed may not have gone yet; then it ends at once.
+                if server.try_wait().unwrap().is_some() {
+                    break;
+                }
+                if self.connect().await.is_some() {
+                    self.server = Some(server);
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// What `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        let mut server = self.server.take().unwrap();
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+
+    /// A standby of it, which follows it from now on.
+    pub(crate) async fn standby(&self) -> Self {
+        let mut standby = Self::empty();
+        let copy = program("pg_basebackup")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-U",
+                "cloakroom",
+                "-R",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+                "-D",
+            ])
+            .arg(standby.data())
+            .output()
+            .unwrap();
+        assert!(copy.status.success(), "{}", String::from_utf8_lossy(&copy.stderr));
+        standby.run().await;
+        standby
+    }
+
+    /// Makes a standby the primary of another timeline.
+    pub(crate) async fn promote(&self) {
+        let client = self.connect().await.unwrap();
+        client.query("SELECT pg_promote(true, 60)", &[]).await.unwrap();
+    }
+
+    /// A connection of a tool's.
+    pub(crate) async fn connect(&self) -> Option<Client> {
+        let url = format!("postgres://cloakroom@127.0.0.1:{}/postgres?connect_timeout=2", self.port);
+        let (client, driver) = tokio_postgres::connect(&url, NoTls).await.ok()?;
+        tokio::spawn(driver);
+        Some(client)
+    }
+
+    pub(crate) fn url(&self, options: &str) -> Url {
+        Url::parse(&format!("postgres://cloakroom@127.0.0.1:{}/postgres?{options}", self.port)).unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            // Its children see that it has gone, and go too.
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+fn user() -> Option<String> {
+    Some(variable("CLOAKROOM_TEST_POSTGRES_USER")).filter(|user| !user.is_empty())
+}
+
+fn own(user: &str, path: &Path) {
+    assert!(Command::new("chown").arg("-R").arg(user).arg(path).status().unwrap().success());
+}
+
+/// A program of PostgreSQL's, which refuses to be root.
+fn program(name: &str) -> Command {
+    let path = Path::new(&variable("CLOAKROOM_TEST_POSTGRES_BIN")).join(name);
+    let mut command = match user() {
+        None => Command::new(path),
+        Some(user) => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]).arg(path);
+            command
+        }
+    };
+    command.stdin(Stdio::null()).current_dir("/");
+    command
+}

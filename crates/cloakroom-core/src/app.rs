@@ -42,6 +42,8 @@ pub struct App {
     pub on_feed_loss: OnFeedLoss,
     /// What signs its access tokens.
     pub algorithm: Algorithm,
+    /// Methods whose sessions may be exchanged for one of [`method`](Self::method); usually none.
+    pub migrate_from: Vec<Method>,
 }
 
 /// Whether strangers can make an account through an app.

@@ -26,6 +26,10 @@ pub enum Kind {
     Rotated,
     /// A refused refresh.
     RefreshRefused,
+    /// A session was exchanged for one of the app's method.
+    Exchanged,
+    /// A refused exchange.
+    ExchangeRefused,
     /// An old generation came back.
     Theft,
     /// A store that had lost its last moments was brought forward.
@@ -68,6 +72,8 @@ impl Kind {
         (Self::SignInRefused, "sign_in_refused"),
         (Self::Rotated, "rotated"),
         (Self::RefreshRefused, "refresh_refused"),
+        (Self::Exchanged, "exchanged"),
+        (Self::ExchangeRefused, "exchange_refused"),
         (Self::Theft, "theft"),
         (Self::CaughtUp, "caught_up"),
         (Self::SignedOut, "signed_out"),

@@ -67,7 +67,8 @@ impl Engine {
         let now = self.shared.clock.now();
         for (id, record) in list {
             let Some(app) = self.shared.apps.by_tag(record.app) else { continue };
-            if record.lapsed(app, now).is_some() {
+            // A method without a record has one for a moment, while an exchange may be repeated.
+            if record.lapsed(app, now).is_some() || !record.method.keeps_record() {
                 continue;
             }
             let marks = (record.epoch, record.app_epoch);

@@ -11,7 +11,7 @@ use crate::{
     revocation::{End, hold_until},
     session::Write,
     store::EndRequest,
-    ticket::{StatelessRefreshToken, Ticket},
+    ticket::{StatelessRefreshToken, Successor, Ticket},
     token,
     verify::{Activity, Identity, Question},
 };
@@ -32,6 +32,8 @@ struct Ended {
     app: Option<AppId>,
     /// When what stands without a record ends by itself.
     expires: Option<Timestamp>,
+    /// What took its place, if some app lets its sessions be exchanged and it is one that can be.
+    successor: Option<Successor>,
     kind: Presented,
 }
 
@@ -64,11 +66,26 @@ impl Engine {
 
     async fn end_presented(&self, ended: Ended, client: &Client) -> Result<(), Refusal> {
         self.end_session(ended.session, ended.expires).await?;
+        self.end_successors(ended.successor).await?;
         let mut event = self.event(Kind::SignedOut, client);
         event.account = ended.account;
         event.session = Some(ended.session);
         event.app = ended.app;
         self.audit.push(event);
+        Ok(())
+    }
+
+    /// A session that was exchanged goes on in its successor, which ends with it.
+    async fn end_successors(&self, first: Option<Successor>) -> Result<(), Refusal> {
+        let mut next = first;
+        while let Some(successor) = next {
+            let Some(record) = self.shared.stores.sessions.read(successor.id()).await? else { break };
+            let app = self.shared.apps.by_tag(record.app);
+            let longest = app.map_or_else(|| self.shared.apps.longest_session(), |app| app.absolute_timeout);
+            let expires = (!record.method.keeps_record()).then(|| record.rotated + longest);
+            self.end_session(successor.id(), expires).await?;
+            next = successor.successor(&self.shared.keychain.ring(), self.shared.clock.now());
+        }
         Ok(())
     }
 
@@ -250,21 +267,27 @@ impl Engine {
                 account: Some(claims.account),
                 app: Some(claims.app),
                 expires: stateless.then(|| claims.auth_time + longest),
+                successor: None,
                 kind: match properties.upstream {
                     Upstream::MintedToken => Presented::MintedToken,
                     Upstream::Headers => Presented::Token,
                 },
             });
         }
-        let kept = |session, kind| Ended { session, account: None, app: None, expires: None, kind };
-        Ok(match Ticket::parse(credential, &ring)? {
-            Ticket::Session(ticket) => kept(ticket.id(), Presented::SessionTicket),
-            Ticket::Refresh(token) => kept(token.id(), Presented::RefreshToken),
+        let ticket = Ticket::parse(credential, &ring)?;
+        let exchanges = self.shared.apps.iter().any(|app| !app.migrate_from.is_empty());
+        let successor = exchanges.then(|| ticket.successor(&ring, self.shared.clock.now())).flatten();
+        let kept =
+            |session, successor, kind| Ended { session, account: None, app: None, expires: None, successor, kind };
+        Ok(match ticket {
+            Ticket::Session(ticket) => kept(ticket.id(), successor, Presented::SessionTicket),
+            Ticket::Refresh(token) => kept(token.id(), successor, Presented::RefreshToken),
             Ticket::Stateless(token) => Ended {
                 session: token.id(),
                 account: Some(token.claims().account),
                 app: self.shared.apps.by_tag(token.claims().app).map(|app| app.id.clone()),
                 expires: Some(token.claims().expires),
+                successor,
                 kind: Presented::Stateless(token),
             },
         })

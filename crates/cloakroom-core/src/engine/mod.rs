@@ -8,6 +8,7 @@ mod backing;
 mod client;
 mod devices;
 mod end;
+mod exchange;
 mod issue;
 mod keychain;
 mod login;

@@ -228,7 +228,7 @@ impl Engine {
     }
 
     /// An old generation came back: the session ends, whoever holds what of it, and the account can see why.
-    async fn stolen(
+    pub(super) async fn stolen(
         &self,
         id: SessionId,
         record: &Record,

@@ -81,6 +81,15 @@ const MAC: usize = 16;
 const MAX_TEXT: usize = 128;
 
 impl Ticket {
+    /// Its text.
+    pub fn text(&self, keys: &KeyRing) -> Option<SecretText> {
+        match self {
+            Self::Session(ticket) => ticket.text(keys),
+            Self::Refresh(token) => token.text(keys),
+            Self::Stateless(token) => token.text(keys),
+        }
+    }
+
     /// Reads a ticket of any kind and checks its MAC. One spelling only: spare bits, padding and line breaks are refused.
     pub fn parse(text: &str, keys: &KeyRing) -> Result<Self, Reason> {
         if text.len() > MAX_TEXT {
@@ -129,6 +138,17 @@ impl Seal {
         SessionId::of_secret(&self.secret)
     }
 
+    fn successor(&self, keys: &KeyRing, now: Timestamp) -> Option<Self> {
+        let (_, made_by) = keys.mac_by_id(self.key)?;
+        // No ticket begins like this: the MACs of the two never meet.
+        let mut message = *b"successor:                ";
+        message[10..].copy_from_slice(&self.secret);
+        let secret = made_by.tag(&message);
+        message.zeroize();
+        let (key, kid, _) = keys.mac(now)?;
+        Some(Self { key, kid, secret })
+    }
+
     /// The text of a ticket; `None` when its key has gone meanwhile.
     fn text(&self, kind: u8, carried: &[u8], keys: &KeyRing) -> Option<SecretText> {
         let (_, mac_key) = keys.mac_by_id(self.key)?;
@@ -141,6 +161,69 @@ impl Seal {
         let text = BASE64URL_NOPAD.encode(&bytes);
         bytes.zeroize();
         Some(SecretText::new(text))
+    }
+}
+
+/// The ticket that takes another's place in an exchange. Its secret is derived from the other's and the key that made
+/// it, so that a session has one successor however often it is exchanged, and who knows a store, or even the other's
+/// text, cannot make it.
+pub struct Successor(Seal);
+
+impl Ticket {
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.seal().id()
+    }
+
+    /// The key that made it.
+    pub const fn kid(&self) -> Kid {
+        self.seal().kid
+    }
+
+    /// Its successor; `None` when its key has gone meanwhile.
+    pub fn successor(&self, keys: &KeyRing, now: Timestamp) -> Option<Successor> {
+        self.seal().successor(keys, now).map(Successor)
+    }
+
+    const fn seal(&self) -> &Seal {
+        match self {
+            Self::Session(SessionTicket(seal))
+            | Self::Refresh(RefreshToken { seal, .. })
+            | Self::Stateless(StatelessRefreshToken { seal, .. }) => seal,
+        }
+    }
+}
+
+impl Successor {
+    /// The successor's session.
+    pub fn id(&self) -> SessionId {
+        self.0.id()
+    }
+
+    /// The successor of the successor.
+    pub fn successor(&self, keys: &KeyRing, now: Timestamp) -> Option<Self> {
+        self.0.successor(keys, now).map(Self)
+    }
+
+    /// As the cookie of a `session` or `phantom`.
+    pub fn into_ticket(self) -> Ticket {
+        Ticket::Session(SessionTicket(self.0))
+    }
+
+    /// As the refresh token of a `jwt`, of generation 0.
+    pub fn into_refresh_token(self) -> Ticket {
+        Ticket::Refresh(RefreshToken { seal: self.0, generation: Generation(0) })
+    }
+
+    /// As the refresh token of a `jwt-stateless`.
+    pub fn into_stateless(self, claims: StatelessClaims) -> Ticket {
+        Ticket::Stateless(StatelessRefreshToken { seal: self.0, claims })
+    }
+}
+
+impl fmt::Debug for Successor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

@@ -125,6 +125,7 @@ pub(crate) fn app(id: &str, method: Method) -> App {
         absolute_timeout: Duration::from_secs(30 * 86_400),
         access_token_lifetime: Duration::from_secs(300),
         refresh_grace: Duration::from_secs(30),
+        migrate_from: Vec::new(),
         max_revocation_lag: Duration::from_secs(2),
         on_feed_loss: method.properties().on_feed_loss,
         algorithm: Algorithm::EdDsa,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod answer;
+mod exchange;
 mod login;
 mod oauth;
 mod openapi;
@@ -39,6 +40,7 @@ pub(crate) fn routes(state: &ServerState, headers: &std::sync::Arc<SecurityHeade
         .route("/v1/password", post(accounts::change_password).fallback(only::<1>))
         .route("/v1/login", post(login::login).fallback(only::<1>))
         .route("/v1/refresh", post(login::refresh).fallback(only::<1>))
+        .route("/v1/exchange", post(exchange::exchange).fallback(only::<1>))
         .route("/v1/logout", post(login::logout).fallback(only::<1>))
         .route("/v1/sessions", get(sessions::list).fallback(only::<0>))
         .route("/v1/sessions/{id}", delete(sessions::end).fallback(only::<3>))

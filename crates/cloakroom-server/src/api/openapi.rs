@@ -12,7 +12,7 @@ use utoipa::{
     openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{accounts, login, oauth, operations, revocations, sessions, verify};
+use super::{accounts, exchange, login, oauth, operations, revocations, sessions, verify};
 use crate::state::ServerState;
 
 #[derive(OpenApi)]
@@ -23,7 +23,7 @@ use crate::state::ServerState;
     ),
     paths(
         accounts::register, accounts::whoami, accounts::delete, accounts::change_password,
-        login::login, login::refresh, login::logout,
+        login::login, login::refresh, login::logout, exchange::exchange,
         sessions::list, sessions::end,
         verify::verify,
         oauth::introspect, oauth::revoke,

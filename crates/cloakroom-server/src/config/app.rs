@@ -112,6 +112,7 @@ fn app(reading: &mut Reading, section: &mut Section, public: &WebOrigin) -> Opti
     );
     let algorithms = Algorithm::ALL.map(|a| (a.name(), a));
     let algorithm = reading.value(section, "algorithm", Algorithm::default(), kinds::one_of("algorithm", &algorithms));
+    let migrate_from = migrate_from(reading, section, method);
     let app = App {
         id: id?,
         method: method?,
@@ -125,8 +126,22 @@ fn app(reading: &mut Reading, section: &mut Section, public: &WebOrigin) -> Opti
         max_revocation_lag,
         on_feed_loss,
         algorithm,
+        migrate_from,
     };
     Some(Read { app, own_origins })
+}
+
+/// While it is set, whoever holds a session of such a method can exchange it.
+fn migrate_from(reading: &mut Reading, section: &mut Section, own: Option<Method>) -> Vec<Method> {
+    let methods = Method::ALL.map(|method| (method.name(), method));
+    let other = |value: &Value| {
+        let method = kinds::one_of("method", &methods)(value)?;
+        if own == Some(method) {
+            return Err(format!("`{method}` is the app's own method; name those that it had before"));
+        }
+        Ok(method)
+    };
+    reading.list(section, "migrate_from", other)
 }
 
 /// Where only one of the two is set, the other's default gives way as far as it can.

@@ -42,6 +42,8 @@ pub struct AppReport {
     pub id: AppId,
     /// How new logins are remembered.
     pub method: Method,
+    /// Methods whose sessions may be exchanged for one of `method`.
+    pub migrate_from: Vec<Method>,
     /// What signs its access tokens, if it has any.
     pub algorithm: Option<Algorithm>,
     /// `open` or `closed`.
@@ -75,6 +77,7 @@ pub(super) fn report(config: &Config) -> Report {
         AppReport {
             id: app.id.clone(),
             method: app.method,
+            migrate_from: app.migrate_from.clone(),
             algorithm: has_token.then_some(app.algorithm),
             registration: match app.registration {
                 Registration::Open => "open",

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod cross_site;
+mod exchange;
 mod forward_auth;
 mod guard;
 mod headers;

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::lab::{APPS, BY_TOKEN, Lab, PASSWORD, email};
 
-const CONTRACT: [(&str, &[&str]); 18] = [
+const CONTRACT: [(&str, &[&str]); 19] = [
     ("/v1/accounts", &["post"]),
     ("/v1/account", &["delete", "get"]),
     ("/v1/password", &["post"]),
     ("/v1/login", &["post"]),
     ("/v1/refresh", &["post"]),
+    ("/v1/exchange", &["post"]),
     ("/v1/logout", &["post"]),
     ("/v1/verify", &["get"]),
     ("/v1/sessions", &["get"]),

@@ -171,6 +171,7 @@ impl Jwks {
             absolute_timeout: Duration::from_secs(30 * 86_400),
             access_token_lifetime: self.access_token_lifetime,
             refresh_grace: Duration::from_secs(30),
+            migrate_from: Vec::new(),
             max_revocation_lag: Duration::from_secs(2),
             on_feed_loss: self.on_feed_loss,
             algorithm: Algorithm::default(),

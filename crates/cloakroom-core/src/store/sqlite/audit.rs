@@ -84,7 +84,8 @@ pub(super) fn origins(connection: &Connection, sessions: &[SessionId]) -> Result
     for session in sessions {
         let origin = row(
             connection,
-            "SELECT address, user_agent FROM audit WHERE session = ?1 AND kind = 'signed_in' ORDER BY id LIMIT 1",
+            "SELECT address, user_agent FROM audit WHERE session = ?1 AND kind IN ('signed_in', 'exchanged')
+             ORDER BY id LIMIT 1",
             [session.bytes()],
             |row| {
                 let address = row.get::<_, Option<String>>(0)?.and_then(|address| address.parse().ok());

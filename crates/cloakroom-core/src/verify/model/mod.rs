@@ -75,6 +75,7 @@ impl Setup {
             absolute_timeout: Duration::from_secs(86_400),
             access_token_lifetime: Duration::from_secs(300),
             refresh_grace: Duration::ZERO,
+            migrate_from: Vec::new(),
             max_revocation_lag: tick,
             on_feed_loss: OnFeedLoss::Refuse,
             algorithm: Algorithm::EdDsa,

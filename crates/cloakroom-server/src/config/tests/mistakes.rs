@@ -166,8 +166,8 @@ fn each_key_of_an_app_says_what_would_be_right() {
             "`app[0].migrate_from[0]`: `cookie` is no method (session, jwt, jwt-stateless, phantom)",
         ),
         (
-            "migrate_from = [\"session\"]",
-            "`app[0].migrate_from[0]`: `session` is the app's own method; name those that it had before",
+            "migrate_from = [\"jwt\"]",
+            "`app[0].migrate_from[0]`: `jwt` is the app's own method; name those that it had before",
         ),
         ("algorithm = \"es256\"", "`app[0].algorithm`: `es256` is no algorithm (EdDSA, ES256, RS256, HS256)"),
         ("idle_timout = \"1d\"", "`app[0].idle_timout`: there is no such key (did you mean `app[0].idle_timeout`?)"),

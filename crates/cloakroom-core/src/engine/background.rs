@@ -20,6 +20,7 @@ impl Background {
 
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+const ASSERT_EVERY: Duration = Duration::from_secs(30);
 const ROTATE_EVERY: Duration = Duration::from_secs(60);
 /// Small, so that a sweep never holds the writer for long.
 const BATCH: usize = 500;
@@ -32,6 +33,7 @@ impl Engine {
         tasks.spawn(async move { engine.verifier.follow().await });
         every(&mut tasks, self, FLUSH_EVERY, |engine| async move { report(engine.shared.flush_touches().await) });
         every(&mut tasks, self, SWEEP_EVERY, |engine| async move { report(engine.sweep().await.map(|_| ())) });
+        every(&mut tasks, self, ASSERT_EVERY, |engine| async move { report(engine.assert_ends().await.map(|_| ())) });
         every(&mut tasks, self, ROTATE_EVERY, |engine| async move { engine.tend_keys().await });
         Background(tasks)
     }

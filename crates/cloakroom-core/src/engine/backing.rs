@@ -69,6 +69,12 @@ impl Shared {
     /// A session's record with its app and its account's standing, all of it alive.
     pub(super) async fn live_record(&self, id: SessionId) -> Result<(Record, Arc<App>, Standing), Refusal> {
         let mut record = self.stores.sessions.read(id).await?.ok_or(Reason::NoSession)?;
+        if self.stores.may_diverge() && self.stores.accounts.has_ended(id).await? {
+            // It had been deleted, and came back: the log knows better.
+            tracing::warn!(session = %id, "a session that had ended was still in its store");
+            self.stores.sessions.forget(&[id]).await?;
+            return Err(Reason::SessionEnded.into());
+        }
         // Activity that waits to be written counts: a store that is slow to take it makes nobody idle.
         record.last_active = record.last_active.max(self.noted(id).unwrap_or_default());
         let app = self.apps.by_tag(record.app).ok_or(Reason::AppGone)?;

@@ -14,6 +14,7 @@ mod keychain;
 mod login;
 mod operate;
 mod password;
+mod reassert;
 mod register;
 mod renew;
 mod shared;
@@ -96,6 +97,17 @@ pub enum StartError {
     /// The log of what has ended does not answer.
     #[error("the revocation log cannot be read: {0}")]
     Log(Refusal),
+    /// The store of sessions comes from a time that the revocation log no longer reaches.
+    #[error(
+        "the store of sessions is too old: it has seen the revocation log up to line {seen}, and lines up to {pruned} are gone, so \
+         that sessions which were ended could live again; give it a newer copy, or empty it (everybody signs in again)"
+    )]
+    SessionsTooOld {
+        /// The line that it has seen.
+        seen: u64,
+        /// The last line that was removed.
+        pruned: u64,
+    },
     /// The threads for password hashing cannot be started.
     #[error("the password pool cannot be started: {0}")]
     Pool(#[from] io::Error),
@@ -125,14 +137,16 @@ impl Engine {
             &shared.rng,
         ));
         verifier.renew_lease().await.map_err(StartError::Log)?;
-        Ok(Arc::new(Self {
+        let engine = Self {
             passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
             limits: FailureLimits::new(settings.limits, shared.clock.clone(), &shared.rng),
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
             shared,
             verifier,
             settings,
-        }))
+        };
+        engine.settle_ends().await?;
+        Ok(Arc::new(engine))
     }
 
     /// What checks presented credentials.

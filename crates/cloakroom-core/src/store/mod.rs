@@ -77,6 +77,31 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Removes at most `limit` records whose `expires` is over; returns how many.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
+    /// Whether a deletion that was acknowledged can be undone while the revocation log stays as it is, as where a replica
+    /// takes over that had not heard of it. If so, the log is asked about every record that is read, and the ends that the
+    /// store may have lost are done again from its watermark on.
+    fn may_lose_deletions(&self) -> bool {
+        false
+    }
+
+    /// The position of the log up to which every end has surely been done here; `None` where that is not known.
+    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+        Ok(None)
+    }
+
+    /// Notes that every end up to this position has been done here.
+    async fn set_watermark(&self, _position: Position) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Deletes these records; those that are not there are left so.
+    async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        for id in ids {
+            let _ = self.write(*id, Write::Delete).await?;
+        }
+        Ok(())
+    }
+
     /// How many records there are, by app and method; for operators.
     async fn count(&self) -> Result<Vec<(crate::ids::AppTag, Method, u64)>, StoreError>;
 }
@@ -150,6 +175,15 @@ pub struct Changed {
     pub entry: Option<Entry>,
 }
 
+/// A page of the sessions that have ended, as the log has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedSessions {
+    /// The last line that was removed from the log: what stood there is not known any more.
+    pub pruned: u64,
+    /// Line and session.
+    pub sessions: Vec<(u64, SessionId)>,
+}
+
 /// What became of a new account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -218,6 +252,10 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError>;
     /// The head of the log.
     async fn log_head(&self) -> Result<Position, StoreError>;
+    /// Whether the log holds an end of this session.
+    async fn has_ended(&self, session: SessionId) -> Result<bool, StoreError>;
+    /// The sessions that the log says have ended, in the order of their lines: at most `limit` behind line `after`.
+    async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError>;
     /// Removes lines that nobody needs: older than the log's life and past their `until`; at most `limit`.
     async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
     /// Changes whenever any server may have written into the log, so that followers need not wait for their next question.
@@ -250,6 +288,13 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn has_signed_in_from(&self, id: AccountId, network: &str) -> Result<bool, StoreError>;
     /// Removes audit lines from before a moment; at most `limit`.
     async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}
+
+impl Stores {
+    /// Whether a record that is found may be of a session that has ended: its store can lose deletions apart from the log.
+    pub fn may_diverge(&self) -> bool {
+        !self.end_deletes && self.sessions.may_lose_deletions()
+    }
 }
 
 /// The two stores of a server.

@@ -64,6 +64,30 @@ impl Redis {
     }
 }
 
+impl Redis {
+    /// Its files as they are now, for [`Self::go_back`].
+    fn copy(&mut self) -> tempfile::TempDir {
+        self.kill();
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(self.directory.path(), copy.path());
+        self.resume();
+        copy
+    }
+
+    /// Comes up as it was when the copy was made.
+    fn go_back(&mut self, copy: &tempfile::TempDir) {
+        self.kill();
+        self.directory = tempfile::tempdir().unwrap();
+        copy_files(copy.path(), self.directory.path());
+        self.resume();
+    }
+}
+
+fn copy_files(from: &std::path::Path, to: &std::path::Path) {
+    let done = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(done.success());
+}
+
 impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -185,4 +209,65 @@ async fn a_redis_that_may_evict_sessions_stops_the_start() {
     let (clock, rng) = (cloakroom_core::clock::Clock::system(), cloakroom_core::random::Rng::system());
     let Err(error) = cloakroom_server::Server::bind_with(config, clock, rng).await else { panic!("it starts") };
     assert!(error.to_string().contains("CONFIG SET maxmemory-policy noeviction"), "{error}");
+}
+
+/// What a verification says once the store is there again.
+async fn settled(lab: &Lab, credential: &str) -> crate::lab::Answer {
+    let began = Instant::now();
+    loop {
+        let answer = lab.verify(credential).await;
+        if answer.status != 503 {
+            return answer;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it stays away: {}", answer.text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// F068: a Redis that comes back from an older copy brings no ended session back, neither at the next question nor later.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_does_not_come_back_with_an_older_redis() {
+    let mut redis = Redis::start();
+    let lab = Lab::with_settings(&redis.settings()).await;
+    let (asked, unasked, goes_on) =
+        (lab.login("ada", "web").await, lab.login("ada", "edge").await, lab.login("eve", "web").await);
+    let copy = redis.copy();
+    assert_eq!(settled(&lab, asked.credential()).await.status, 200);
+    for ended in [&asked, &unasked] {
+        assert_eq!(lab.post("/v1/logout").bearer(ended.credential()).await.status, 204);
+    }
+    lab.engine.assert_ends().await.unwrap();
+    assert_eq!(lab.engine.assert_ends().await.unwrap(), 0, "all of it is known to be done");
+    // Longer than any verifier holds an end.
+    lab.advance(2 * 3600);
+    redis.go_back(&copy);
+    assert_eq!(settled(&lab, goes_on.credential()).await.status, 200);
+    assert_eq!(lab.verify(asked.credential()).await.refusal(), (401, "session_revoked".to_owned()));
+    let sessions = &lab.engine.stores().sessions;
+    let unasked = cloakroom_core::ids::SessionId::parse(&unasked.session).unwrap();
+    assert!(sessions.read(unasked).await.unwrap().is_some(), "it came back");
+    assert_eq!(lab.engine.assert_ends().await.unwrap(), 2, "from where the watermark says");
+    assert!(sessions.read(unasked).await.unwrap().is_none());
+    assert_eq!(lab.verify(goes_on.credential()).await.status, 200);
+
+    // The same at a start.
+    redis.go_back(&copy);
+    let lab = lab.restart_ready(&redis.settings()).await;
+    assert!(lab.engine.stores().sessions.read(unasked).await.unwrap().is_none());
+
+    // From a time that the log no longer reaches, it is refused.
+    lab.advance(3 * 86_400);
+    assert!(lab.engine.sweep().await.unwrap() > 0);
+    redis.go_back(&copy);
+    let clock = lab.engine.clock().clone();
+    let (dir, ()) = {
+        let mut lab = lab;
+        lab.stop().await;
+        lab.give_up_dir(async || ()).await
+    };
+    let app = "[[app]]\nid = 'web'\nmethod = 'session'";
+    let config = crate::lab::config(dir.path(), &redis.settings(), app).unwrap();
+    let started = cloakroom_server::Server::bind_with(config, clock, cloakroom_core::random::Rng::system()).await;
+    let error = started.err().expect("it is refused").to_string();
+    assert!(error.contains("too old") && error.contains("empty it"), "{error}");
 }

@@ -209,3 +209,30 @@ pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
     assert_eq!(end_session(&store, session_id(&rng), NOW + DAY * 60).await.sequence, 7, "no number comes twice");
     assert_eq!(since(&store, Some(head), later).await.entries.len(), 1);
 }
+
+pub(super) async fn ended_sessions_are_told_in_order(store: Store) {
+    let rng = Rng::seeded(18);
+    let account = registered(&store, "ada@example.com", &rng).await;
+    let sessions: Vec<_> = (0..5).map(|_| session_id(&rng)).collect();
+    for session in &sessions {
+        assert!(!store.has_ended(*session).await.unwrap());
+        let _ = store.end(&[(EndRequest::Session(*session), NOW + MINUTE)], NOW).await.unwrap();
+        let _ = store.end(&[(EndRequest::Account(account.id), NOW + MINUTE)], NOW).await.unwrap();
+        assert!(store.has_ended(*session).await.unwrap());
+    }
+    let (mut found, mut after) = (Vec::new(), 0);
+    loop {
+        let page = store.ended_sessions(after, 2).await.unwrap();
+        assert_eq!(page.pruned, 0);
+        let Some((last, _)) = page.sessions.last() else { break };
+        assert!(page.sessions.len() <= 2 && *last > after);
+        after = *last;
+        found.extend(page.sessions.into_iter().map(|(_, session)| session));
+    }
+    assert_eq!(found, sessions);
+    let late = NOW + DAY * 3;
+    while store.prune_log(late, 100).await.unwrap() > 0 {}
+    let page = store.ended_sessions(0, 10).await.unwrap();
+    assert_eq!((page.pruned, page.sessions), (10, vec![]));
+    assert!(!store.has_ended(sessions[0]).await.unwrap());
+}

@@ -95,6 +95,7 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         log::the_log_has_no_gaps_under_parallel_ends,
         log::the_log_answers_what_follows_or_a_snapshot,
         log::a_pruned_log_keeps_what_is_needed,
+        log::ended_sessions_are_told_in_order,
         key::only_one_server_makes_the_next_key,
         key::keys_are_killed_rewrapped_and_forgotten,
         key::a_store_knows_itself,

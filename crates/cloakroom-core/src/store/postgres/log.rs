@@ -19,7 +19,7 @@ use crate::{
     ids::{AccountId, AppId, Kid, SessionId},
     method::Method,
     revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position},
-    store::StoreError,
+    store::{EndedSessions, StoreError},
 };
 
 /// Begins a transaction that writes into the log; it is alone in that until it ends.
@@ -60,6 +60,13 @@ macro_rules! with_lines {
 const WHAT_FOLLOWS: &str = with_lines!("sequence > $1");
 const SNAPSHOT: &str = with_lines!("until > $1");
 
+const HAS_ENDED: &str = "SELECT 1 FROM cloakroom_log WHERE kind = 1 AND subject = $1 LIMIT 1";
+const ENDED_SESSIONS: &str = "SELECT head.pruned, line.sequence, line.subject
+     FROM cloakroom_log_head AS head LEFT JOIN (
+         SELECT sequence, subject FROM cloakroom_log WHERE sequence > $1 AND kind = 1 ORDER BY sequence LIMIT $2
+     ) AS line ON true
+     ORDER BY line.sequence";
+
 const APPEND: &str = "WITH head AS (UPDATE cloakroom_log_head SET sequence = sequence + 1 RETURNING sequence)
      INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until)
      SELECT head.sequence, $1, $2, $3, $4, $5, $6 FROM head RETURNING sequence";
@@ -91,6 +98,23 @@ impl Postgres {
 
     pub(super) async fn head(&self) -> Result<Position, StoreError> {
         Ok(head_of(&self.pool().rows(Read, HEAD_ALONE, &[]).await?)?.0)
+    }
+
+    pub(super) async fn log_has_ended(&self, session: SessionId) -> Result<bool, StoreError> {
+        Ok(self.pool().row(Read, HAS_ENDED, &[Value::Bytes(session.bytes())]).await?.is_some())
+    }
+
+    pub(super) async fn sessions_that_ended(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
+        let rows = self.pool().rows(Read, ENDED_SESSIONS, &[Value::Int(integer(after)), at_most(limit)]).await?;
+        let first = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
+        let pruned = number(first, 0)?;
+        let mut sessions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if get::<Option<i64>>(row, 1)?.is_some() {
+                sessions.push((number(row, 1)?, SessionId::from_bytes(bytes(row, 2)?)));
+            }
+        }
+        Ok(EndedSessions { pruned, sessions })
     }
 
     pub(super) async fn prune(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -13,8 +13,8 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, EndRequest, Installation, Login, NewAccount, Service, Standing,
-        StoreError,
+        AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
+        Service, Standing, StoreError,
     },
 };
 
@@ -68,6 +68,14 @@ impl AccountStore for Postgres {
 
     async fn log_head(&self) -> Result<Position, StoreError> {
         self.head().await
+    }
+
+    async fn has_ended(&self, session: SessionId) -> Result<bool, StoreError> {
+        self.log_has_ended(session).await
+    }
+
+    async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
+        self.sessions_that_ended(after, limit).await
     }
 
     async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

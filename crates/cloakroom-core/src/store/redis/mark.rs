@@ -3,7 +3,7 @@
 //! A primary that takes over, or one that comes back from an old snapshot, may hold sessions that were deleted. The
 //! watermark is written after the deletions, to keys on every primary, by the same way as they: wherever a deletion is lost,
 //! the watermark of that primary is one from before it. So the lowest of all tells from where on the log's ends must be
-//! deleted again ([`Redis::forget`]).
+//! deleted again (`SessionStore::forget`).
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Value, cmd};
@@ -32,11 +32,11 @@ impl Redis {
     ///
     /// # Errors
     /// When one of the primaries is not reached.
-    pub async fn watermark(&self) -> Result<Option<Position>, StoreError> {
-        let reads = self.0.keys.marks().iter().map(|key| {
+    pub(super) async fn lowest_mark(&self) -> Result<Option<Position>, StoreError> {
+        let reads = self.0.keys.marks().to_vec().into_iter().map(|key| async move {
             let mut get = cmd("GET");
-            get.arg(key);
-            async move { self.0.route.ask(key, &get).await }
+            get.arg(&key);
+            self.0.route.ask(&key, &get).await
         });
         let marks: Result<Vec<_>, Failure> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await;
         let mut lowest: Option<Position> = None;
@@ -55,12 +55,12 @@ impl Redis {
     ///
     /// # Errors
     /// When one of the primaries is not reached; others may have the new mark.
-    pub async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+    pub(super) async fn mark(&self, position: Position) -> Result<(), StoreError> {
         let mark = position.to_string();
-        let writes = self.0.keys.marks().iter().map(|key| {
+        let writes = self.0.keys.marks().to_vec().into_iter().map(|key| {
             let mut set = cmd("SET");
-            set.arg(key).arg(&mark);
-            async move { self.0.route.ask(key, &set).await.map(drop) }
+            set.arg(&key).arg(&mark);
+            async move { self.0.route.ask(&key, &set).await.map(drop) }
         });
         let done: Result<(), Failure> =
             stream::iter(writes).buffer_unordered(AT_ONCE).try_for_each(|()| async { Ok(()) }).await;

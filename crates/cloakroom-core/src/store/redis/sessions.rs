@@ -11,6 +11,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
     method::Method,
+    revocation::Position,
     session::{Record, Write, Written},
     store::{SessionStore, StoreError},
 };
@@ -67,6 +68,23 @@ impl SessionStore for Redis {
     /// Nothing: keys expire by themselves, and lists with the last of their sessions.
     async fn sweep(&self, _now: Timestamp, _limit: usize) -> Result<usize, StoreError> {
         Ok(0)
+    }
+
+    /// Replication is asynchronous, and what is on the disk may be older than what was acknowledged.
+    fn may_lose_deletions(&self) -> bool {
+        true
+    }
+
+    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+        self.lowest_mark().await
+    }
+
+    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+        self.mark(position).await
+    }
+
+    async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        self.unlink(ids).await
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
@@ -157,7 +175,7 @@ impl Redis {
     ///
     /// # Errors
     /// As of any write; then some may be deleted and others not.
-    pub async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+    async fn unlink(&self, ids: &[SessionId]) -> Result<(), StoreError> {
         let deletions = ids.iter().copied().map(|id| async move {
             let key = self.0.keys.session(id);
             self.0.route.ask(&key, cmd("UNLINK").arg(&key)).await.map(drop)

@@ -11,7 +11,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position},
-    store::{EndRequest, StoreError},
+    store::{EndRequest, EndedSessions, StoreError},
 };
 
 const LINE: &str = "sequence, kind, subject, method, epoch, until";
@@ -153,6 +153,26 @@ fn head_and_pruned(connection: &Connection) -> Result<(Position, u64), StoreErro
         Ok((Position { incarnation, sequence: number(row, 1)? }, number(row, 2)?))
     })?
     .ok_or_else(|| unreadable("the installation"))
+}
+
+/// Whether there is a line about this session.
+pub(super) fn has_ended(connection: &Connection, session: SessionId) -> Result<bool, StoreError> {
+    let query = "SELECT 1 FROM log WHERE kind = 1 AND subject = ?1 LIMIT 1";
+    Ok(row(connection, query, [session.bytes()], |_| Ok(()))?.is_some())
+}
+
+/// The sessions of lines behind a place.
+pub(super) fn ended_sessions(connection: &Connection, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let (_, pruned) = head_and_pruned(&transaction)?;
+    let sessions = rows(
+        &transaction,
+        "SELECT sequence, subject FROM log WHERE sequence > ?1 AND kind = 1 ORDER BY sequence LIMIT ?2",
+        params![integer(after), at_most(limit)],
+        |row| Ok((number(row, 0)?, SessionId::from_bytes(row.get(1)?))),
+    )?;
+    transaction.commit()?;
+    Ok(EndedSessions { pruned, sessions })
 }
 
 /// Removes lines that are over; remembers how far, so that nobody who was behind takes what is left for everything.

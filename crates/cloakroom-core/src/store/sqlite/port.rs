@@ -14,8 +14,8 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, EndRequest, Installation, Login, NewAccount, Service, Standing,
-        StoreError,
+        AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
+        Service, Standing, StoreError,
     },
 };
 
@@ -85,6 +85,14 @@ impl AccountStore for Sqlite {
 
     async fn log_head(&self) -> Result<Position, StoreError> {
         self.read_with(log::head).await
+    }
+
+    async fn has_ended(&self, session: SessionId) -> Result<bool, StoreError> {
+        self.read_with(move |c| log::has_ended(c, session)).await
+    }
+
+    async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
+        self.read_with(move |c| log::ended_sessions(c, after, limit)).await
     }
 
     async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

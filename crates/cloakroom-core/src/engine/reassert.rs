@@ -1,0 +1,70 @@
+//! Ends done again, where the store of sessions can lose a deletion that the revocation log remembers: after a failover to
+//! a replica that had not heard of it, or a start from an older copy.
+//!
+//! Every record that is read is held against the log as well, so that what came back is refused whether or not it has been
+//! found here yet; this removes it for good, before the log forgets.
+
+use super::{Engine, StartError};
+use crate::{revocation::Position, store::StoreError};
+
+/// How many sessions are deleted at once.
+const BATCH: usize = 1000;
+
+impl Engine {
+    /// Deletes again what the log says has ended since the store's watermark, and moves that to the head as it was before.
+    /// How many sessions. Nothing is to be done where a store cannot differ from the log.
+    ///
+    /// # Errors
+    /// As of any store; then the watermark stays, and the next call begins there.
+    pub async fn assert_ends(&self) -> Result<usize, StoreError> {
+        let stores = &self.shared.stores;
+        if !stores.may_diverge() {
+            return Ok(0);
+        }
+        let head = stores.accounts.log_head().await?;
+        let mark = stores.sessions.watermark().await?;
+        let mut after = since(mark, head);
+        let mut done = 0;
+        loop {
+            let page = stores.accounts.ended_sessions(after, BATCH).await?.sessions;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            let ids: Vec<_> = page.iter().map(|(_, session)| *session).collect();
+            stores.sessions.forget(&ids).await?;
+            done += ids.len();
+        }
+        // Lines of this log come in order, so that everything up to this head was among what was read.
+        stores.sessions.set_watermark(head).await?;
+        Ok(done)
+    }
+
+    /// Refuses a store of sessions that comes from a time which the log no longer reaches, and deletes what it may have
+    /// lost.
+    pub(super) async fn settle_ends(&self) -> Result<(), StartError> {
+        let stores = &self.shared.stores;
+        if !stores.may_diverge() {
+            return Ok(());
+        }
+        let head = stores.accounts.log_head().await?;
+        let mark = stores.sessions.watermark().await?;
+        if let Some(mark) = mark.filter(|mark| mark.incarnation == head.incarnation) {
+            let pruned = stores.accounts.ended_sessions(head.sequence, 1).await?.pruned;
+            if mark.sequence < pruned {
+                return Err(StartError::SessionsTooOld { seen: mark.sequence, pruned });
+            }
+        }
+        let done = self.assert_ends().await?;
+        if mark.is_none() && done > 0 {
+            tracing::warn!(done, "the store of sessions did not say what it had seen of the log; ends were done again");
+        }
+        Ok(())
+    }
+}
+
+/// The line from which on ends may be missing.
+fn since(mark: Option<Position>, head: Position) -> u64 {
+    match mark {
+        Some(mark) if mark.incarnation == head.incarnation => mark.sequence.min(head.sequence),
+        _ => 0,
+    }
+}

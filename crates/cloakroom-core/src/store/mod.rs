@@ -36,7 +36,7 @@ pub enum StoreError {
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
     /// It has no room left.
-    #[error("the store's disk is full")]
+    #[error("the store is full: no room is left on its disk, or in the memory that it may use")]
     Full,
     /// It may not be written.
     #[error("the store is read-only")]

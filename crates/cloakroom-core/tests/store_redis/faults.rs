@@ -20,7 +20,7 @@ use rustix::process::Signal;
 
 use super::{
     account, key, log_in, now, open, record, refusal,
-    server::{Server, cluster, cluster_url, free_port, until},
+    server::{Server, add_replica, cluster, cluster_name, cluster_url, free_port, until},
     session,
 };
 
@@ -299,13 +299,7 @@ async fn a_slot_that_moves_is_followed() {
     }
     let id = on_first[0];
     let slot = slot.to_string();
-    let names: Vec<_> = nodes
-        .iter()
-        .map(|node| match node.ask(&["CLUSTER", "MYID"]) {
-            Value::BulkString(id) => String::from_utf8(id).unwrap(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let names: Vec<_> = nodes.iter().map(cluster_name).collect();
     nodes[1].ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &names[0]]);
     nodes[0].ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &names[1]]);
     assert!(store.read(id).await.unwrap().is_some(), "not moved yet");
@@ -327,6 +321,47 @@ async fn a_slot_that_moves_is_followed() {
     assert_eq!(store.write(id, Write::Delete).await.unwrap(), Written::Done(None));
     assert_eq!(store.read(id).await.unwrap(), None);
     assert_eq!(store.primaries().await.unwrap().len(), 3);
+}
+
+/// A replica takes a node's place, in order or after its death: the store follows by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_of_a_cluster_is_followed_when_it_takes_over() {
+    let mut nodes = cluster();
+    add_replica(&mut nodes);
+    let url = cluster_url(&nodes[1..3]);
+    let store = open(&url).await;
+    let rng = Rng::seeded(1);
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        ids.push(log_in(&store, account(&rng), &rng).await);
+    }
+    let before = store.primaries().await.unwrap();
+    let [first, replica] = [0, 3].map(|n| format!("127.0.0.1:{}", nodes[n].port));
+    assert!(before.iter().any(|primary| primary.address == first));
+    until("the replica has it all", || nodes[3].info("slave_repl_offset") == nodes[0].info("master_repl_offset"));
+    nodes[3].ask(&["CLUSTER", "FAILOVER"]);
+    until("it takes over", || nodes[3].info("role") == "master" && nodes[0].info("role") == "slave");
+    for id in &ids {
+        assert!(matches!(store.write(*id, Write::Touch(now())).await.unwrap(), Written::Done(Some(_))));
+    }
+    let began = Instant::now();
+    while !store.primaries().await.unwrap().iter().any(|primary| primary.address == replica) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not hear of the new primary");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let _ = store.read(ids[0]).await;
+    }
+    // And back again, after a death.
+    until("the old one follows", || nodes[0].info("master_link_status") == "up");
+    until("the old one has it all", || nodes[0].info("slave_repl_offset") == nodes[3].info("master_repl_offset"));
+    nodes[3].kill();
+    until("it takes over again", || {
+        let _ = nodes[0].try_ask(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
+        nodes[0].info("role") == "master"
+    });
+    for id in &ids {
+        recovered(&store, *id).await;
+    }
+    assert_ne!(store.primaries().await.unwrap(), before, "the same place, and another history");
 }
 
 /// One node down is the failure of its own sessions only, and one that comes back from old data shows it.

@@ -160,36 +160,57 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+fn cluster_node() -> (Server, String) {
+    let bus = free_port().to_string();
+    let arguments =
+        ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "2000", "--appendonly", "yes"];
+    (Server::start(&arguments), bus)
+}
+
 /// A cluster of three primaries that serves every slot.
 pub(crate) fn cluster() -> Vec<Server> {
-    let node = || {
-        let bus = free_port().to_string();
-        let arguments = [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-port",
-            &bus,
-            "--cluster-node-timeout",
-            "2000",
-            "--appendonly",
-            "yes",
-        ];
-        (Server::start(&arguments), bus)
-    };
-    let nodes = [node(), node(), node()];
+    let nodes = [cluster_node(), cluster_node(), cluster_node()];
     for ((server, _), range) in nodes.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")]) {
         server.ask(&["CLUSTER", "ADDSLOTSRANGE", range.0, range.1]);
         let first = &nodes[0];
         server.ask(&["CLUSTER", "MEET", "127.0.0.1", &first.0.port.to_string(), &first.1]);
     }
-    for (server, _) in &nodes {
+    let nodes: Vec<_> = nodes.into_iter().map(|(server, _)| server).collect();
+    whole(&nodes);
+    nodes
+}
+
+/// Waits until every node of a cluster knows all others.
+fn whole(nodes: &[Server]) {
+    let known = format!("cluster_known_nodes:{}", nodes.len());
+    for server in nodes {
         until("the cluster is whole", || {
             let Ok(Value::BulkString(text)) = server.try_ask(&["CLUSTER", "INFO"]) else { return false };
             let text = String::from_utf8(text).unwrap();
-            text.contains("cluster_state:ok") && text.contains("cluster_known_nodes:3")
+            text.contains("cluster_state:ok") && text.contains(&known)
         });
     }
-    nodes.into_iter().map(|(server, _)| server).collect()
+}
+
+/// Adds a replica of the first node, which has all of it.
+pub(crate) fn add_replica(nodes: &mut Vec<Server>) {
+    let (replica, bus) = cluster_node();
+    nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &replica.port.to_string(), &bus]);
+    nodes.push(replica);
+    whole(nodes);
+    let name = cluster_name(&nodes[0]);
+    let replica = &nodes[nodes.len() - 1];
+    // It must have heard of the one that it is to follow.
+    until("it may follow", || replica.try_ask(&["CLUSTER", "REPLICATE", &name]).is_ok());
+    until("the replica follows", || replica.info("master_link_status") == "up");
+}
+
+/// What a node is called in its cluster.
+pub(crate) fn cluster_name(node: &Server) -> String {
+    match node.ask(&["CLUSTER", "MYID"]) {
+        Value::BulkString(id) => String::from_utf8(id).unwrap(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The address of a cluster.

@@ -65,6 +65,8 @@ const NOBODY: u16 = u16::MAX;
 const MOST_HOPS: u32 = 5;
 /// Where keys are is not looked for more often than this.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Sentinels are asked again after so long.
+const STALE: Duration = Duration::from_secs(2);
 /// How long who asks waits for the search.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long one sentinel or node is given to say what it knows.
@@ -88,6 +90,7 @@ impl Route {
     /// Asks the server that a key is on.
     pub(super) async fn ask(self: &Arc<Self>, key: &[u8], command: &Cmd) -> Result<Answer, Failure> {
         let slot = if self.address.shape == Shape::Cluster { slot(key) } else { 0 };
+        self.look_now_and_then();
         if self.node(slot).is_err() {
             self.look_again().await;
         }
@@ -193,6 +196,16 @@ impl Route {
         }
         self.look();
         node
+    }
+
+    /// An old primary that only its sentinels do not reach any more answers on as if nothing had happened; so they are asked
+    /// also while it does. A cluster's node would stop by itself.
+    fn look_now_and_then(self: &Arc<Self>) {
+        if matches!(self.address.shape, Shape::Sentinel { .. })
+            && self.looking.lock().last.is_some_and(|last| last.elapsed() > STALE)
+        {
+            self.look();
+        }
     }
 
     async fn look_again(self: &Arc<Self>) {

@@ -204,12 +204,17 @@ fn whole(nodes: &[Server]) {
     }
 }
 
+/// Adds a node that serves nothing yet.
+pub(crate) fn add_node(nodes: &mut Vec<Server>) {
+    let (node, bus) = cluster_node();
+    nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &bus]);
+    nodes.push(node);
+    whole(nodes);
+}
+
 /// Adds a replica of the first node, which has all of it.
 pub(crate) fn add_replica(nodes: &mut Vec<Server>) {
-    let (replica, bus) = cluster_node();
-    nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &replica.port.to_string(), &bus]);
-    nodes.push(replica);
-    whole(nodes);
+    add_node(nodes);
     let name = cluster_name(&nodes[0]);
     let replica = &nodes[nodes.len() - 1];
     // It must have heard of the one that it is to follow.

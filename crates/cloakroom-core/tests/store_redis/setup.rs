@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{
     account, log_in, open, refusal,
-    server::{Server, cluster, cluster_url, free_port},
+    server::{Server, add_node, cluster, cluster_name, cluster_url, free_port},
 };
 
 /// F069: a server that throws keys with an expiry away when memory is short signs people out at random.
@@ -142,6 +142,22 @@ async fn a_server_that_keeps_nothing_is_warned_of() {
     super::server::until("the replica follows", || server.info("connected_slaves") == "1");
     assert_eq!(open(&server.url()).await.warnings(), Vec::<String>::new());
     drop(replica);
+}
+
+/// What is not seen when it is lost is told: a node must have enough slots to hold a mark.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_few_slots_is_warned_of() {
+    let mut nodes = cluster();
+    add_node(&mut nodes);
+    let name = cluster_name(&nodes[3]);
+    let few = |warnings: &[String]| warnings.iter().filter(|warning| warning.contains("slots")).count();
+    assert_eq!(few(open(&cluster_url(&nodes)).await.warnings()), 0);
+    for node in [&nodes[3], &nodes[0], &nodes[1], &nodes[2]] {
+        node.ask(&["CLUSTER", "SETSLOT", "0", "NODE", &name]);
+    }
+    let store = open(&cluster_url(&nodes)).await;
+    assert_eq!(few(store.warnings()), 1, "{:?}", store.warnings());
+    assert_eq!(store.primaries().await.unwrap().len(), 4);
 }
 
 /// Two installations may share a server, by number or by prefix.

@@ -5,12 +5,17 @@
 //! the watermark of that primary is one from before it. So the lowest of all tells from where on the log's ends must be
 //! deleted again (`SessionStore::forget`).
 
+use std::sync::Arc;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Value, cmd};
 
 use super::{
     Redis,
     error::Failure,
+    keys::Keys,
+    node::Node,
+    route::Route,
     sessions::{AT_ONCE, bytes},
 };
 use crate::{revocation::Position, store::StoreError};
@@ -85,6 +90,23 @@ impl Redis {
         primaries.sort();
         Ok(primaries)
     }
+}
+
+/// Warns of primaries that hold no mark, because they have too few slots in one piece: what they lose is not seen.
+pub(super) fn unseen(route: &Route, keys: &Keys) -> Result<Vec<String>, StoreError> {
+    let mut unmarked = route.primaries()?;
+    for key in keys.marks() {
+        let holder = route.holder(key)?;
+        unmarked.retain(|node| !Arc::ptr_eq(node, &holder));
+    }
+    let warning = |node: Arc<Node>| {
+        format!(
+            "Redis at {} has so few slots of its cluster that it is not seen when it loses the deletion of a session; give it \
+             256 slots in one piece or more",
+            node.host
+        )
+    };
+    Ok(unmarked.into_iter().map(warning).collect())
 }
 
 fn read(value: Value) -> Option<Position> {

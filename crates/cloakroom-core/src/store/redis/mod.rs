@@ -4,13 +4,17 @@
 //! round trip, so that a cluster needs nothing special. What must happen in one piece is a script on the server. Keys expire
 //! by themselves, some time after their session: when a session is over is judged by who reads its record.
 //!
-//! Beside them each account has a list of its devices ([`devices`]). It is for display: it is written after the session and
-//! cleaned up when it is read, and nothing is ended by it.
+//! Beside them each account has a list of its devices. It is for display: it is written after the session and cleaned up
+//! when it is read, and nothing is ended by it.
 //!
 //! What this store promises is what the server is set up for. What it has acknowledged survives its being killed with an
 //! append-only file, and a power failure with `appendfsync always`; a failover can lose the last moments, because replicas
 //! follow behind. A login that was lost is made again by its person. An end that was lost is deleted again from the log
-//! ([`Redis::forget`]), for which the store knows up to where it has surely seen the log ([`Redis::watermark`]).
+//! ([`SessionStore::forget`]), for which the store knows up to where it has surely seen the log
+//! ([`SessionStore::watermark`]).
+//!
+//! [`SessionStore::forget`]: crate::store::SessionStore::forget
+//! [`SessionStore::watermark`]: crate::store::SessionStore::watermark
 
 mod address;
 mod check;
@@ -77,11 +81,12 @@ impl Redis {
         let connector = Connector::new(address, options).await?;
         let route = Route::new(address.clone(), connector);
         route.find().await?;
-        let warnings = check::look(&route, address).await?;
+        let keys = Keys::new(address);
+        let mut warnings = check::look(&route, address).await?;
+        warnings.extend(mark::unseen(&route, &keys)?);
         for warning in &warnings {
             tracing::warn!(redis = %address, "{warning}");
         }
-        let keys = Keys::new(address);
         Ok(Self(Arc::new(Inner { address: address.clone(), options: options.clone(), route, keys, warnings })))
     }
 

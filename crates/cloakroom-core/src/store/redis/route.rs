@@ -89,7 +89,7 @@ impl Route {
 
     /// Asks the server that a key is on.
     pub(super) async fn ask(self: &Arc<Self>, key: &[u8], command: &Cmd) -> Result<Answer, Failure> {
-        let slot = if self.address.shape == Shape::Cluster { slot(key) } else { 0 };
+        let slot = self.slot(key);
         self.look_now_and_then();
         if self.node(slot).is_err() {
             self.look_again().await;
@@ -153,12 +153,21 @@ impl Route {
         }
     }
 
+    /// The server that a key is on, as far as is known.
+    pub(super) fn holder(&self, key: &[u8]) -> Result<Arc<Node>, StoreError> {
+        self.node(self.slot(key))
+    }
+
     /// Looks for where keys are, whatever is known, and says why it is not known.
     pub(super) async fn find(self: &Arc<Self>) -> Result<(), StoreError> {
         if let Some(mut done) = self.look() {
             let _ = done.changed().await;
         }
         self.primaries().map(drop)
+    }
+
+    fn slot(&self, key: &[u8]) -> u16 {
+        if self.address.shape == Shape::Cluster { slot(key) } else { 0 }
     }
 
     fn node(&self, slot: u16) -> Result<Arc<Node>, StoreError> {

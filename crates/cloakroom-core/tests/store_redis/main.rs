@@ -1,5 +1,6 @@
 //! The store in Redis keeps the promises of the session port, on real servers: one, a cluster, behind sentinels, with TLS.
 
+mod failover;
 mod faults;
 mod memory;
 mod promises;

@@ -3,7 +3,8 @@
 //! A [`Guard`] reads the credential that a request presents and has it checked; a [`GuardLayer`] puts it around routes, and
 //! turns unsafe cross-site requests away; a handler takes an [`Identity`], an `Option<Identity>` or a [`Recent`] and
 //! cannot forget the check. The server uses the same for its own routes. A guard comes from the server when that runs in
-//! the same process (`Server::guard`), and from [`Jwks`] when it does not.
+//! the same process (`Server::guard`), from [`Remote`] when it does not, and from [`Jwks`] where nothing but published keys can be
+//! had.
 //!
 //! ```
 //! use axum::{Router, routing::{get, post}};
@@ -37,13 +38,16 @@ mod extract;
 pub mod guard;
 pub mod jwks;
 mod layer;
+mod link;
 pub mod origins;
 pub mod problem;
+pub mod remote;
 
 pub use extract::{Identity, Recent};
 pub use guard::Guard;
 pub use jwks::{Jwks, JwksError};
 pub use layer::{GuardLayer, Guarded};
+pub use remote::Remote;
 
 /// How browsers reach the pages that send credentials.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -186,6 +186,11 @@ impl Identity {
         (self.0.found.epoch, self.0.found.app_epoch)
     }
 
+    /// The key that made it, where that is known.
+    pub fn kid(&self) -> Option<Kid> {
+        self.0.found.kid
+    }
+
     /// Whether the person proved who they are no longer than `within` ago.
     pub fn is_recent(&self, now: Timestamp, within: Duration) -> bool {
         now.since(self.auth_time()) < within

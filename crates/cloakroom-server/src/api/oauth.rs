@@ -25,6 +25,9 @@ use crate::{
 pub(super) struct TokenForm {
     token: String,
     token_type_hint: Option<String>,
+    /// `1`: the session is in use, and the question counts as that.
+    #[serde(rename = "use")]
+    in_use: Option<String>,
 }
 
 /// An introspection answer (RFC 7662 section 2.2).
@@ -49,6 +52,18 @@ pub(super) struct Introspection {
     amr: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
+    /// The session's method; with what follows, for verifiers that go on to judge by the revocation feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
+    /// The account's epoch that it carries, when not 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u32>,
+    /// The app's epoch that it carries, when not 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_epoch: Option<u32>,
+    /// The key that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
 }
 
 /// Whether an access token or a ticket is good, and whose it is. A refresh token is for nobody but its client: not active.
@@ -66,7 +81,8 @@ pub(super) async fn introspect(
     authenticate(&state, &caller).await?;
     let form = form?;
     let token = form.require("token")?;
-    let question = Question { credential: token, app: None, activity: Activity::Passive };
+    let activity = if form.get("use") == Some("1") { Activity::Active } else { Activity::Passive };
+    let question = Question { credential: token, app: None, activity };
     let found = match state.engine.verifier().verify(question).await {
         Ok(identity) => Introspection {
             active: true,
@@ -79,6 +95,10 @@ pub(super) async fn introspect(
             auth_time: Some(identity.auth_time().secs()),
             amr: Some(identity.amr().names().collect()),
             token_type: Some(if token.contains('.') { "Bearer" } else { "ticket" }),
+            method: Some(identity.method().name()),
+            epoch: Some(identity.epochs().0.0).filter(|epoch| *epoch != 0),
+            app_epoch: Some(identity.epochs().1.0).filter(|epoch| *epoch != 0),
+            kid: identity.kid().map(|kid| kid.to_string()),
         },
         Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(refusal.into()),
         Err(_) => Introspection::default(),

@@ -20,6 +20,7 @@ mod operations;
 mod pages;
 mod redis;
 mod refresh;
+mod remote;
 mod revocations;
 mod secrets;
 mod sessions;

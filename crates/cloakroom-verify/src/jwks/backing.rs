@@ -7,14 +7,15 @@ use cloakroom_core::{
     clock::{Boot, Clock, Timestamp},
     engine::KEY_SET_AGE,
     ids::{AppId, SessionId},
-    key::VerifyingKeys,
+    key::{JwkError, VerifyingKeys, read_jwks},
     refusal::{Reason, Refusal},
     revocation::{Answer, Position},
     verify::{Backing, Finding, NotFound},
 };
 use parking_lot::RwLock;
 
-use super::{JwksError, fetch::Fetcher};
+use super::{FetchError, JwksError};
+use crate::link::Link;
 
 /// How old a key set can be before it is fetched anew; a killed key is believed no longer. A new key is published three
 /// times as long before it signs.
@@ -23,6 +24,9 @@ pub const MAX_AGE: Duration = KEY_SET_AGE;
 pub const INTERVAL: Duration = Duration::from_secs(10);
 /// How long the last good set is kept while fetches fail; then nothing can be checked (503).
 pub const KEEP: Duration = Duration::from_secs(3600);
+
+/// Where the server publishes its keys.
+const PATH: &str = "/.well-known/jwks.json";
 
 /// Checks signatures with keys that are fetched from `{issuer}/.well-known/jwks.json`.
 ///
@@ -35,7 +39,7 @@ pub const KEEP: Duration = Duration::from_secs(3600);
 pub struct JwksBacking(Arc<Shared>);
 
 struct Shared {
-    fetcher: Fetcher,
+    link: Arc<Link>,
     clock: Clock,
     held: RwLock<Held>,
     fetching: tokio::sync::Mutex<()>,
@@ -77,18 +81,21 @@ impl JwksBacking {
     /// # Errors
     /// [`JwksError::Fetch`], or why the address cannot be used.
     pub async fn connect(issuer: &str, clock: Clock) -> Result<Self, JwksError> {
-        let fetcher = Fetcher::of_issuer(issuer)?;
-        let shared = Shared { fetcher, clock, held: RwLock::default(), fetching: tokio::sync::Mutex::default() };
-        shared.fetch().await.map_err(|error| JwksError::Fetch(shared.fetcher.url().clone(), Box::new(error)))?;
+        Self::over(Arc::new(Link::to(issuer, None)?), clock).await
+    }
+
+    pub(crate) async fn over(link: Arc<Link>, clock: Clock) -> Result<Self, JwksError> {
+        let shared = Shared { link, clock, held: RwLock::default(), fetching: tokio::sync::Mutex::default() };
+        shared.fetch().await.map_err(|error| JwksError::Fetch(shared.link.address(PATH), Box::new(error)))?;
         Ok(Self(Arc::new(shared)))
     }
 }
 
 impl Shared {
-    async fn fetch(&self) -> Result<(), super::FetchError> {
+    async fn fetch(&self) -> Result<(), FetchError> {
         let began = self.clock.boot();
         self.held.write().tried = Some(began);
-        let fetched = self.fetcher.fetch().await;
+        let fetched = self.ask().await;
         let mut held = self.held.write();
         match fetched {
             Ok(keys) => {
@@ -102,6 +109,12 @@ impl Shared {
         }
     }
 
+    async fn ask(&self) -> Result<VerifyingKeys, FetchError> {
+        let body = self.link.get(PATH).await?;
+        let keys = read_jwks(std::str::from_utf8(&body).map_err(|_| JwkError::Malformed)?)?;
+        if keys.is_empty() { Err(FetchError::Empty) } else { Ok(keys) }
+    }
+
     /// Fetches, unless that was tried a moment ago; who comes while one is under way waits for it.
     async fn fetch_at_times(&self) {
         let _one_at_a_time = self.fetching.lock().await;
@@ -109,7 +122,7 @@ impl Shared {
             return;
         }
         if let Err(error) = self.fetch().await {
-            tracing::warn!(url = %self.fetcher.url(), %error, "the key set cannot be had; the last good one stays");
+            tracing::warn!(url = %self.link.address(PATH), %error, "the key set cannot be had; the last good one stays");
         }
     }
 }

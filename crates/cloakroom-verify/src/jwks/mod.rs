@@ -1,13 +1,12 @@
 //! Verification in a process that is not the server's: access tokens are checked by the server's published keys.
 //!
-//! What this cannot do yet is to hear of ends: such a verifier has **no revocation feed**. A session that is signed out
-//! is refused at its next renewal, but an access token that was issued before is accepted here until it expires, 5
-//! minutes at most by default. That is what `on_feed_loss = "until_expiry"` says, and nothing else can be asked for: with
-//! [`OnFeedLoss::Refuse`] it could never accept anything, so that is an error. A killed key ends here once the key set is
-//! fetched anew: within [`MAX_AGE`] and the 5 minutes for which a check is remembered.
+//! It hears of no ends: it has **no revocation feed**, for that is for services with a secret ([`Remote`](crate::Remote) has
+//! one). A session that is signed out is refused at its next renewal, but an access token that was issued before is
+//! accepted here until it expires, 5 minutes at most by default. That is what `on_feed_loss = "until_expiry"` says, and
+//! nothing else can be asked for: with [`OnFeedLoss::Refuse`] it could never accept anything, so that is an error. A killed
+//! key ends here once the key set is fetched anew: within [`MAX_AGE`] and the 5 minutes for which a check is remembered.
 
 mod backing;
-mod fetch;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -20,11 +19,11 @@ use cloakroom_core::{
     token::Algorithm,
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
-use http::{Uri, uri::InvalidUri};
+use http::uri::InvalidUri;
 use thiserror::Error;
 
+pub use crate::link::FetchError;
 pub use backing::{INTERVAL, JwksBacking, KEEP, MAX_AGE};
-pub use fetch::FetchError;
 
 use crate::guard::{Guard, NoAddress, NoSuchApp};
 
@@ -76,7 +75,7 @@ pub enum JwksError {
     App(String),
     /// There must be a revocation feed for that.
     #[error(
-        "a verifier by published keys hears of no ends yet, so that `refuse` would refuse everything; use until_expiry"
+        "a verifier by published keys alone hears of no ends, so that `refuse` would refuse everything; use until_expiry, or Remote"
     )]
     NoFeed,
     /// The certificates that this machine trusts cannot be read.
@@ -86,7 +85,13 @@ pub enum JwksError {
     Roots(io::Error),
     /// The first key set cannot be had.
     #[error("the key set cannot be had from {0}: {1}")]
-    Fetch(Uri, Box<FetchError>),
+    Fetch(String, Box<FetchError>),
+    /// A service's id and secret are what the server prints, in one line each.
+    #[error("the service's id or secret cannot stand in a header; write them as `cloakroom service add` printed them")]
+    Service,
+    /// The server does not know the service, or cannot be asked what has ended.
+    #[error("what has ended cannot be heard from {0}: {1}")]
+    Feed(String, Box<FetchError>),
     /// The app cannot be used.
     #[error(transparent)]
     Apps(#[from] AppsError),
@@ -123,7 +128,7 @@ impl Jwks {
         self
     }
 
-    /// What to do without the feed. There is none yet: only [`OnFeedLoss::UntilExpiry`] can be had.
+    /// What to do without the feed. There is none here: only [`OnFeedLoss::UntilExpiry`] can be had.
     #[must_use]
     pub const fn on_feed_loss(mut self, rule: OnFeedLoss) -> Self {
         self.on_feed_loss = rule;

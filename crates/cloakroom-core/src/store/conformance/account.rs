@@ -119,7 +119,7 @@ pub(super) async fn changes_that_end_sessions_raise_the_epoch(store: Store) {
 
 /// Whoever reads after a change was answered reads the change, whatever is kept in memory; also one that nobody waited for.
 pub(super) async fn a_standing_is_never_older_than_a_change_that_was_answered(store: Store) {
-    const ENDS: u32 = 30;
+    const ENDS: u32 = 15;
     let rng = Rng::seeded(8);
     let id = registered(&store, "ada@example.com", &rng).await.id;
     let (web, jwt) = (app("web"), Method::Jwt);

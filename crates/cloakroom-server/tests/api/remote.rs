@@ -1,0 +1,242 @@
+//! A verifier in a process of its own, by everything that the server knows: keys, introspection and the revocation feed, over
+//! a line that can be cut.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use cloakroom_core::{
+    method::OnFeedLoss,
+    refusal::{Code, Refusal},
+    verify::Identity,
+};
+use cloakroom_verify::{Guard, JwksError, Remote};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use parking_lot::Mutex;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::lab::{APPS, Lab, Service};
+
+/// What stands between the two, at the server's public address.
+struct Line {
+    url: String,
+    to: Arc<Mutex<Option<SocketAddr>>>,
+    /// Whether anything passes.
+    whole: watch::Sender<bool>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Line {
+    async fn lay() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let (to, whole) = (Arc::new(Mutex::new(None)), watch::Sender::new(true));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (target, state) = (Arc::clone(&to), whole.clone());
+        tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let address: Option<SocketAddr> = *target.lock();
+                let mut cut = state.subscribe();
+                let Some(address) = address.filter(|_| *cut.borrow()) else { continue };
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(address).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cut.wait_for(|whole| !whole) => {}
+                    }
+                });
+            }
+        });
+        Self { url, to, whole, asked }
+    }
+
+    fn cut(&self) {
+        self.whole.send_replace(false);
+    }
+
+    fn mend(&self) {
+        self.whole.send_replace(true);
+    }
+}
+
+/// A server behind a line, and a service of it.
+async fn lab() -> (Lab, Line, Service) {
+    let line = Line::lay().await;
+    let lab = Lab::with_settings(&format!("public_url = '{}'", line.url)).await;
+    *line.to.lock() = Some(lab.address);
+    line.asked.store(0, Ordering::SeqCst);
+    let service = lab.service().await;
+    (lab, line, service)
+}
+
+fn remote(lab: &Lab, line: &Line, service: &Service, app: &str) -> Remote {
+    Remote::new(&line.url, app).service(&service.id, &service.secret).clock(lab.engine.clock().clone())
+}
+
+async fn ask(guard: &Guard, credential: &str) -> Result<Identity, Refusal> {
+    let value = HeaderValue::from_str(&format!("Bearer {credential}")).unwrap();
+    guard.identify(&HeaderMap::from_iter([(AUTHORIZATION, value)]), None).await
+}
+
+async fn refused(guard: &Guard, credential: &str) -> Code {
+    ask(guard, credential).await.expect_err("it is refused").code()
+}
+
+/// Asks until it is so; what the feed brings takes a moment.
+async fn until<F: Future<Output = bool>>(what: &str, probe: impl Fn() -> F) {
+    let began = Instant::now();
+    while !probe().await {
+        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn every_method_is_verified_away_from_the_server_and_a_warm_check_asks_nobody() {
+    let (lab, line, service) = lab().await;
+    for app in APPS {
+        let guard = remote(&lab, &line, &service, app).guard().await.unwrap();
+        let ada = lab.login("ada", app).await;
+        let identity = ask(&guard, ada.credential()).await.unwrap();
+        assert_eq!(identity.account().to_string(), ada.account);
+        assert_eq!(identity.session().to_string(), ada.session);
+        assert_eq!(identity.app_id().as_str(), app);
+        assert_eq!(identity.method().name(), ada.body["session"]["method"]);
+        let before = lab.engine.verifier().counts();
+        for _ in 0..100 {
+            ask(&guard, ada.credential()).await.unwrap();
+        }
+        let after = lab.engine.verifier().counts();
+        assert_eq!((before.warm, before.cold), (after.warm, after.cold), "{app}");
+        let cookie = ada.cookie.as_deref();
+        if let Some(cookie) = cookie {
+            let headers = HeaderMap::from_iter([(http::header::COOKIE, HeaderValue::from_str(cookie).unwrap())]);
+            assert_eq!(guard.identify(&headers, None).await.unwrap().session().to_string(), ada.session);
+        }
+    }
+}
+
+/// F058: each way to end a session is heard of, by each method.
+#[tokio::test]
+async fn every_end_is_heard() {
+    let (lab, line, service) = lab().await;
+    for app in APPS {
+        let guard = remote(&lab, &line, &service, app).guard().await.unwrap();
+        for end in ["one", "everywhere", "app", "key"] {
+            let (ada, eve) = (lab.login("ada", app).await, lab.login("eve", app).await);
+            ask(&guard, ada.credential()).await.unwrap();
+            ask(&guard, eve.credential()).await.unwrap();
+            let client = cloakroom_core::engine::Client::default();
+            match end {
+                "one" => assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).await.status, 204),
+                "everywhere" => {
+                    let ask = lab.post("/v1/logout").bearer(ada.credential());
+                    assert_eq!(ask.json(serde_json::json!({"everywhere": true})).await.status, 204);
+                }
+                "app" => {
+                    let app = lab.engine.app(Some(app)).unwrap().clone();
+                    lab.engine.end_app(&app, None, &client).await.unwrap();
+                }
+                _ => {
+                    for key in lab.engine.keys() {
+                        lab.engine.kill_key(key.kid, &client).await.unwrap();
+                    }
+                }
+            }
+            until(&format!("{app}: {end}"), async || ask(&guard, ada.credential()).await.is_err()).await;
+            let others = ask(&guard, eve.credential()).await.is_ok();
+            assert_eq!(others, end == "one" || end == "everywhere", "{app}: {end}");
+        }
+    }
+}
+
+/// F062: a verifier that is cut off says no within its lag, and catches up before it trusts what it holds.
+#[tokio::test]
+async fn a_verifier_that_is_cut_off_says_no_and_catches_up() {
+    let (lab, line, service) = lab().await;
+    for app in APPS {
+        let guard = remote(&lab, &line, &service, app).guard().await.unwrap();
+        let (ended, goes_on) = (lab.login("ada", app).await, lab.login("ada", app).await);
+        ask(&guard, ended.credential()).await.unwrap();
+        ask(&guard, goes_on.credential()).await.unwrap();
+        line.cut();
+        assert_eq!(lab.post("/v1/logout").bearer(ended.credential()).await.status, 204);
+        lab.advance(2);
+        for credential in [ended.credential(), goes_on.credential()] {
+            assert_eq!(refused(&guard, credential).await, Code::StoreUnavailable, "{app}");
+        }
+        line.mend();
+        let goes = async || {
+            let goes = ask(&guard, goes_on.credential()).await.is_ok();
+            // Time passes, after which the server is asked again.
+            lab.advance(u64::from(!goes));
+            goes
+        };
+        until("it goes on", goes).await;
+        // Asked for by a ticket before the feed has come, it is only known that it is no more.
+        refused(&guard, ended.credential()).await;
+        until("it is told why", async || refused(&guard, ended.credential()).await == Code::SessionRevoked).await;
+    }
+}
+
+/// Under `until_expiry` a token goes on without the server, and never beyond its life.
+#[tokio::test]
+async fn without_the_server_a_token_lives_until_it_expires() {
+    let (lab, line, service) = lab().await;
+    for app in ["api", "stateless"] {
+        let loss = OnFeedLoss::UntilExpiry;
+        let guard = remote(&lab, &line, &service, app).on_feed_loss(loss).guard().await.unwrap();
+        let ada = lab.login("ada", app).await;
+        line.cut();
+        for _ in 0..28 {
+            ask(&guard, ada.credential()).await.unwrap();
+            lab.advance(10);
+        }
+        lab.advance(26);
+        assert_eq!(refused(&guard, ada.credential()).await, Code::TokenExpired, "{app}");
+        line.mend();
+    }
+}
+
+/// A crowd that asks for one unknown session costs one question.
+#[tokio::test]
+async fn a_thousand_who_ask_for_one_session_cost_one_question() {
+    let (lab, line, service) = lab().await;
+    let guard = remote(&lab, &line, &service, "web").guard().await.unwrap();
+    let ada = lab.login("ada", "web").await;
+    let before = lab.engine.verifier().counts();
+    let crowd: Vec<_> = (0..1000)
+        .map(|_| {
+            let (guard, credential) = (guard.clone(), ada.credential().to_owned());
+            tokio::spawn(async move { ask(&guard, &credential).await.is_ok() })
+        })
+        .collect();
+    for one in crowd {
+        assert!(one.await.unwrap());
+    }
+    let after = lab.engine.verifier().counts();
+    assert_eq!(after.warm + after.cold - before.warm - before.cold, 1);
+    // Garbage asks nobody.
+    for garbage in ["x", &"A".repeat(47), &ada.credential()[1..], &"-".repeat(200)] {
+        assert_eq!(refused(&guard, garbage).await, Code::CredentialInvalid, "{garbage}");
+    }
+    assert_eq!(lab.engine.verifier().counts().refused, after.refused);
+}
+
+#[tokio::test]
+async fn a_service_that_the_server_does_not_know_is_told_at_once() {
+    let (lab, line, service) = lab().await;
+    let wrong = Service { id: service.id.clone(), secret: "wrong".to_owned() };
+    let error = remote(&lab, &line, &wrong, "web").guard().await.expect_err("it is refused");
+    assert!(matches!(&error, JwksError::Feed(..)) && error.to_string().contains("401"), "{error}");
+    assert!(!format!("{:?}", remote(&lab, &line, &service, "web")).contains(&service.secret));
+}

@@ -1,0 +1,203 @@
+//! The backing of a verifier in a process of its own: keys, tickets and ends, asked of the server.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use cloakroom_core::{
+    clock::{Boot, Clock, Timestamp},
+    ids::{AccountId, AppId, Epoch, Kid, SessionId},
+    key::VerifyingKeys,
+    method::Method,
+    refusal::{Reason, Refusal},
+    revocation::{Answer, EXP_LEEWAY, Entry, Incarnation, Position, hold_until},
+    session::AuthMethods,
+    ticket,
+    verify::{Backing, Finding, NotFound},
+};
+use parking_lot::Mutex;
+use serde::Deserialize;
+
+use super::feed::Feed;
+use crate::{
+    jwks::{FetchError, JwksBacking},
+    link::Link,
+};
+
+/// After the server was not reached, nobody asks it about a ticket for so long.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks the server: for its keys as [`JwksBacking`] does, for tickets by introspection (RFC 7662), and for what has ended by
+/// the revocation feed and its head.
+pub struct RemoteBacking {
+    link: Arc<Link>,
+    keys: JwksBacking,
+    feed: Arc<Feed>,
+    clock: Clock,
+    longest_access_token: Duration,
+    /// When the server was not reached.
+    failed: Mutex<Option<Boot>>,
+    clock_is_off: AtomicBool,
+}
+
+/// The head of the log.
+#[derive(Deserialize)]
+struct Head {
+    incarnation: String,
+    sequence: u64,
+    time: String,
+}
+
+/// An introspection answer, with what Cloakroom adds to it.
+#[derive(Deserialize)]
+struct Introspection {
+    active: bool,
+    sub: Option<String>,
+    client_id: Option<String>,
+    sid: Option<String>,
+    exp: Option<u64>,
+    auth_time: Option<u64>,
+    #[serde(default)]
+    amr: Vec<String>,
+    method: Option<String>,
+    #[serde(default)]
+    epoch: u32,
+    #[serde(default)]
+    app_epoch: u32,
+    kid: Option<String>,
+}
+
+impl RemoteBacking {
+    pub(super) fn new(
+        link: Arc<Link>,
+        keys: JwksBacking,
+        feed: Arc<Feed>,
+        clock: Clock,
+        longest_access_token: Duration,
+    ) -> Self {
+        let (failed, clock_is_off) = (Mutex::default(), AtomicBool::new(false));
+        Self { link, keys, feed, clock, longest_access_token, failed, clock_is_off }
+    }
+
+    async fn head(&self) -> Result<Position, FetchError> {
+        let body = self.link.get("/v1/revocations/head").await?;
+        let head: Head = serde_json::from_slice(&body).map_err(|_| FetchError::Strange)?;
+        self.compare_clocks(&head.time);
+        let incarnation = u64::from_str_radix(&head.incarnation, 16).map_err(|_| FetchError::Strange)?;
+        Ok(Position { incarnation: Incarnation(incarnation), sequence: head.sequence })
+    }
+
+    /// Lifetimes are judged by this machine's clock: one that is off takes tokens for too long, or not long enough.
+    fn compare_clocks(&self, server: &str) {
+        let Ok(server) = server.parse::<jiff::Timestamp>() else { return };
+        let own = i64::try_from(self.clock.now().millis()).unwrap_or(i64::MAX);
+        // The server's moment is cut to the second.
+        let off = (own - server.as_millisecond()).clamp(-86_400_000_000, 86_400_000_000);
+        metrics::gauge!("cloakroom_verifier_clock_offset_seconds").set(off as f64 / 1000.0);
+        let leeway = EXP_LEEWAY.as_millis() as i64;
+        let is_off = !(-leeway..=leeway + 1000).contains(&off);
+        if is_off != self.clock_is_off.swap(is_off, Ordering::Relaxed) {
+            if is_off {
+                tracing::error!(
+                    off_by_ms = off,
+                    "this machine's clock and the server's differ by more than the leeway"
+                );
+            } else {
+                tracing::info!("this machine's clock and the server's agree again");
+            }
+        }
+    }
+
+    async fn introspect(&self, ticket: &str) -> Result<Introspection, FetchError> {
+        // `use=1`: that this verifier asks at all means that the session is in use.
+        let body = self.link.post_form("/oauth/introspect", &[("token", ticket), ("use", "1")]).await?;
+        serde_json::from_slice(&body).map_err(|_| FetchError::Strange)
+    }
+
+    fn may_ask(&self) -> bool {
+        self.failed.lock().is_none_or(|failed| self.clock.boot().since(failed) >= PAUSE)
+    }
+}
+
+fn away(error: &FetchError) -> Refusal {
+    tracing::warn!(%error, "the server cannot be asked");
+    Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1))
+}
+
+#[async_trait]
+impl Backing for RemoteBacking {
+    async fn look_up(&self, text: &str) -> Result<(AppId, Finding), NotFound> {
+        // Garbage is turned away here; the server is asked about what could be a ticket only.
+        let session = ticket::claimed_session(text).ok_or(Reason::Malformed)?;
+        if !self.may_ask() {
+            let refusal = Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1));
+            return Err(NotFound { refusal, session: None });
+        }
+        let told = self.introspect(text).await.map_err(|error| {
+            *self.failed.lock() = Some(self.clock.boot());
+            NotFound { refusal: away(&error), session: None }
+        })?;
+        *self.failed.lock() = None;
+        if !told.active {
+            return Err(NotFound { refusal: Reason::NoSession.into(), session: Some(session) });
+        }
+        told.read(self.clock.now()).ok_or_else(|| {
+            tracing::error!("the server's introspection lacks what this verifier needs; is it of an older release?");
+            NotFound { refusal: Reason::StoreDown.into(), session: None }
+        })
+    }
+
+    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
+        let head = self.head().await.map_err(|error| away(&error))?;
+        loop {
+            self.feed.reach(head).await;
+            let Some(page) = self.feed.since(after) else {
+                // It is being fetched anew; whoever asked has a time limit of its own.
+                let mut at = self.feed.position();
+                at.borrow_and_update();
+                let _ = at.changed().await;
+                continue;
+            };
+            if page.head.incarnation != head.incarnation {
+                continue;
+            }
+            let until = hold_until(self.clock.now(), self.longest_access_token, None);
+            let entries = page.ends.into_iter().map(|(sequence, end)| Entry { sequence, end, until }).collect();
+            return Ok(Answer { head: page.head, snapshot: page.snapshot, entries });
+        }
+    }
+
+    fn keys(&self) -> Arc<VerifyingKeys> {
+        self.keys.keys()
+    }
+
+    async fn refresh_keys(&self) -> Result<(), Refusal> {
+        self.keys.refresh_keys().await
+    }
+
+    /// Nothing: the server notes the use of a session whenever it is asked about it, which is at least every 5 minutes.
+    fn note_use(&self, _: SessionId, _: Timestamp) {}
+}
+
+impl Introspection {
+    fn read(self, now: Timestamp) -> Option<(AppId, Finding)> {
+        let found = Finding {
+            session: SessionId::parse(&self.sid?)?,
+            account: AccountId::parse(&self.sub?)?,
+            epoch: Epoch(self.epoch),
+            app_epoch: Epoch(self.app_epoch),
+            method: Method::parse(&self.method?)?,
+            kid: self.kid.as_deref().and_then(Kid::parse),
+            amr: AuthMethods::from_names(self.amr.iter().map(String::as_str))?,
+            auth_time: Timestamp::from_secs(self.auth_time?),
+            expires: Timestamp::from_secs(self.exp?),
+            last_active: Some(now),
+        };
+        Some((AppId::parse(&self.client_id?)?, found))
+    }
+}

@@ -1,0 +1,199 @@
+//! Verification in an app's own process, by everything that the server knows: access tokens by its published keys, tickets
+//! by asking it once and remembering, and both kept honest by the revocation feed.
+//!
+//! A check that is warm asks nobody. Every quarter of `max_revocation_lag` the verifier asks the server for the head of the
+//! log; it has a lease while everything up to an answer that recent has come by the feed. Without the server, tokens go on
+//! as `on_feed_loss` says, and tickets for as long as the lease lasts.
+
+mod backing;
+mod event;
+mod feed;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use cloakroom_core::{
+    app::{Admission, App, Apps, Registration},
+    clock::Clock,
+    ids::AppId,
+    method::{Method, OnFeedLoss},
+    random::Rng,
+    secret::SecretText,
+    token::Algorithm,
+    verify::{CacheBounds, Verifier, VerifierSettings},
+};
+
+pub use backing::RemoteBacking;
+
+use crate::{
+    guard::Guard,
+    jwks::{JwksBacking, JwksError},
+    link::Link,
+};
+use feed::Feed;
+
+/// How to verify the sessions and tokens of one app in the app's own process.
+///
+/// It needs a service's id and secret (`cloakroom service add`), for tickets and the feed are for services only.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), cloakroom_verify::JwksError> {
+/// use axum::{Router, routing::get};
+/// use cloakroom_verify::{GuardLayer, Identity, Remote};
+///
+/// let remote = Remote::new("https://auth.example", "web").service("shop", std::env::var("SERVICE_SECRET").unwrap());
+/// let app: Router = Router::new()
+///     .route("/", get(|who: Identity| async move { format!("hello, {}", who.account()) }))
+///     .layer(GuardLayer::required(remote.guard().await?));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Remote {
+    issuer: String,
+    app: String,
+    service: (String, SecretText),
+    origins: Vec<String>,
+    access_token_lifetime: Duration,
+    max_revocation_lag: Duration,
+    on_feed_loss: OnFeedLoss,
+    cache: CacheBounds,
+    ended_capacity: usize,
+    clock: Clock,
+}
+
+/// The longest that a page of the feed may be away before the lease is asked for again.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
+
+impl Remote {
+    /// Credentials that the server at this address (its `public_url`, with its base path) gave for this app.
+    pub fn new(issuer: impl Into<String>, app: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            app: app.into(),
+            service: (String::new(), SecretText::new(String::new())),
+            origins: vec![],
+            access_token_lifetime: Duration::from_secs(300),
+            max_revocation_lag: Duration::from_secs(2),
+            on_feed_loss: OnFeedLoss::Refuse,
+            cache: CacheBounds::default(),
+            ended_capacity: 100_000,
+            clock: Clock::system(),
+        }
+    }
+
+    /// By which service this process speaks to the server.
+    #[must_use]
+    pub fn service(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.service = (id.into(), SecretText::new(secret.into()));
+        self
+    }
+
+    /// Where the app's pages live: unsafe requests with its cookie must come from one of these.
+    #[must_use]
+    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The app's `access_token_lifetime`, 5 minutes by default; a token that was made to live longer is refused.
+    #[must_use]
+    pub const fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.access_token_lifetime = lifetime;
+        self
+    }
+
+    /// How long after its acknowledgement an end may go unheard, 2 seconds by default.
+    #[must_use]
+    pub const fn max_revocation_lag(mut self, lag: Duration) -> Self {
+        self.max_revocation_lag = lag;
+        self
+    }
+
+    /// What to do when the server has not been heard for that long: by default refuse, unless the server answers.
+    #[must_use]
+    pub const fn on_feed_loss(mut self, rule: OnFeedLoss) -> Self {
+        self.on_feed_loss = rule;
+        self
+    }
+
+    /// How much is remembered of what was checked.
+    #[must_use]
+    pub const fn cache(mut self, bounds: CacheBounds) -> Self {
+        self.cache = bounds;
+        self
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Fetches the keys, hears what has ended, and makes a guard that takes this app's cookies, tickets and access tokens. It
+    /// goes on listening for as long as any clone of the guard lives.
+    ///
+    /// # Errors
+    /// When the settings cannot be used, or the server cannot be spoken to.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub async fn guard(self) -> Result<Guard, JwksError> {
+        let id = AppId::parse(&self.app).ok_or(JwksError::App(self.app.clone()))?;
+        let link = Arc::new(Link::to(&self.issuer, Some((&self.service.0, &self.service.1)))?);
+        let keys = JwksBacking::over(Arc::clone(&link), self.clock.clone()).await?;
+        let feed_lost = |error| JwksError::Feed(self.issuer.clone(), Box::new(error));
+        // That the service is known shows here, rather than in a log that nobody reads.
+        link.get("/v1/revocations/head").await.map_err(feed_lost)?;
+        let feed = Feed::start(Arc::clone(&link));
+        let lag = self.max_revocation_lag;
+        let backing = RemoteBacking::new(link, keys, Arc::clone(&feed), self.clock.clone(), self.access_token_lifetime);
+        let app = App {
+            id,
+            method: Method::Jwt,
+            registration: Registration::Closed,
+            admission: Admission::default(),
+            origins: self.origins,
+            // The server judges how long a session may rest and live; it is asked again within 5 minutes.
+            idle_timeout: Duration::from_secs(400 * 86_400),
+            absolute_timeout: Duration::from_secs(400 * 86_400),
+            access_token_lifetime: self.access_token_lifetime,
+            refresh_grace: Duration::from_secs(30),
+            migrate_from: Vec::new(),
+            max_revocation_lag: lag,
+            on_feed_loss: self.on_feed_loss,
+            algorithm: Algorithm::default(),
+        };
+        let apps = Arc::new(Apps::new(vec![app])?);
+        let settings =
+            VerifierSettings { issuer: self.issuer.clone(), cache: self.cache, ended_capacity: self.ended_capacity };
+        let verifier = Arc::new(Verifier::new(apps, settings, Arc::new(backing), self.clock, &Rng::system()));
+        if let Err(refusal) = verifier.renew_lease().await {
+            tracing::warn!(reason = refusal.reason.as_str(), "the revocation feed has not come yet");
+        }
+        tokio::spawn(listen(Arc::downgrade(&verifier), feed, lag));
+        Ok(Guard::new(verifier, &self.issuer)?.for_app(&self.app)?)
+    }
+}
+
+/// Renews the lease, at once when something has been heard and otherwise well before it runs out; until the verifier is
+/// dropped.
+async fn listen(verifier: Weak<Verifier>, feed: Arc<Feed>, lag: Duration) {
+    let mut heard = feed.position();
+    drop(feed);
+    loop {
+        let Some(held) = verifier.upgrade() else { return };
+        if let Err(refusal) = held.renew_lease().await {
+            tracing::warn!(reason = refusal.reason.as_str(), "what has ended cannot be heard");
+        }
+        drop(held);
+        let pause = tokio::time::sleep((lag / 4).max(LEAST_PAUSE));
+        tokio::select! {
+            () = pause => {}
+            changed = heard.changed() => if changed.is_err() { return },
+        }
+    }
+}

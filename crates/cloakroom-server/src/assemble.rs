@@ -10,10 +10,11 @@ use cloakroom_core::{
     key::{MasterSecret, SecretError},
     random::Rng,
     store::{
-        StoreError, Stores,
+        AccountStore, SessionStore, StoreError, Stores,
         memory::MemorySessions,
+        postgres::Postgres,
         redis::{self, Redis},
-        sqlite::{Options, Sqlite},
+        sqlite::{DirectoryLock, Options, Sqlite},
     },
     verify::CacheBounds,
 };
@@ -101,24 +102,69 @@ impl Parts {
 }
 
 async fn stores(config: &Config) -> Result<Stores, OpenError> {
-    let AccountsAt::Sqlite = config.store.accounts;
+    let (accounts, sessions) = (&config.store.accounts, &config.store.sessions);
+    let (accounts, one): (Arc<dyn AccountStore>, _) = match accounts {
+        AccountsAt::Sqlite => {
+            let sqlite = sqlite(config).await?;
+            if *sessions == SessionsAt::Sqlite {
+                return Ok(sqlite.stores());
+            }
+            (Arc::new(sqlite), None)
+        }
+        AccountsAt::Postgres(url) => {
+            let postgres = Postgres::open(url).await?;
+            (Arc::new(postgres.clone()), Some((url, postgres)))
+        }
+    };
+    let sessions: Arc<dyn SessionStore> = match sessions {
+        SessionsAt::Sqlite => Arc::new(sqlite(config).await?),
+        SessionsAt::Memory => Arc::new(MemorySessions::new()),
+        SessionsAt::Redis(address) => Arc::new(Redis::open(address, &redis::Options::default()).await?),
+        SessionsAt::Postgres(url) => {
+            if let Some((accounts_url, postgres)) = &one
+                && *accounts_url == url
+            {
+                return Ok(postgres.stores());
+            }
+            let apart = Postgres::open(url).await?;
+            // Two URLs may name one database.
+            if let Some((_, postgres)) = &one
+                && postgres.is_same(&apart).await?
+            {
+                return Ok(postgres.stores());
+            }
+            Arc::new(apart)
+        }
+    };
+    if one.is_some() && matches!(config.store.sessions, SessionsAt::Sqlite | SessionsAt::Memory) {
+        tracing::warn!(
+            "the accounts are in PostgreSQL, but sessions stay with this server: no other server that shares the accounts may \
+             serve them; store.sessions = \"postgres://…\" or \"redis://…\" shares them too"
+        );
+    }
+    Ok(Stores { accounts, sessions, end_deletes: false })
+}
+
+async fn sqlite(config: &Config) -> Result<Sqlite, OpenError> {
     let directory = config.data_dir.clone();
     let opening = tokio::task::spawn_blocking(move || Sqlite::open(&directory, &Options::default()));
     let opened = opening.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    let sqlite = opened.map_err(|error| match error {
+    opened.map_err(|error| in_directory(config, error))
+}
+
+/// Takes the data directory for a server, where none of its stores does that.
+pub(crate) fn lock(config: &Config) -> Result<Option<DirectoryLock>, OpenError> {
+    if config.store.accounts == AccountsAt::Sqlite || config.store.sessions == SessionsAt::Sqlite {
+        return Ok(None);
+    }
+    DirectoryLock::take(&config.data_dir).map(Some).map_err(|error| in_directory(config, error))
+}
+
+fn in_directory(config: &Config, error: StoreError) -> OpenError {
+    match error {
         StoreError::Full | StoreError::ReadOnly => OpenError::Unwritable { path: config.data_dir.clone(), error },
         error => error.into(),
-    })?;
-    Ok(match &config.store.sessions {
-        SessionsAt::Sqlite => sqlite.stores(),
-        SessionsAt::Memory => {
-            Stores { accounts: Arc::new(sqlite), sessions: Arc::new(MemorySessions::new()), end_deletes: false }
-        }
-        SessionsAt::Redis(address) => {
-            let redis = Redis::open(address, &redis::Options::default()).await?;
-            Stores { accounts: Arc::new(sqlite), sessions: Arc::new(redis), end_deletes: false }
-        }
-    })
+    }
 }
 
 fn remedy(error: &StoreError) -> &'static str {

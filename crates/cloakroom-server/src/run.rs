@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use cloakroom_core::{clock::Clock, engine::Engine, random::Rng};
+use cloakroom_core::{clock::Clock, engine::Engine, random::Rng, store::sqlite::DirectoryLock};
 use cloakroom_verify::{Guard, guard::NoAddress};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -56,6 +56,8 @@ pub struct Server {
     state: ServerState,
     service: Router,
     limits: Limits,
+    /// Of the data directory, where no store holds it.
+    _lock: Option<DirectoryLock>,
 }
 
 /// How often the certificate's files are looked at.
@@ -75,6 +77,7 @@ impl Server {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|error| ServeError::Listen(config.listen, error))?;
         config.bound(address);
+        let lock = assemble::lock(&config)?;
         let engine = assemble::open(&config, clock, rng).await?;
         let operators = match config.ops_listen {
             Some(address) => Some(listen(address).await?),
@@ -91,7 +94,7 @@ impl Server {
         let socket = Socket::bind(&config.data_dir)?;
         let serving = Serving { listen: address, since: engine.clock().now() };
         let control = Arc::new(Control::new(engine, Arc::new(config)).serving(serving));
-        Ok(Self { listener, operators, tls, socket, control, state, service, limits: Limits::default() })
+        Ok(Self { listener, operators, tls, socket, control, state, service, limits: Limits::default(), _lock: lock })
     }
 
     /// Where it listens.

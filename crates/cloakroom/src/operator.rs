@@ -125,7 +125,10 @@ impl Operator {
     fn fit_to_open(&self, command: &Command) -> Result<(), Failure> {
         let dir = &self.config.data_dir;
         let shown = dir.display();
-        let AccountsAt::Sqlite = self.config.store.accounts else { return Ok(()) };
+        if self.config.store.accounts != AccountsAt::Sqlite {
+            // Nothing of it is in the directory.
+            return Ok(());
+        }
         if !command.may_begin() && !dir.join(Sqlite::FILE).exists() {
             let detail = format!("there is no store in {shown}; is it the right directory (--data-dir, --config)?");
             return Err(Failure::refused("no_store", detail));

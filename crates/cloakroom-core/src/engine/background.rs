@@ -22,6 +22,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 const ASSERT_EVERY: Duration = Duration::from_secs(30);
 const ROTATE_EVERY: Duration = Duration::from_secs(60);
+/// Ends that come together are one question.
+const GATHER: Duration = Duration::from_millis(10);
 /// Small, so that a sweep never holds the writer for long.
 const BATCH: usize = 500;
 
@@ -31,6 +33,15 @@ impl Engine {
         let mut tasks = JoinSet::new();
         let engine = Arc::clone(self);
         tasks.spawn(async move { engine.verifier.follow().await });
+        if let Some(mut calls) = self.shared.stores.accounts.log_calls() {
+            let engine = Arc::clone(self);
+            tasks.spawn(async move {
+                while calls.changed().await.is_ok() {
+                    engine.verifier.wake();
+                    tokio::time::sleep(GATHER).await;
+                }
+            });
+        }
         every(&mut tasks, self, FLUSH_EVERY, |engine| async move { report(engine.shared.flush_touches().await) });
         every(&mut tasks, self, SWEEP_EVERY, |engine| async move { report(engine.sweep().await.map(|_| ())) });
         every(&mut tasks, self, ASSERT_EVERY, |engine| async move { report(engine.assert_ends().await.map(|_| ())) });

@@ -223,6 +223,9 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn installation(&self) -> Result<Installation, StoreError>;
     /// Sets the check of the master secret, together with all keys wrapped anew; all or nothing.
     async fn rewrap(&self, check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> Result<(), StoreError>;
+    /// Sets the check of the master secret in a store that has none; whether it had none. Of several servers that start at
+    /// once with different secrets one wins, and the others are told so (F047).
+    async fn first_check(&self, check: WrappedKey) -> Result<bool, StoreError>;
 
     /// A new account, unless another has its canonical address.
     async fn create(&self, new: NewAccount) -> Result<Creation, StoreError>;

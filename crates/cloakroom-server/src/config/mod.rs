@@ -128,6 +128,14 @@ impl Config {
         let revocation = settings::revocation(r, &mut root);
         let log = settings::log(r, &mut root, collected.log);
         let secrets = Secrets::read(r, collected.secret, collected.old_secret, secret_file);
+        if store.accounts != AccountsAt::Sqlite && !secrets.is_explicit() && r.sound(&["store.accounts", "secret_file"])
+        {
+            r.refuse(
+                "store.accounts",
+                "servers that share their accounts share the master secret, so none makes one up: set CLOAKROOM_SECRET, or \
+                 name `secret_file`, on each of them; make one, once, with `head -c 32 /dev/urandom | base64`",
+            );
+        }
         let (apps, at_public_url): (Vec<App>, Vec<bool>) =
             app::apps(r, &mut root, &public_url).into_iter().map(|read| (read.app, !read.own_origins)).unzip();
         reading.close(root);

@@ -111,6 +111,11 @@ impl Secrets {
         Self { secret, old, file }
     }
 
+    /// Whether somebody has said what it is, or where.
+    pub(super) fn is_explicit(&self) -> bool {
+        self.secret.is_some() || self.file.is_some()
+    }
+
     pub(super) fn file(&self, data_dir: &Path) -> Option<PathBuf> {
         let default = || data_dir.join(MASTER_SECRET);
         self.secret.is_none().then(|| self.file.clone().unwrap_or_else(default))

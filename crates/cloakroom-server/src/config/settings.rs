@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use cloakroom_core::{credential::HashParameters, store::redis};
+use cloakroom_core::{
+    credential::HashParameters,
+    store::{postgres, redis},
+};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +34,8 @@ pub struct StoreConfig {
 pub enum AccountsAt {
     /// `SQLite` in the data directory.
     Sqlite,
+    /// A PostgreSQL database, which several servers may share.
+    Postgres(Box<postgres::Url>),
 }
 
 /// Where sessions are kept.
@@ -43,6 +48,8 @@ pub enum SessionsAt {
     Memory,
     /// A Redis or Valkey.
     Redis(Box<redis::Address>),
+    /// A PostgreSQL database.
+    Postgres(Box<postgres::Url>),
 }
 
 /// `[tls]`: the server ends TLS itself.
@@ -146,19 +153,36 @@ pub(super) fn store(reading: &mut Reading, root: &mut Section) -> StoreConfig {
     let mut section = reading.section(root, "store");
     let accounts = reading.value(&mut section, "accounts", AccountsAt::Sqlite, |value| match kinds::text(value)? {
         "sqlite" => Ok(AccountsAt::Sqlite),
-        other => Err(no_store(other, "sqlite")),
+        text if is_postgres(text) => Ok(AccountsAt::Postgres(postgres_url(text)?)),
+        other => Err(no_store(other, "sqlite, postgres://…")),
     });
-    let sessions = reading.value(&mut section, "sessions", SessionsAt::Sqlite, |value| match kinds::text(value)? {
+    // Servers that share the accounts share the sessions too, unless something else is said.
+    let beside = match &accounts {
+        AccountsAt::Sqlite => SessionsAt::Sqlite,
+        AccountsAt::Postgres(url) => SessionsAt::Postgres(url.clone()),
+    };
+    let sessions = reading.value(&mut section, "sessions", beside, |value| match kinds::text(value)? {
         "sqlite" => Ok(SessionsAt::Sqlite),
         "memory" => Ok(SessionsAt::Memory),
+        text if is_postgres(text) => Ok(SessionsAt::Postgres(postgres_url(text)?)),
         text if is_redis(text) => match redis::Address::parse(text) {
             Ok(address) => Ok(SessionsAt::Redis(Box::new(address))),
             Err(problem) => Err(format!("it is no address of a Redis: {problem}")),
         },
-        other => Err(no_store(other, "sqlite, memory, redis://…")),
+        other => Err(no_store(other, "sqlite, memory, postgres://…, redis://…")),
     });
     reading.close(section);
     StoreConfig { accounts, sessions }
+}
+
+fn is_postgres(text: &str) -> bool {
+    ["postgres", "postgresql"].contains(&text.split_once("://").map_or("", |(scheme, _)| scheme))
+}
+
+fn postgres_url(text: &str) -> Result<Box<postgres::Url>, String> {
+    let url =
+        postgres::Url::parse(text).map_err(|problem| format!("it is no URL of a PostgreSQL database: {problem}"))?;
+    Ok(Box::new(url))
 }
 
 /// Whether it is meant as an address of a Redis, of whichever kind.
@@ -170,14 +194,11 @@ fn is_redis(text: &str) -> bool {
 
 /// An address of a store can hold a password, so nothing behind its scheme is printed.
 fn no_store(text: &str, possible: &str) -> String {
-    let Some((scheme, _)) = text.split_once("://") else {
-        return format!("{} is no store ({possible})", kinds::quote(text));
+    let shown = match text.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://…"),
+        None => text.to_owned(),
     };
-    let kind = match scheme {
-        "postgres" | "postgresql" => "PostgreSQL",
-        _ => return format!("{} is no store ({possible})", kinds::quote(&format!("{scheme}://…"))),
-    };
-    format!("a store in {kind} is not built into this release ({possible})")
+    format!("{} is no store ({possible})", kinds::quote(&shown))
 }
 
 pub(super) fn tls(reading: &mut Reading, root: &mut Section) -> Option<TlsConfig> {

@@ -18,6 +18,7 @@ mod oauth;
 mod openapi;
 mod operations;
 mod pages;
+mod postgres;
 mod redis;
 mod refresh;
 mod remote;

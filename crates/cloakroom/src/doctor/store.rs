@@ -1,6 +1,8 @@
 //! The store and the keys in it, through the server where one runs.
 
 use cloakroom_core::store::{
+    StoreError,
+    postgres::{Postgres, Remark, Url},
     redis::{Address, Options, Redis},
     sqlite::Sqlite,
 };
@@ -16,15 +18,21 @@ use crate::operator::Operator;
 pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding> {
     const CHECK: &str = "store";
     let config = operator.config();
-    let AccountsAt::Sqlite = config.store.accounts else { return vec![] };
     let dir = config.data_dir.clone();
-    let mut findings = match &config.store.sessions {
-        SessionsAt::Redis(address) => redis(address).await,
+    let embedded = config.store.accounts == AccountsAt::Sqlite;
+    let mut findings = match &config.store.accounts {
+        AccountsAt::Postgres(url) => postgres("store", url).await,
         _ => vec![],
     };
+    match (&config.store.sessions, &config.store.accounts) {
+        (SessionsAt::Redis(address), _) => findings.extend(redis(address).await),
+        (SessionsAt::Postgres(url), AccountsAt::Postgres(same)) if url == same => {}
+        (SessionsAt::Postgres(url), _) => findings.extend(postgres("sessions", url).await),
+        _ => {}
+    }
     match server {
         Server::Mute(_) => return findings,
-        Server::None if !dir.join(Sqlite::FILE).exists() => {
+        Server::None if embedded && !dir.join(Sqlite::FILE).exists() => {
             findings.push(Finding::ok(CHECK, "there is no store yet; the first start makes it"));
             return findings;
         }
@@ -36,13 +44,34 @@ pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding
         findings.extend(last_event(&mut operator).await);
     }
     // Before the store is closed: who opens a file last cleans up beside it.
-    let checked = tokio::task::spawn_blocking(move || Sqlite::quick_check(&dir)).await;
-    findings
-        .push(integrity(checked.map_err(|error| error.to_string()).and_then(|done| done.map_err(|e| e.to_string()))));
+    if embedded {
+        let checked = tokio::task::spawn_blocking(move || Sqlite::quick_check(&dir)).await;
+        let checked = checked.map_err(|error| error.to_string()).and_then(|done| done.map_err(|e| e.to_string()));
+        findings.push(integrity(checked));
+    }
     if let Err(failure) = operator.close().await {
         findings.push(Finding::fail(CHECK, failure.detail(), "look into the server's log"));
     }
     findings
+}
+
+/// Whether a database is as it should be, looked at from here and not by the server.
+async fn postgres(check: &'static str, url: &Url) -> Vec<Finding> {
+    let looked = async {
+        let postgres = Postgres::open(url).await?;
+        Ok::<_, StoreError>((postgres.version().await?, postgres.size().await?, postgres.remarks().await?))
+    };
+    match looked.await {
+        Ok((version, size, remarks)) if remarks.is_empty() => {
+            let detail = format!("{url} is fit: PostgreSQL {version}, {} MiB of tables", size >> 20);
+            vec![Finding::ok(check, detail)]
+        }
+        Ok((_, _, remarks)) => {
+            let finding = |remark: &Remark| Finding::warn(check, remark.problem, remark.remedy);
+            remarks.iter().map(finding).collect()
+        }
+        Err(error) => vec![Finding::fail(check, error.to_string(), "do as the message says; is it started?")],
+    }
 }
 
 /// Whether sessions are well where they are, looked at from here and not by the server.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod offline;
+mod postgres;
 mod redis;
 mod rewrap;
 mod server;

@@ -84,7 +84,16 @@ pub(super) async fn a_store_knows_itself(store: Store) {
     assert_ne!(first.id, uuid::Uuid::nil());
     assert_eq!(first.secret_check, None);
     assert_eq!(store.installation().await.unwrap(), first);
-    let check = WrappedKey::from_bytes(vec![5; 40]);
+    // F047: of servers that start at once with different secrets one wins.
+    let set = at_once(&store, 8, |store, n| async move {
+        let check = WrappedKey::from_bytes(vec![n as u8; 40]);
+        store.first_check(check.clone()).await.unwrap().then_some(check)
+    })
+    .await;
+    let set: Vec<_> = set.into_iter().flatten().collect();
+    assert_eq!(set.len(), 1);
+    assert_eq!(store.installation().await.unwrap().secret_check.as_ref(), Some(&set[0]));
+    let check = WrappedKey::from_bytes(vec![50; 40]);
     store.rewrap(check.clone(), &[]).await.unwrap();
     let second = store.installation().await.unwrap();
     assert_eq!((second.id, second.secret_check), (first.id, Some(check)));

@@ -21,6 +21,7 @@ const REWRAP: &str = "WITH keys AS (
          WHERE cloakroom_keys.kid = new.kid
      )
      UPDATE cloakroom_installation SET secret_check = $1";
+const FIRST_CHECK: &str = "UPDATE cloakroom_installation SET secret_check = $1 WHERE secret_check IS NULL";
 const ALL: &str = "SELECT kid, purpose, ordinal, wrapped, created, used_from, killed FROM cloakroom_keys
      ORDER BY purpose, ordinal";
 const ADD: &str = "INSERT INTO cloakroom_keys (kid, purpose, ordinal, wrapped, created, used_from, killed)
@@ -44,6 +45,11 @@ impl Postgres {
         let values = [Value::Bytes(check.bytes()), Value::Texts(&kids), Value::Blobs(&wrapped)];
         self.pool().execute(REWRAP, &values).await?;
         Ok(())
+    }
+
+    /// Sets the check where there is none; whether there was none.
+    pub(super) async fn check_first(&self, check: &WrappedKey) -> Result<bool, StoreError> {
+        Ok(self.pool().execute(FIRST_CHECK, &[Value::Bytes(check.bytes())]).await? == 1)
     }
 
     pub(super) async fn all_keys(&self) -> Result<Vec<KeyRow>, StoreError> {

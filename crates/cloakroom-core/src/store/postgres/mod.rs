@@ -71,6 +71,14 @@ impl Postgres {
         Stores { accounts: Arc::new(self.clone()), sessions: Arc::new(self.clone()), end_deletes: true }
     }
 
+    /// Whether another store is the same database, however its URL is written.
+    ///
+    /// # Errors
+    /// When one of them gives no answer.
+    pub async fn is_same(&self, other: &Self) -> Result<bool, StoreError> {
+        Ok(self.head().await?.incarnation == other.head().await?.incarnation)
+    }
+
     fn pool(&self) -> &Pool {
         &self.0.pool
     }

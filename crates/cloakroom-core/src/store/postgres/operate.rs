@@ -4,8 +4,13 @@ use super::{Postgres, columns::get, pool::Nature::Read};
 use crate::store::StoreError;
 
 /// Something about the database that an operator should know.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Remark(pub String);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Remark {
+    /// What could go wrong, and why.
+    pub problem: &'static str,
+    /// What would help.
+    pub remedy: &'static str,
+}
 
 const SIZE: &str = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
      WHERE c.relkind = 'r' AND c.relname LIKE 'cloakroom\\_%' AND pg_table_is_visible(c.oid)";
@@ -29,15 +34,18 @@ impl Postgres {
     pub async fn remarks(&self) -> Result<Vec<Remark>, StoreError> {
         let Some(row) = self.pool().row(Read, SETTINGS, &[]).await? else { return Ok(Vec::new()) };
         let judged = [
-            (0, "fsync is off: a power failure can destroy the database; set fsync = on"),
-            (1, "full_page_writes is off: a power failure can damage tables; set full_page_writes = on"),
-            (2, "autovacuum is off: the tables grow with every login; set autovacuum = on"),
-            (3, "track_counts is off, and autovacuum with it: the tables grow with every login; set track_counts = on"),
+            ("fsync is off: a power failure can destroy the database", "set fsync = on in postgresql.conf"),
+            (
+                "full_page_writes is off: a power failure can damage tables",
+                "set full_page_writes = on in postgresql.conf",
+            ),
+            ("autovacuum is off: the tables grow with every login", "set autovacuum = on in postgresql.conf"),
+            ("track_counts is off, and autovacuum with it", "set track_counts = on in postgresql.conf"),
         ];
         let mut remarks = Vec::new();
-        for (column, text) in judged {
+        for (column, (problem, remedy)) in judged.into_iter().enumerate() {
             if get::<&str>(&row, column)? == "off" {
-                remarks.push(Remark(text.to_owned()));
+                remarks.push(Remark { problem, remedy });
             }
         }
         Ok(remarks)

@@ -28,6 +28,10 @@ impl AccountStore for Postgres {
         self.wrap_anew(&check, keys).await
     }
 
+    async fn first_check(&self, check: WrappedKey) -> Result<bool, StoreError> {
+        self.check_first(&check).await
+    }
+
     async fn create(&self, new: NewAccount) -> Result<Creation, StoreError> {
         self.add_account(&new).await
     }

@@ -32,6 +32,12 @@ pub(super) fn rewrap(
     Ok(())
 }
 
+/// Sets the check where there is none; whether there was none.
+pub(super) fn first_check(connection: &Connection, check: &WrappedKey) -> Result<bool, StoreError> {
+    let statement = "UPDATE installation SET secret_check = ?1 WHERE secret_check IS NULL";
+    Ok(execute(connection, statement, [check.bytes()])? == 1)
+}
+
 /// All keys, by purpose and place.
 pub(super) fn all(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
     rows(connection, &format!("SELECT {KEY} FROM keys ORDER BY purpose, ordinal"), [], key)

@@ -4,9 +4,9 @@
 //! SQLite's own locks on the database stay free for backups and for operators' tools.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -15,15 +15,19 @@ use rustix::fs::{FlockOperation, flock};
 use super::error::of_io;
 use crate::store::StoreError;
 
-/// Held while a store is open.
+/// Held while a store is open, or a server runs that keeps only its private socket there.
 #[derive(Debug)]
-pub(super) struct DirectoryLock {
+pub struct DirectoryLock {
     _file: File,
 }
 
 impl DirectoryLock {
-    /// Takes the lock of a directory, or says who has it.
-    pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
+    /// Takes the lock of a directory, which is made if it is not there (mode 0700), or says who has it.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it.
+    pub fn take(directory: &Path) -> Result<Self, StoreError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|e| of_io(&e))?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -23,17 +23,15 @@ mod writer;
 
 use std::{
     fmt,
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+pub use lock::DirectoryLock;
 pub use options::Options;
 use rusqlite::Connection;
 
 use self::{
-    lock::DirectoryLock,
     readers::Readers,
     standings::Standings,
     writer::{Shape, Writer},
@@ -63,7 +61,6 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError::InUse`] when another server has it open, [`StoreError::Foreign`] when it is of a later release.
     pub fn open(directory: &Path, options: &Options) -> Result<Self, StoreError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|e| error::of_io(&e))?;
         let lock = DirectoryLock::take(directory)?;
         let path = directory.join(Self::FILE);
         let writer = Writer::start(schema::open_writer(&path, options)?, lock)?;

@@ -30,6 +30,10 @@ impl AccountStore for Sqlite {
         self.write_with(Shape::Several, move |c| keys::rewrap(c, &check, &keys)).await
     }
 
+    async fn first_check(&self, check: WrappedKey) -> Result<bool, StoreError> {
+        self.write_with(Shape::OneStatement, move |c| keys::first_check(c, &check)).await
+    }
+
     async fn create(&self, new: NewAccount) -> Result<Creation, StoreError> {
         self.write_with(Shape::OneStatement, move |c| accounts::create(c, &new)).await
     }

@@ -94,6 +94,27 @@ fn sessions_can_be_in_a_redis() {
     }
 }
 
+/// F128: the same of a URL of PostgreSQL. Sessions are where the accounts are, unless something else is said.
+#[test]
+fn accounts_and_sessions_can_be_in_postgres() {
+    let secret = ("CLOAKROOM_SECRET", "6X2mVv0aYk4m3x1q2p8Qn7rJ5t9wB0uZc6dLhEoGfSI=");
+    let accounts = ("CLOAKROOM_STORE__ACCOUNTS", "postgres://ada:hunter22@db/people?pool_size=3");
+    let config = environment(&[secret, accounts]).unwrap();
+    let (AccountsAt::Postgres(a), SessionsAt::Postgres(s)) = (&config.store.accounts, &config.store.sessions) else {
+        panic!("{:?}", config.store)
+    };
+    assert_eq!((a.to_string(), s.to_string()), (a.to_string(), "postgres://ada@db/people".to_owned()));
+    assert!(!format!("{config:?} {:?}", config.report().set).contains("hunter22"));
+    let other = ("CLOAKROOM_STORE__SESSIONS", "postgres://ada:hunter22@db/tickets");
+    let config = environment(&[secret, accounts, other]).unwrap();
+    let SessionsAt::Postgres(url) = &config.store.sessions else { panic!("{:?}", config.store) };
+    assert_eq!(url.to_string(), "postgres://ada@db/tickets");
+    let memory = ("CLOAKROOM_STORE__SESSIONS", "memory");
+    assert_eq!(environment(&[secret, accounts, memory]).unwrap().store.sessions, SessionsAt::Memory);
+    let error = environment(&[accounts]).unwrap_err().to_string();
+    assert!(error.contains("CLOAKROOM_SECRET") && !error.contains("hunter22"), "{error}");
+}
+
 #[test]
 fn the_flag_for_the_file_wins_over_the_variable() {
     let dir = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ fn all_mistakes_are_told_together() {
     assert_eq!(
         mistakes(file(text)),
         "`listen`: `8080` is no text; write it in quotes; set in cloakroom.toml line 1\n\
-         `store.sessions`: `disk` is no store (sqlite, memory, redis://…); set in cloakroom.toml line 4\n\
+         `store.sessions`: `disk` is no store (sqlite, memory, postgres://…, redis://…); set in cloakroom.toml line 4\n\
          `log.level`: `loud` is no log level (error, warn, info, debug, trace); set in cloakroom.toml line 2\n\
          `app[0].id`: `My App` is no name for an app; take 1 to 32 of a-z 0-9 - _, beginning with a letter or digit; set in \
          cloakroom.toml line 7\n\
@@ -68,10 +68,21 @@ fn each_key_says_what_would_be_right() {
             "`trusted_proxies[1]`: `0.0.0.0/0` would believe everybody; name the proxies",
         ),
         ("store = \"sqlite\"", "`store`: `sqlite` is no table; write [store] and its keys below"),
-        ("store.accounts = \"memory\"", "`store.accounts`: `memory` is no store (sqlite)"),
+        ("store.accounts = \"memory\"", "`store.accounts`: `memory` is no store (sqlite, postgres://…)"),
+        (
+            "store.accounts = \"postgres://ada:hunter22@db/x?sslmode=hunter22\"",
+            "`store.accounts`: it is no URL of a PostgreSQL database: `sslmode` must be disable, prefer, require, verify-ca or \
+             verify-full",
+        ),
+        (
+            "store.sessions = \"postgresql://ada:hunter22@db@hunter22/x\"",
+            "`store.sessions`: it is no URL of a PostgreSQL database: a `/`, `?`, `#` or `@` in the user's name or the password \
+             must be written %2F, %3F, %23 or %40",
+        ),
         (
             "store.accounts = \"postgres://ada:hunter22@db/x\"",
-            "`store.accounts`: a store in PostgreSQL is not built into this release (sqlite)",
+            "`store.accounts`: servers that share their accounts share the master secret, so none makes one up: set \
+             CLOAKROOM_SECRET, or name `secret_file`, on each of them; make one, once, with `head -c 32 /dev/urandom | base64`",
         ),
         (
             "store.sessions = \"rediss://:hunter22@cache:hunter22\"",
@@ -79,7 +90,7 @@ fn each_key_says_what_would_be_right() {
         ),
         (
             "store.sessions = \"mysql://:hunter22@db\"",
-            "`store.sessions`: `mysql://…` is no store (sqlite, memory, redis://…)",
+            "`store.sessions`: `mysql://…` is no store (sqlite, memory, postgres://…, redis://…)",
         ),
         ("tls.certificate = \"cert.pem\"", "`tls.key`: it is missing; `tls.certificate` needs it"),
         ("tls.key = \"key.pem\"", "`tls.certificate`: it is missing; `tls.key` needs it"),
@@ -283,7 +294,11 @@ fn an_empty_variable_is_no_empty_list() {
 #[test]
 fn a_variable_with_a_wrong_value_is_named() {
     let table = [
-        ("CLOAKROOM_STORE__SESSIONS", "disk", "`store.sessions`: `disk` is no store (sqlite, memory, redis://…)"),
+        (
+            "CLOAKROOM_STORE__SESSIONS",
+            "disk",
+            "`store.sessions`: `disk` is no store (sqlite, memory, postgres://…, redis://…)",
+        ),
         ("CLOAKROOM_PASSWORD__PASSES", "three", "`password.passes`: `three` is no whole number; 1 to 16 is possible"),
         (
             "CLOAKROOM_TRUSTED_PROXIES",

@@ -93,6 +93,11 @@ impl Lab {
         Self { address, url, engine, hands, clock, dir, registered: Mutex::default(), stop, running }
     }
 
+    /// Another server by the same clock, with a folder of its own.
+    pub(crate) async fn beside(&self, top: &str) -> Self {
+        Self::open(top, READY_APPS, tempfile::tempdir().unwrap(), self.clock.clone(), self.hands.clone()).await
+    }
+
     /// Stops the server in order, and starts one with other settings on the same data, at the same public address.
     pub(crate) async fn restart(mut self, top: &str, apps: &str) -> Self {
         self.stop().await;

@@ -1,0 +1,322 @@
+//! Everything in one PostgreSQL: the whole walk, and several servers that share it.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
+
+use cloakroom_core::{
+    clock::Clock,
+    engine::KEY_SET_AGE,
+    key::{MasterSecret, Purpose},
+    random::Rng,
+    token::Algorithm,
+};
+use cloakroom_server::Server;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_postgres::NoTls;
+
+use crate::lab::{APPS, BY_TICKET, Lab, config};
+
+/// A variable that `scripts/with-stores` sets.
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run the tests by `scripts/with-stores COMMAND`, as in `scripts/with-stores cargo nextest run`")
+    })
+}
+
+/// A database of a test's own, and a master secret for it.
+struct Database {
+    name: String,
+    secrets: tempfile::TempDir,
+}
+
+impl Database {
+    async fn create() -> Self {
+        let name = format!("cloakroom_test_{:016x}", u64::from_be_bytes(Rng::system().bytes()));
+        run(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let database = Self { name, secrets: tempfile::tempdir().unwrap() };
+        database.secret("first");
+        database
+    }
+
+    /// A file with a secret.
+    fn secret(&self, name: &str) {
+        let path = self.secrets.path().join(name);
+        let (_, text) = MasterSecret::generate(&Rng::system());
+        fs::write(&path, text.as_bytes()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn url(&self, server: &str) -> String {
+        format!("{}/{}", variable(server).rsplit_once('/').unwrap().0, self.name)
+    }
+
+    fn settings_with(&self, url: &str, secret: &str) -> String {
+        let secret = self.secrets.path().join(secret);
+        // Servers that share their stores are one to the outside.
+        let secret = secret.display();
+        format!("public_url = 'http://localhost:8080'\nstore.accounts = '{url}'\nsecret_file = '{secret}'\n")
+    }
+
+    fn settings(&self) -> String {
+        self.settings_with(&format!("{}?pool_size=4", self.url("CLOAKROOM_TEST_POSTGRES")), "first")
+    }
+
+    /// The same through PgBouncer.
+    fn pooled_settings(&self) -> String {
+        self.settings_with(&format!("{}?pool_size=4", self.url("CLOAKROOM_TEST_PGBOUNCER")), "first")
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut dropped = run(&statement).await;
+                for _ in 0..100 {
+                    // What clears the tables away is not ours to stop, but is soon done.
+                    if dropped.is_ok() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    dropped = run(&statement).await;
+                }
+                dropped
+            })
+        });
+        if let Ok(Err(error)) = dropping.join() {
+            eprintln!("a test's database was not dropped: {error}");
+        }
+    }
+}
+
+async fn run(statement: &str) -> Result<(), tokio_postgres::Error> {
+    let (client, driver) = tokio_postgres::connect(&variable("CLOAKROOM_TEST_POSTGRES"), NoTls).await?;
+    let driver = tokio::spawn(driver);
+    let done = client.batch_execute(statement).await;
+    driver.abort();
+    done
+}
+
+/// Until something is so.
+async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !so().await {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_walk_goes_with_everything_in_postgres() {
+    let database = Database::create().await;
+    let mut lab = Lab::with_settings(&database.settings()).await;
+    assert!(lab.engine.stores().end_deletes, "one database is one transaction");
+    for app in APPS {
+        let ada = lab.login("ada", app).await;
+        assert_eq!(lab.verify(ada.credential()).await.status, 200, "{app}");
+    }
+    let devices = lab.login("ada", "web").await;
+    let listed = lab.get("/v1/sessions").bearer(devices.credential()).await.json();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 4, "all that have a record: {listed}");
+
+    let api = lab.login("ada", "api").await;
+    lab.advance(31);
+    let renewed = lab.refresh(api.refresh_token()).await;
+    assert_eq!(renewed.status, 200, "{}", renewed.text());
+    let again = lab.refresh(api.refresh_token()).await.json();
+    assert_eq!(again["refresh_token"], renewed.json()["refresh_token"], "the same successor again");
+    lab.advance(31);
+    assert_eq!(lab.refresh(api.refresh_token()).await.refusal(), (401, "token_reused".to_owned()));
+
+    let web = lab.login("eve", "web").await;
+    lab.advance(7200);
+    assert_eq!(lab.verify(web.credential()).await.status, 200);
+    lab.engine.flush().await.unwrap();
+    let listed = lab.get("/v1/sessions").bearer(web.credential()).await.json();
+    assert_eq!(listed["sessions"][0]["last_active_at"], "2027-01-15T10:01:02Z");
+    let other = lab.login("eve", "edge").await;
+    let ended = lab.delete(&format!("/v1/sessions/{}", other.session)).bearer(web.credential()).await;
+    assert_eq!(ended.status, 204);
+    assert_eq!(lab.verify(other.credential()).await.code(), "session_revoked");
+
+    // All is there after a restart of the server, now behind PgBouncer; its folder holds nothing that matters.
+    lab = lab.restart_ready(&database.pooled_settings()).await;
+    assert_eq!(lab.verify(web.credential()).await.status, 200);
+    assert_eq!(lab.verify(other.credential()).await.status, 401);
+    let everywhere = lab.post("/v1/logout").bearer(web.credential()).json(json!({"everywhere": true})).await;
+    assert_eq!(everywhere.status, 204);
+    assert_eq!(lab.verify(web.credential()).await.status, 401);
+    assert!(lab.audit().await.len() > 10);
+    let files: Vec<_> = fs::read_dir(lab.data_dir()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(!files.iter().any(|name| name.to_string_lossy().contains("db")), "{files:?}");
+}
+
+/// F012, F062: what one server does holds at the other: a login at once, an end within `max_revocation_lag`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_at_one_server_is_refused_at_the_other_within_the_lag() {
+    let database = Database::create().await;
+    let here = Lab::with_settings(&database.settings()).await;
+    let there = here.beside(&database.pooled_settings()).await;
+    for app in APPS {
+        let ada = here.login("ada", app).await;
+        assert_eq!(there.verify(ada.credential()).await.status, 200, "{app}: a login is seen at once");
+        assert_eq!(here.verify(ada.credential()).await.status, 200, "{app}");
+        assert_eq!(here.post("/v1/logout").bearer(ada.credential()).await.status, 204, "{app}");
+        assert_eq!(here.verify(ada.credential()).await.status, 401, "{app}");
+        // The other's lease is over then, whatever it has heard meanwhile.
+        there.advance(2);
+        if BY_TICKET.contains(&app) {
+            assert_eq!(there.verify(ada.credential()).await.status, 401, "{app}");
+        }
+        // Tokens go on without a lease; but it asks several times within the lag.
+        until(app, async || there.verify(ada.credential()).await.status == 401).await;
+    }
+    let (eve, also) = (there.login("eve", "web").await, here.try_login("eve", crate::lab::PASSWORD, "web").await);
+    let also = crate::lab::SignedIn::read(&also);
+    for lab in [&here, &there] {
+        assert_eq!(lab.verify(eve.credential()).await.status, 200);
+        assert_eq!(lab.verify(also.credential()).await.status, 200);
+    }
+    let everywhere = there.post("/v1/logout").bearer(eve.credential()).json(json!({"everywhere": true})).await;
+    assert_eq!(everywhere.status, 204);
+    here.advance(2);
+    for lab in [&here, &there] {
+        for ended in [&eve, &also] {
+            assert_eq!(lab.verify(ended.credential()).await.status, 401);
+        }
+    }
+}
+
+/// Long before the other server would ask again.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_tell_each_other_of_ends_as_they_happen() {
+    let database = Database::create().await;
+    let slow = "[[app]]\nid = 'web'\nmethod = 'session'\nmax_revocation_lag = '5m'\n";
+    let here = Lab::with(&database.settings(), slow).await;
+    let there = Lab::with(&database.settings(), slow).await;
+    let ada = here.login("ada", "web").await;
+    assert_eq!(there.verify(ada.credential()).await.status, 200);
+    assert_eq!(here.post("/v1/logout").bearer(ada.credential()).await.status, 204);
+    until("the other server hears nothing", async || there.verify(ada.credential()).await.status == 401).await;
+}
+
+/// F048, between servers: one rotation, one successor, whoever is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_rotated_by_both_servers_as_by_one() {
+    let database = Database::create().await;
+    let here = Lab::with_settings(&database.settings()).await;
+    let there = here.beside(&database.pooled_settings()).await;
+    let ada = here.login("ada", "api").await;
+    let mut token = ada.refresh_token().to_owned();
+    for _ in 0..4 {
+        here.advance(31);
+        let mut renewing = JoinSet::new();
+        for n in 0..12 {
+            let lab = if n % 2 == 0 { &here } else { &there };
+            let ask = lab.post("/v1/refresh").json(json!({ "refresh_token": token }));
+            renewing.spawn(async move { ask.await });
+        }
+        let answers = renewing.join_all().await;
+        assert!(answers.iter().all(|answer| answer.status == 200), "{}", answers[0].text());
+        let successors: Vec<Value> = answers.iter().map(|answer| answer.json()["refresh_token"].clone()).collect();
+        assert!(successors.iter().all(|successor| *successor == successors[0]), "one successor");
+        assert_ne!(successors[0], token);
+        token = successors[0].as_str().unwrap().to_owned();
+    }
+    here.advance(62);
+    assert_eq!(there.refresh(ada.refresh_token()).await.refusal(), (401, "token_reused".to_owned()));
+    here.advance(2);
+    assert_eq!(here.refresh(&token).await.status, 401, "theft ends the session everywhere");
+}
+
+/// F044, F043, F042: a key made by one server is used by both, and killed for both.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_made_or_killed_at_one_server_are_so_at_the_other() {
+    let database = Database::create().await;
+    let here = Lab::with_settings(&database.settings()).await;
+    let there = here.beside(&database.pooled_settings()).await;
+    let old = here.login("ada", "api").await;
+    let made = here.engine.rotate_key(Purpose::Sign(Algorithm::EdDsa)).await.unwrap().expect("a new key");
+    here.advance(KEY_SET_AGE.as_secs() * 3 + 1);
+    here.engine.tend_keys().await;
+    let new = here.login("ada", "api").await;
+    let header = new.credential().split('.').next().unwrap();
+    let header = data_encoding::BASE64URL_NOPAD.decode(header.as_bytes()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&header).unwrap()["kid"], made.to_string(), "it is in use");
+    until("the other server does not take the new key", async || {
+        there.advance(2);
+        there.verify(new.credential()).await.status == 200
+    })
+    .await;
+    let published = there.get("/.well-known/jwks.json").await.json();
+    assert!(published.to_string().contains(&made.to_string()), "{published}");
+    assert_eq!(there.refresh(old.refresh_token()).await.status, 200, "nobody is signed out");
+
+    let client = cloakroom_core::engine::Client::default();
+    here.engine.kill_key(made, &client).await.unwrap();
+    assert_eq!(here.verify(new.credential()).await.status, 401);
+    until("the other server goes on with a killed key", async || there.verify(new.credential()).await.status == 401)
+        .await;
+}
+
+async fn start(settings: &str, dir: &std::path::Path) -> Result<Server, String> {
+    let apps = "[[app]]\nid = 'web'\nmethod = 'session'\n";
+    let config = config(dir, settings, apps)?;
+    Server::bind_with(config, Clock::system(), Rng::system()).await.map_err(|error| error.to_string())
+}
+
+/// F047: two servers on one store with different secrets: one serves, the other is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_master_secret_is_told_so_at_its_start() {
+    let database = Database::create().await;
+    database.secret("second");
+    let url = database.url("CLOAKROOM_TEST_POSTGRES");
+    let (first, second) = (database.settings_with(&url, "first"), database.settings_with(&url, "second"));
+    let dirs: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
+    // The very first start, of both at once.
+    let (a, b) = tokio::join!(start(&first, dirs[0].path()), start(&second, dirs[1].path()));
+    let (stands, refused) = match (&a, &b) {
+        (Ok(_), Err(error)) => (&first, error),
+        (Err(error), Ok(_)) => (&second, error),
+        _ => panic!("one of them serves, and one is told: {:?} {:?}", a.err(), b.err()),
+    };
+    assert!(refused.contains("master secret"), "{refused}");
+    assert!(start(stands, dirs[2].path()).await.is_ok(), "and any other with the right one serves too");
+    let Err(none) = start(&format!("store.accounts = '{url}'"), dirs[3].path()).await else { panic!("it starts") };
+    assert!(none.contains("CLOAKROOM_SECRET") && none.contains("secret_file"), "{none}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_is_one_servers_though_the_stores_are_elsewhere() {
+    let database = Database::create().await;
+    let dir = tempfile::tempdir().unwrap();
+    let first = start(&database.settings(), dir.path()).await.unwrap();
+    let Err(error) = start(&database.settings(), dir.path()).await else { panic!("it starts") };
+    assert!(error.contains("in use by another server"), "{error}");
+    drop(first);
+    start(&database.settings(), dir.path()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_urls_of_one_database_are_one_database() {
+    let database = Database::create().await;
+    let other = database.url("CLOAKROOM_TEST_PGBOUNCER");
+    let settings = format!("{}store.sessions = '{other}'\n", database.settings());
+    let lab = Lab::with_settings(&settings).await;
+    assert!(lab.engine.stores().end_deletes);
+    let apart = Database::create().await;
+    let elsewhere = apart.url("CLOAKROOM_TEST_POSTGRES");
+    let settings = format!("{}store.sessions = '{elsewhere}'\n", database.settings());
+    let lab = lab.beside(&settings).await;
+    assert!(!lab.engine.stores().end_deletes);
+    let ada = lab.login("ada", "web").await;
+    assert_eq!(lab.verify(ada.credential()).await.status, 200);
+    assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).await.status, 204);
+    assert_eq!(lab.verify(ada.credential()).await.status, 401);
+}

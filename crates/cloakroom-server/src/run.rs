@@ -78,7 +78,7 @@ impl Server {
         let address = listener.local_addr().map_err(|error| ServeError::Listen(config.listen, error))?;
         config.bound(address);
         let lock = assemble::lock(&config)?;
-        let engine = assemble::open(&config, clock, rng).await?;
+        let engine = Box::pin(assemble::open(&config, clock, rng)).await?;
         let operators = match config.ops_listen {
             Some(address) => Some(listen(address).await?),
             None => None,

@@ -111,12 +111,12 @@ impl Operator {
 
     async fn open(&mut self) -> Result<Arc<Engine>, OpenError> {
         let (clock, rng) = (Clock::system(), Rng::system());
-        let opened = assemble::open(&self.config, clock.clone(), rng.clone()).await;
+        let opened = Box::pin(assemble::open(&self.config, clock.clone(), rng.clone())).await;
         if !matches!(opened, Err(OpenError::Start(StartError::Secret(SecretError::Wrong)))) {
             return opened;
         }
         match self.old.take() {
-            Some(old) => assemble::open_under(old, &self.config, clock, rng).await,
+            Some(old) => Box::pin(assemble::open_under(old, &self.config, clock, rng)).await,
             None => opened,
         }
     }

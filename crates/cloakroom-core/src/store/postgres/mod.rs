@@ -59,8 +59,9 @@ impl Postgres {
         let connector = Connector::new(url)?;
         let around = Connector::new(url)?;
         let pool = Arc::new(Pool::new(connector, url.pool_size)?);
-        let lent = pool.lend().await?;
-        pool.within(&lent, schema::migrate(&lent)).await?;
+        // In boxes: making a connection is a long walk, and whoever opens a store holds all of it.
+        let lent = Box::pin(pool.lend()).await?;
+        pool.within(&lent, Box::pin(schema::migrate(&lent))).await?;
         let listener = Listener::start(&around, &url.listen, lent.is_pooled());
         drop(lent);
         Ok(Self(Arc::new(Inner { ends: Ends::start(Arc::clone(&pool)), pool, listener, url: url.clone() })))

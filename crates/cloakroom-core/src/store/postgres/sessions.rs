@@ -26,7 +26,7 @@ use crate::{
 
 /// How long operators wait for a count of all sessions.
 const COUNTING: Duration = Duration::from_secs(120);
-/// How many activities are one statement.
+/// How many sessions are one statement.
 const TOUCHES: usize = 512;
 
 /// The columns of [`record`], from the first on.
@@ -73,6 +73,9 @@ const LIST: &str = concat!(
 const SWEEP: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED))";
 const COUNT: &str = "SELECT app, method, count(*) FROM cloakroom_sessions GROUP BY app, method";
+const WATERMARK: &str = "SELECT incarnation, sequence FROM cloakroom_watermark";
+const SET_WATERMARK: &str = "INSERT INTO cloakroom_watermark (one, incarnation, sequence) VALUES (1, $1, $2)
+     ON CONFLICT (one) DO UPDATE SET incarnation = excluded.incarnation, sequence = excluded.sequence";
 const FORGET: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE sid = ANY ($1) ORDER BY sid FOR UPDATE))";
 
@@ -130,6 +133,32 @@ impl SessionStore for Postgres {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         Ok(self.pool().execute(SWEEP, &[now.into(), at_most(limit)]).await? as usize)
+    }
+
+    /// Where the log is elsewhere: PostgreSQL replicates asynchronously by default, so that a standby which takes over may lack
+    /// the last deletions.
+    fn may_lose_deletions(&self) -> bool {
+        true
+    }
+
+    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+        let Some(row) = self.pool().row(Read, WATERMARK, &[]).await? else { return Ok(None) };
+        let incarnation = Incarnation(get::<i64>(&row, 0)?.cast_unsigned());
+        Ok(Some(Position { incarnation, sequence: number(&row, 1)? }))
+    }
+
+    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+        let incarnation = Value::Int(position.incarnation.0.cast_signed());
+        self.pool().execute(SET_WATERMARK, &[incarnation, Value::Int(integer(position.sequence))]).await?;
+        Ok(())
+    }
+
+    async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        for part in ids.chunks(TOUCHES) {
+            let ids: Vec<_> = part.iter().map(|id| &id.bytes()[..]).collect();
+            self.pool().execute(FORGET, &[Value::Blobs(&ids)]).await?;
+        }
+        Ok(())
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
@@ -190,44 +219,6 @@ impl Postgres {
                 return Ok(written);
             }
         }
-    }
-
-    /// How far the ends of the revocation log, wherever that is, have reached the sessions here.
-    ///
-    /// # Errors
-    /// When the store gives no answer.
-    pub async fn watermark(&self) -> Result<Option<Position>, StoreError> {
-        const STATEMENT: &str = "SELECT incarnation, sequence FROM cloakroom_watermark";
-        let row = self.pool().row(Read, STATEMENT, &[]).await?;
-        let position = |row: Row| {
-            let incarnation = Incarnation(get::<i64>(&row, 0)?.cast_unsigned());
-            Ok(Position { incarnation, sequence: number(&row, 1)? })
-        };
-        row.map(position).transpose()
-    }
-
-    /// Notes how far the ends of the revocation log have reached the sessions here.
-    ///
-    /// # Errors
-    /// When the store gives no answer.
-    pub async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
-        const STATEMENT: &str = "INSERT INTO cloakroom_watermark (one, incarnation, sequence) VALUES (1, $1, $2)
-             ON CONFLICT (one) DO UPDATE SET incarnation = excluded.incarnation, sequence = excluded.sequence";
-        let incarnation = Value::Int(position.incarnation.0.cast_signed());
-        self.pool().execute(STATEMENT, &[incarnation, Value::Int(integer(position.sequence))]).await?;
-        Ok(())
-    }
-
-    /// Removes the records of sessions that have ended; those that are not there are no error.
-    ///
-    /// # Errors
-    /// When the store gives no answer.
-    pub async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
-        for part in ids.chunks(TOUCHES) {
-            let ids: Vec<_> = part.iter().map(|id| &id.bytes()[..]).collect();
-            self.pool().execute(FORGET, &[Value::Blobs(&ids)]).await?;
-        }
-        Ok(())
     }
 }
 

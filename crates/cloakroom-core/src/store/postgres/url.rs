@@ -328,23 +328,23 @@ mod tests {
     #[test]
     fn a_mistake_is_told_without_what_could_be_secret() {
         for (text, told) in [
-            ("mysql://ada:sesame@db/p", "postgres://"),
-            ("postgres://ada:ses/ame@db/p", "%2F"),
-            ("postgres://ada:ses?ame@db/p", "%2F"),
-            ("postgres://ada:ses@me@db/p", "%40"),
-            ("postgres://ada:sesame@db/p?sslmode=on", "verify-full"),
-            ("postgres://ada:sesame@db/p?sslrootcert=/x&sslmode=require", "sslrootcert"),
-            ("postgres://ada:sesame@db/p?pool_size=0", "1 to 500"),
-            ("postgres://ada:sesame@db/p?statement_timeout=5000", "seconds"),
-            ("postgres://ada:sesame@db/p?poolsize=3", "`poolsize`"),
-            ("postgres://ada:sesame@db:port/p", "port"),
-            ("postgres://ada:sesame@db/p?listen=db:many", "`listen`"),
-            ("postgres://ada:sesame@db/p?statements=prepared", "unnamed"),
-            ("postgres://ada:sesame@db/p?pool_size", "no value"),
+            ("mysql://ada:hunter22@db/p", "postgres://"),
+            ("postgres://ada:hunter/22@db/p", "%2F"),
+            ("postgres://ada:hunter?22@db/p", "%2F"),
+            ("postgres://ada:hunter@22@db/p", "%40"),
+            ("postgres://ada:hunter22@db/p?sslmode=on", "verify-full"),
+            ("postgres://ada:hunter22@db/p?sslrootcert=/x&sslmode=require", "sslrootcert"),
+            ("postgres://ada:hunter22@db/p?pool_size=0", "1 to 500"),
+            ("postgres://ada:hunter22@db/p?statement_timeout=5000", "seconds"),
+            ("postgres://ada:hunter22@db/p?poolsize=3", "`poolsize`"),
+            ("postgres://ada:hunter22@db:port/p", "port"),
+            ("postgres://ada:hunter22@db/p?listen=db:many", "`listen`"),
+            ("postgres://ada:hunter22@db/p?statements=prepared", "unnamed"),
+            ("postgres://ada:hunter22@db/p?pool_size", "no value"),
         ] {
             let error = Url::parse(text).unwrap_err();
             assert!(error.contains(told), "{text}: {error}");
-            assert!(!error.contains("sesame") && !error.contains("ses"), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
         }
     }
 

@@ -196,6 +196,10 @@ fn take_varint(rest: &mut &[u8]) -> Result<u32, BrokenRecord> {
     for shift in (0..35).step_by(7) {
         let (byte, tail) = rest.split_first().ok_or(BrokenRecord)?;
         *rest = tail;
+        // One number has one form: no zeros behind it.
+        if *byte == 0 && shift > 0 {
+            return Err(BrokenRecord);
+        }
         number |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return u32::try_from(number).map_err(|_| BrokenRecord);
@@ -239,6 +243,16 @@ pub(crate) mod tests {
             if let Ok(record) = Record::decode(&bytes) {
                 prop_assert_eq!(Record::decode(&record.encode()), Ok(record));
             }
+        }
+
+        /// Found by fuzzing: a number with zeros behind it was read as the same number.
+        #[test]
+        fn a_number_has_one_form(record in any_record(), longer in 1usize..4) {
+            let mut bytes = Record { generation: Generation(5), ..record }.encode();
+            *bytes.last_mut().unwrap() |= 0x80;
+            bytes.extend(std::iter::repeat_n(0x80, longer - 1));
+            bytes.push(0);
+            prop_assert_eq!(Record::decode(&bytes), Err(BrokenRecord));
         }
 
         #[test]

@@ -15,6 +15,9 @@ pub(crate) fn variable(name: &str) -> String {
     })
 }
 
+/// A machine that is busy with other things is no fault of the store's; what options say after this wins.
+const PATIENT: &str = "connect_timeout=60&statement_timeout=60";
+
 pub(crate) struct Database {
     name: String,
     direct: String,
@@ -32,12 +35,12 @@ impl Database {
 
     /// Its URL; `options` as in `pool_size=2&statements=unnamed`.
     pub(crate) fn url(&self, options: &str) -> Url {
-        Url::parse(&format!("{}?{options}", self.direct)).unwrap()
+        Url::parse(&format!("{}?{PATIENT}&{options}", self.direct)).unwrap()
     }
 
     /// Its URL through PgBouncer.
     pub(crate) fn pooled(&self, options: &str) -> Url {
-        Url::parse(&format!("{}?{options}", self.pooled)).unwrap()
+        Url::parse(&format!("{}?{PATIENT}&{options}", self.pooled)).unwrap()
     }
 
     pub(crate) fn text(&self) -> &str {

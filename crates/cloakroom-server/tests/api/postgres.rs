@@ -62,12 +62,18 @@ impl Database {
     }
 
     fn settings(&self) -> String {
-        self.settings_with(&format!("{}?pool_size=4", self.url("CLOAKROOM_TEST_POSTGRES")), "first")
+        self.settings_with(
+            &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("CLOAKROOM_TEST_POSTGRES")),
+            "first",
+        )
     }
 
     /// The same through PgBouncer.
     fn pooled_settings(&self) -> String {
-        self.settings_with(&format!("{}?pool_size=4", self.url("CLOAKROOM_TEST_PGBOUNCER")), "first")
+        self.settings_with(
+            &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("CLOAKROOM_TEST_PGBOUNCER")),
+            "first",
+        )
     }
 }
 

@@ -36,6 +36,11 @@ async fn each_sslmode_demands_what_its_name_says() {
     let no_tls = why(open(&cluster, "localhost", "sslmode=require").await);
     assert!(no_tls.contains("sslmode=disable"), "{no_tls}");
 
+    let (socket, port) = (cluster.path().display(), cluster.port());
+    let socket = format!("postgres://cloakroom@/postgres?host={socket}&port={port}");
+    let by_socket = Postgres::open(&cloakroom_core::store::postgres::Url::parse(&socket).unwrap()).await;
+    drop(by_socket.expect("a socket needs no TLS").log_head().await.unwrap());
+
     let tool = cluster.connect().await.unwrap();
     for (name, path) in [("ssl_cert_file", &chain), ("ssl_key_file", &secret)] {
         tool.batch_execute(&format!("ALTER SYSTEM SET {name} = '{}'", path.display())).await.unwrap();

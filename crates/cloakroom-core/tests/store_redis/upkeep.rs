@@ -89,7 +89,10 @@ async fn garbage_counts_as_no_session() {
     let mut huge = record(account).encode();
     huge.truncate(55);
     huge.extend([0xff, 0xff, 0xff, 0xff, 0x7f]);
-    for garbage in [vec![], b"x".to_vec(), vec![0xff; 200], vec![9; 56], cut, later, long, endless, huge] {
+    let mut spelt = record(account).encode();
+    spelt[length - 1] = 0x80;
+    spelt.push(0);
+    for garbage in [spelt, vec![], b"x".to_vec(), vec![0xff; 200], vec![9; 56], cut, later, long, endless, huge] {
         let id = log_in(&store, account, &rng).await;
         server.send([b"SET".to_vec(), key(id), garbage.clone()]).unwrap();
         assert_eq!(store.read(id).await.unwrap(), None);

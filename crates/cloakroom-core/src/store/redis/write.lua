@@ -17,7 +17,8 @@ local function varint(at)
   local number, unit = 0, 1
   for i = at, at + 4 do
     local byte = record:byte(i)
-    if not byte then return nil end
+    -- One number has one form: no zeros behind it.
+    if not byte or (byte == 0 and i > at) then return nil end
     if byte < 128 then
       number = number + byte * unit
       if number > 4294967295 then return nil end

@@ -43,7 +43,7 @@ impl Cluster {
     }
 
     fn empty() -> Self {
-        let directory = TempDir::new_in(variable("CLOAKROOM_TEST_POSTGRES_DIR")).unwrap();
+        let directory = TempDir::new_in(variable("TEST_POSTGRES_DIR")).unwrap();
         if let Some(user) = user() {
             own(&user, directory.path());
         }
@@ -162,7 +162,7 @@ impl Drop for Cluster {
 }
 
 fn user() -> Option<String> {
-    Some(variable("CLOAKROOM_TEST_POSTGRES_USER")).filter(|user| !user.is_empty())
+    Some(variable("TEST_POSTGRES_USER")).filter(|user| !user.is_empty())
 }
 
 fn own(user: &str, path: &Path) {
@@ -171,7 +171,7 @@ fn own(user: &str, path: &Path) {
 
 /// A program of PostgreSQL's, which refuses to be root.
 fn program(name: &str) -> Command {
-    let path = Path::new(&variable("CLOAKROOM_TEST_POSTGRES_BIN")).join(name);
+    let path = Path::new(&variable("TEST_POSTGRES_BIN")).join(name);
     let mut command = match user() {
         None => Command::new(path),
         Some(user) => {

@@ -27,9 +27,9 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) async fn create() -> Self {
         let name = format!("cloakroom_test_{:016x}", u64::from_be_bytes(Rng::system().bytes()));
-        let server = variable("CLOAKROOM_TEST_POSTGRES");
+        let server = variable("TEST_POSTGRES");
         connect(&server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let pooled = with_name(&variable("CLOAKROOM_TEST_PGBOUNCER"), &name);
+        let pooled = with_name(&variable("TEST_PGBOUNCER"), &name);
         Self { direct: with_name(&server, &name), pooled, name }
     }
 
@@ -65,7 +65,7 @@ impl Drop for Database {
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = connect(&variable("CLOAKROOM_TEST_POSTGRES")).await;
+                let server = connect(&variable("TEST_POSTGRES")).await;
                 let mut dropped = server.batch_execute(&statement).await;
                 for _ in 0..100 {
                     // What clears the tables away is not ours to stop, but is soon done.

@@ -63,7 +63,7 @@ impl Database {
 
     fn settings(&self) -> String {
         self.settings_with(
-            &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("CLOAKROOM_TEST_POSTGRES")),
+            &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("TEST_POSTGRES")),
             "first",
         )
     }
@@ -71,7 +71,7 @@ impl Database {
     /// The same through PgBouncer.
     fn pooled_settings(&self) -> String {
         self.settings_with(
-            &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("CLOAKROOM_TEST_PGBOUNCER")),
+            &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("TEST_PGBOUNCER")),
             "first",
         )
     }
@@ -102,7 +102,7 @@ impl Drop for Database {
 }
 
 async fn run(statement: &str) -> Result<(), tokio_postgres::Error> {
-    let (client, driver) = tokio_postgres::connect(&variable("CLOAKROOM_TEST_POSTGRES"), NoTls).await?;
+    let (client, driver) = tokio_postgres::connect(&variable("TEST_POSTGRES"), NoTls).await?;
     let driver = tokio::spawn(driver);
     let done = client.batch_execute(statement).await;
     driver.abort();
@@ -282,7 +282,7 @@ async fn start(settings: &str, dir: &std::path::Path) -> Result<Server, String> 
 async fn a_server_with_another_master_secret_is_told_so_at_its_start() {
     let database = Database::create().await;
     database.secret("second");
-    let url = database.url("CLOAKROOM_TEST_POSTGRES");
+    let url = database.url("TEST_POSTGRES");
     let (first, second) = (database.settings_with(&url, "first"), database.settings_with(&url, "second"));
     let dirs: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
     // The very first start, of both at once.
@@ -312,12 +312,12 @@ async fn a_data_directory_is_one_servers_though_the_stores_are_elsewhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_urls_of_one_database_are_one_database() {
     let database = Database::create().await;
-    let other = database.url("CLOAKROOM_TEST_PGBOUNCER");
+    let other = database.url("TEST_PGBOUNCER");
     let settings = format!("{}store.sessions = '{other}'\n", database.settings());
     let lab = Lab::with_settings(&settings).await;
     assert!(lab.engine.stores().end_deletes);
     let apart = Database::create().await;
-    let elsewhere = apart.url("CLOAKROOM_TEST_POSTGRES");
+    let elsewhere = apart.url("TEST_POSTGRES");
     let settings = format!("{}store.sessions = '{elsewhere}'\n", database.settings());
     let lab = lab.beside(&settings).await;
     assert!(!lab.engine.stores().end_deletes);

@@ -38,9 +38,8 @@ impl Drop for Database {
 }
 
 fn server() -> String {
-    std::env::var("CLOAKROOM_TEST_POSTGRES").unwrap_or_else(|_| {
-        panic!("CLOAKROOM_TEST_POSTGRES is not set: run the tests by `scripts/with-stores COMMAND`")
-    })
+    std::env::var("TEST_POSTGRES")
+        .unwrap_or_else(|_| panic!("TEST_POSTGRES is not set: run the tests by `scripts/with-stores COMMAND`"))
 }
 
 fn run(statement: &str) -> Result<(), tokio_postgres::Error> {

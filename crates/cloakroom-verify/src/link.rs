@@ -45,6 +45,9 @@ pub enum FetchError {
     /// It holds no key that checks signatures.
     #[error("it holds no key that checks access tokens")]
     Empty,
+    /// Lines of the log are missing between what is known and what it goes on with.
+    #[error("there is a gap in what has been heard")]
+    Gap,
     /// It is not of the form that the contract gives it.
     #[error("the answer is not what the contract says")]
     Strange,

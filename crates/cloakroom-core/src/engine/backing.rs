@@ -32,18 +32,7 @@ impl Backing for Shared {
         if record.method.properties().check != Check::LookUp {
             return Err(Reason::WrongKind.into());
         }
-        let found = Finding {
-            session: id,
-            account: record.account,
-            epoch: record.epoch,
-            app_epoch: record.app_epoch,
-            method: record.method,
-            kid: Some(ticket.kid()),
-            amr: record.amr,
-            auth_time: record.auth_time,
-            expires: record.ends_at(&app),
-            last_active: Some(record.last_active),
-        };
+        let found = Finding::of_record(id, &record, &app, ticket.kid());
         Ok((app.id.clone(), found))
     }
 

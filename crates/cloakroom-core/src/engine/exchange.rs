@@ -287,18 +287,7 @@ impl Engine {
         if by_ticket != (record.method.properties().check == Check::LookUp) {
             return Err(Reason::WrongKind.into());
         }
-        let found = Finding {
-            session,
-            account: record.account,
-            epoch: record.epoch,
-            app_epoch: record.app_epoch,
-            method: record.method,
-            kid: Some(ticket.kid()),
-            amr: record.amr,
-            auth_time: record.auth_time,
-            expires: record.ends_at(app),
-            last_active: Some(record.last_active),
-        };
+        let found = Finding::of_record(session, &record, app, ticket.kid());
         let ends = found.expires;
         self.verifier.judge_renewal(found, app).await?;
         if let Ticket::Refresh(token) = ticket {

@@ -23,6 +23,11 @@ impl Engine {
         }
         let head = stores.accounts.log_head().await?;
         let mark = stores.sessions.watermark().await?;
+        self.assert_between(mark, head).await
+    }
+
+    async fn assert_between(&self, mark: Option<Position>, head: Position) -> Result<usize, StoreError> {
+        let stores = &self.shared.stores;
         let mut after = since(mark, head);
         let mut done = 0;
         loop {
@@ -53,7 +58,7 @@ impl Engine {
                 return Err(StartError::SessionsTooOld { seen: mark.sequence, pruned });
             }
         }
-        let done = self.assert_ends().await?;
+        let done = self.assert_between(mark, head).await?;
         if mark.is_none() && done > 0 {
             tracing::warn!(done, "the store of sessions did not say what it had seen of the log; ends were done again");
         }

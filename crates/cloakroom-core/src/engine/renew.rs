@@ -120,7 +120,7 @@ impl Engine {
                 return Err(Reason::WrongKind.into());
             }
             demand(wanted, &app)?;
-            self.verifier.judge_renewal(finding(id, &record, &app, &token), &app).await?;
+            self.verifier.judge_renewal(Finding::of_record(id, &record, &app, token.kid()), &app).await?;
             let now = self.shared.clock.now();
             let rotation = record.rotation(token.generation(), now, app.refresh_grace);
             let write = match rotation {
@@ -273,19 +273,4 @@ impl Engine {
 
 fn demand(wanted: Option<&AppId>, app: &App) -> Result<(), Reason> {
     if wanted.is_some_and(|wanted| *wanted != app.id) { Err(Reason::WrongApp) } else { Ok(()) }
-}
-
-fn finding(id: SessionId, record: &Record, app: &App, token: &RefreshToken) -> Finding {
-    Finding {
-        session: id,
-        account: record.account,
-        epoch: record.epoch,
-        app_epoch: record.app_epoch,
-        method: record.method,
-        kid: Some(token.kid()),
-        amr: record.amr,
-        auth_time: record.auth_time,
-        expires: record.ends_at(app),
-        last_active: Some(record.last_active),
-    }
 }

@@ -42,6 +42,24 @@ pub struct Finding {
     pub last_active: Option<Timestamp>,
 }
 
+impl Finding {
+    /// What a living record says; `kid`: the key that made the credential by which it was found.
+    pub fn of_record(session: SessionId, record: &Record, app: &App, kid: Kid) -> Self {
+        Self {
+            session,
+            account: record.account,
+            epoch: record.epoch,
+            app_epoch: record.app_epoch,
+            method: record.method,
+            kid: Some(kid),
+            amr: record.amr,
+            auth_time: record.auth_time,
+            expires: record.ends_at(app),
+            last_active: Some(record.last_active),
+        }
+    }
+}
+
 /// A [`Finding`] with the moment of its reading, as caches hold it.
 #[derive(Debug)]
 pub struct Fact {

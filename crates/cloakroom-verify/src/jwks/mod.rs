@@ -166,23 +166,35 @@ impl Jwks {
         }
         let id = AppId::parse(&self.app).ok_or(JwksError::App(self.app))?;
         let backing = JwksBacking::connect(&self.issuer, self.clock.clone()).await?;
-        let app = App {
-            id,
-            method: Method::Jwt,
-            registration: Registration::Closed,
-            admission: Admission::default(),
-            origins: self.origins,
-            idle_timeout: Duration::from_secs(7 * 86_400),
-            absolute_timeout: Duration::from_secs(30 * 86_400),
-            access_token_lifetime: self.access_token_lifetime,
-            refresh_grace: Duration::from_secs(30),
-            migrate_from: Vec::new(),
-            max_revocation_lag: Duration::from_secs(2),
-            on_feed_loss: self.on_feed_loss,
-            algorithm: Algorithm::default(),
-        };
+        let app = foreign_app(id, self.origins, self.access_token_lifetime, Duration::from_secs(2), self.on_feed_loss);
         let apps = Arc::new(Apps::new(vec![app])?);
         let settings = VerifierSettings { issuer: self.issuer, cache: self.cache, ended_capacity: 0 };
         Ok(Verifier::new(apps, settings, Arc::new(backing), self.clock, &Rng::system()))
+    }
+}
+
+/// The app as a verifier away from the server has to know it. How long its sessions may rest and live is the server's to
+/// judge: tokens say when they end, and about tickets it is asked again within 5 minutes.
+pub(crate) fn foreign_app(
+    id: AppId,
+    origins: Vec<String>,
+    access_token_lifetime: Duration,
+    max_revocation_lag: Duration,
+    on_feed_loss: OnFeedLoss,
+) -> App {
+    App {
+        id,
+        method: Method::Jwt,
+        registration: Registration::Closed,
+        admission: Admission::default(),
+        origins,
+        idle_timeout: Duration::from_secs(400 * 86_400),
+        absolute_timeout: Duration::from_secs(400 * 86_400),
+        access_token_lifetime,
+        refresh_grace: Duration::from_secs(30),
+        migrate_from: Vec::new(),
+        max_revocation_lag,
+        on_feed_loss,
+        algorithm: Algorithm::default(),
     }
 }

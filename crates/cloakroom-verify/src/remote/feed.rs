@@ -139,26 +139,14 @@ impl Drop for Feed {
     }
 }
 
-/// Why a connection ended.
-enum Broken {
-    /// Everything is wanted anew.
-    Anew,
-    By(FetchError),
-}
-
 async fn follow(feed: Weak<Feed>, link: Arc<Link>, anew: Arc<Notify>) {
     let mut back_off = BACK_OFF.0;
     loop {
         let began = tokio::time::Instant::now();
-        let Some(broken) = stream(&feed, &link, &anew).await else { return };
+        let Some(error) = stream(&feed, &link, &anew).await else { return };
         if began.elapsed() > BACK_OFF.1 {
             back_off = BACK_OFF.0;
         }
-        let error = match broken {
-            // Asked for before; a verifier that asks again at once is made to wait like any other.
-            Broken::Anew => FetchError::Strange,
-            Broken::By(error) => error,
-        };
         tracing::warn!(url = %link.address(PATH), %error, "the revocation feed broke off; it is taken up again");
         let chance = u32::from(Rng::system().bytes::<1>()[0]);
         tokio::time::sleep(back_off / 2 + back_off * chance / 512).await;
@@ -167,11 +155,11 @@ async fn follow(feed: Weak<Feed>, link: Arc<Link>, anew: Arc<Notify>) {
 }
 
 /// One connection, to its end; `None`: nobody wants to hear any more.
-async fn stream(feed: &Weak<Feed>, link: &Link, anew: &Notify) -> Option<Broken> {
+async fn stream(feed: &Weak<Feed>, link: &Link, anew: &Notify) -> Option<FetchError> {
     let last = feed.upgrade()?.last().map(|position| position.to_string());
     let mut body = match link.open(PATH, last.as_deref()).await {
         Ok(body) => body,
-        Err(error) => return Some(Broken::By(error)),
+        Err(error) => return Some(error),
     };
     let mut reader = Reader::default();
     loop {
@@ -180,13 +168,13 @@ async fn stream(feed: &Weak<Feed>, link: &Link, anew: &Notify) -> Option<Broken>
             frame = tokio::time::timeout(SILENCE, body.frame()) => frame,
             () = anew.notified() => {
                 feed.upgrade()?.forget();
-                return Some(Broken::Anew);
+                return Some(FetchError::Gap);
             }
         };
         let bytes = match frame {
-            Err(_) => return Some(Broken::By(FetchError::Slow)),
-            Ok(None) => return Some(Broken::By(FetchError::Body("the feed has ended".into()))),
-            Ok(Some(Err(error))) => return Some(Broken::By(FetchError::Body(error.into()))),
+            Err(_) => return Some(FetchError::Slow),
+            Ok(None) => return Some(FetchError::Body("the feed has ended".into())),
+            Ok(Some(Err(error))) => return Some(FetchError::Body(error.into())),
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
         };
         let feed = feed.upgrade()?;
@@ -196,7 +184,7 @@ async fn stream(feed: &Weak<Feed>, link: &Link, anew: &Notify) -> Option<Broken>
             .and_then(|events| events.into_iter().try_for_each(|event| feed.take(event)));
         if let Err(error) = taken {
             feed.forget();
-            return Some(Broken::By(error));
+            return Some(error);
         }
     }
 }

@@ -15,13 +15,12 @@ use std::{
 };
 
 use cloakroom_core::{
-    app::{Admission, App, Apps, Registration},
+    app::Apps,
     clock::Clock,
     ids::AppId,
-    method::{Method, OnFeedLoss},
+    method::OnFeedLoss,
     random::Rng,
     secret::SecretText,
-    token::Algorithm,
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
 
@@ -29,7 +28,7 @@ pub use backing::RemoteBacking;
 
 use crate::{
     guard::Guard,
-    jwks::{JwksBacking, JwksError},
+    jwks::{JwksBacking, JwksError, foreign_app},
     link::Link,
 };
 use feed::Feed;
@@ -151,22 +150,7 @@ impl Remote {
         let feed = Feed::start(Arc::clone(&link));
         let lag = self.max_revocation_lag;
         let backing = RemoteBacking::new(link, keys, Arc::clone(&feed), self.clock.clone(), self.access_token_lifetime);
-        let app = App {
-            id,
-            method: Method::Jwt,
-            registration: Registration::Closed,
-            admission: Admission::default(),
-            origins: self.origins,
-            // The server judges how long a session may rest and live; it is asked again within 5 minutes.
-            idle_timeout: Duration::from_secs(400 * 86_400),
-            absolute_timeout: Duration::from_secs(400 * 86_400),
-            access_token_lifetime: self.access_token_lifetime,
-            refresh_grace: Duration::from_secs(30),
-            migrate_from: Vec::new(),
-            max_revocation_lag: lag,
-            on_feed_loss: self.on_feed_loss,
-            algorithm: Algorithm::default(),
-        };
+        let app = foreign_app(id, self.origins, self.access_token_lifetime, lag, self.on_feed_loss);
         let apps = Arc::new(Apps::new(vec![app])?);
         let settings =
             VerifierSettings { issuer: self.issuer.clone(), cache: self.cache, ended_capacity: self.ended_capacity };

@@ -11,6 +11,9 @@ mod strength;
 
 pub use hash::{HashError, HashParameters, ParameterError, PasswordHash};
 pub use hash_pool::{Checked, HashPool, PoolError, PoolSettings};
-pub use limits::{Attempt, FailureLimits, Familiar, LimitKind, LimitSettings, Limited, Network, Rate, RateLimiter};
+pub use limits::{
+    Attempt, Bucket, BucketKey, Empty, FailureLimits, Familiar, LimitError, LimitKind, LimitSettings, Limited, Network,
+    Rate, SharedLimits, SharedToken, Swept, Taken, UNDECIDED,
+};
 pub use password::{LoginPassword, NewPassword, Password, PasswordError};
 pub use strength::Weakness;

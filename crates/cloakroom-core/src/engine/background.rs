@@ -56,7 +56,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes what nobody can use any more, in small batches: expired sessions, old lines of both logs. How many rows.
+    /// Removes what nobody can use any more, in small batches: expired sessions, old lines of both logs, counts of attempts
+    /// that say nothing any more. How many rows.
     pub async fn sweep(&self) -> Result<usize, StoreError> {
         let now = self.shared.clock.now();
         let stores = &self.shared.stores;
@@ -65,8 +66,9 @@ impl Engine {
             let sessions = stores.sessions.sweep(now, BATCH).await?;
             let log = stores.accounts.prune_log(now, BATCH).await?;
             let audit = stores.accounts.prune_audit(now - self.settings.audit_life, BATCH).await?;
-            removed += sessions + log + audit;
-            if sessions < BATCH && log < BATCH && audit < BATCH {
+            let limits = self.limits.sweep(BATCH).await?;
+            removed += sessions + log + audit + limits;
+            if [sessions, log, audit, limits].iter().all(|some| *some < BATCH) {
                 return Ok(removed);
             }
             tokio::task::yield_now().await;

@@ -10,7 +10,7 @@ use crate::{
     account::{AccountState, EmailAddress},
     app::App,
     audit::Kind,
-    credential::{Attempt, Checked, Familiar, LimitKind, Limited, LoginPassword, Network, PasswordHash, PoolError},
+    credential::{Attempt, Checked, Familiar, LimitError, LimitKind, LoginPassword, Network, PasswordHash, PoolError},
     ids::AccountId,
     refusal::{Reason, Refusal},
     session::AuthMethods,
@@ -112,22 +112,21 @@ impl Engine {
         client: &Client,
     ) -> Result<Attempt, Refusal> {
         let network = client.network().unwrap_or(Network::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        match self.limits.begin(email, network, Familiar::No).await {
-            Ok(attempt) => Ok(attempt),
-            Err(limited) => {
-                let familiar = match known {
-                    Some(login) => {
-                        let id = login.account.id;
-                        self.shared.stores.accounts.has_signed_in_from(id, &network.to_string()).await?
-                    }
-                    None => false,
-                };
-                if !familiar {
-                    return Err(limited_refusal(&limited));
-                }
-                self.limits.begin(email, network, Familiar::Yes).await.map_err(|limited| limited_refusal(&limited))
+        let limited = match self.limits.begin(email, network, Familiar::No).await {
+            Err(LimitError::Limited(limited)) => limited,
+            begun => return begun.map_err(not_begun),
+        };
+        let familiar = match known {
+            Some(login) => {
+                let id = login.account.id;
+                self.shared.stores.accounts.has_signed_in_from(id, &network.to_string()).await?
             }
+            None => false,
+        };
+        if !familiar {
+            return Err(not_begun(limited.into()));
         }
+        self.limits.begin(email, network, Familiar::Yes).await.map_err(not_begun)
     }
 
     async fn rehash(&self, id: AccountId, from: PasswordHash, password: crate::credential::NewPassword) {
@@ -151,7 +150,11 @@ impl Engine {
     }
 }
 
-pub(super) fn limited_refusal(limited: &Limited) -> Refusal {
+pub(super) fn not_begun(error: LimitError) -> Refusal {
+    let limited = match error {
+        LimitError::Limited(limited) => limited,
+        LimitError::Store(error) => return error.into(),
+    };
     let reason = match limited.limit {
         LimitKind::Account | LimitKind::Familiar => Reason::AccountLimited,
         _ => Reason::NetworkLimited,

@@ -123,6 +123,8 @@ impl Engine {
         clock: Clock,
         rng: Rng,
     ) -> Result<Arc<Self>, StartError> {
+        // From the secret that all servers of a store have, so that what one counts is found by the others.
+        let counting = master.derive("limits");
         let shared = Shared::open(&settings, apps, stores, master, clock, rng).await?;
         let shared = Arc::new(shared);
         let verifier = Arc::new(Verifier::new(
@@ -139,7 +141,7 @@ impl Engine {
         verifier.renew_lease().await.map_err(StartError::Log)?;
         let engine = Self {
             passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
-            limits: FailureLimits::new(settings.limits, shared.clock.clone(), &shared.rng),
+            limits: FailureLimits::new(settings.limits, &*shared.stores.accounts, counting, shared.clock.clone()),
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
             shared,
             verifier,

@@ -2,7 +2,7 @@
 
 use super::{
     Client, Engine,
-    login::{limited_refusal, overloaded},
+    login::{not_begun, overloaded},
 };
 use crate::{
     account::{Account, AccountState, EmailAddress},
@@ -44,7 +44,7 @@ impl Engine {
             return Err(Reason::RegistrationClosed.into());
         }
         if let Some(network) = client.network() {
-            self.limits.registration(network).map_err(|limited| limited_refusal(&limited))?;
+            self.limits.registration(network).await.map_err(not_begun)?;
         }
         let email = EmailAddress::parse(&new.email).map_err(|_| Reason::BadEmail)?;
         if !app.admission.admits(&email) {

@@ -99,21 +99,33 @@ impl MasterSecret {
         Ok(buffer)
     }
 
+    /// A key for a purpose that is neither wrapping nor anything that must outlive a change of this secret.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 16] {
+        let mut key = [0; 16];
+        self.expand(b"cloakroom purposes v1", purpose.as_bytes(), &mut key);
+        key
+    }
+
     fn cipher(&self) -> LessSafeKey {
-        let salt = Salt::new(HKDF_SHA256, b"cloakroom key wrapping v1");
-        let prk = salt.extract(&self.0);
-        let okm = prk.expand(&[b"aes-256-gcm"], WrappingKey).expect("32 bytes can be derived");
         let mut key = Zeroizing::new([0; 32]);
-        okm.fill(&mut *key).expect("32 bytes were asked for");
+        self.expand(b"cloakroom key wrapping v1", b"aes-256-gcm", &mut key);
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*key).expect("the key has 32 bytes"))
+    }
+
+    /// HKDF (RFC 5869).
+    fn expand<const N: usize>(&self, salt: &[u8], info: &[u8], key: &mut [u8; N]) {
+        let prk = Salt::new(HKDF_SHA256, salt).extract(&self.0);
+        let info = [info];
+        let okm = prk.expand(&info, Bytes::<N>).expect("so few bytes can be derived");
+        okm.fill(key).expect("so many bytes were asked for");
     }
 }
 
-struct WrappingKey;
+struct Bytes<const N: usize>;
 
-impl KeyType for WrappingKey {
+impl<const N: usize> KeyType for Bytes<N> {
     fn len(&self) -> usize {
-        32
+        N
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     account::{Account, AccountState},
     audit,
     clock::Timestamp,
-    credential::PasswordHash,
+    credential::{PasswordHash, SharedLimits},
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
@@ -291,6 +291,12 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn has_signed_in_from(&self, id: AccountId, network: &str) -> Result<bool, StoreError>;
     /// Removes audit lines from before a moment; at most `limit`.
     async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// Where failed sign-ins are counted for all servers that share this store. `None`: one server has it for itself, and
+    /// counts in its own memory.
+    fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
+        None
+    }
 }
 
 impl Stores {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
-use crate::lab::{APPS, BY_TICKET, Lab, config};
+use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config};
 
 /// A variable that `scripts/with-stores` sets.
 fn variable(name: &str) -> String {
@@ -99,6 +99,15 @@ impl Drop for Database {
             eprintln!("a test's database was not dropped: {error}");
         }
     }
+}
+
+/// The one value that a statement finds in a test's database.
+async fn value(database: &Database, statement: &str) -> String {
+    let (client, driver) = tokio_postgres::connect(&database.url("TEST_POSTGRES"), NoTls).await.unwrap();
+    let driver = tokio::spawn(driver);
+    let row = client.query_one(statement, &[]).await.unwrap();
+    driver.abort();
+    row.get(0)
 }
 
 async fn run(statement: &str) -> Result<(), tokio_postgres::Error> {
@@ -183,7 +192,7 @@ async fn what_ends_at_one_server_is_refused_at_the_other_within_the_lag() {
         // Tokens go on without a lease; but it asks several times within the lag.
         until(app, async || there.verify(ada.credential()).await.status == 401).await;
     }
-    let (eve, also) = (there.login("eve", "web").await, here.try_login("eve", crate::lab::PASSWORD, "web").await);
+    let (eve, also) = (there.login("eve", "web").await, here.try_login("eve", PASSWORD, "web").await);
     let also = crate::lab::SignedIn::read(&also);
     for lab in [&here, &there] {
         assert_eq!(lab.verify(eve.credential()).await.status, 200);
@@ -239,6 +248,69 @@ async fn a_session_is_rotated_by_both_servers_as_by_one() {
     assert_eq!(there.refresh(ada.refresh_token()).await.refusal(), (401, "token_reused".to_owned()));
     here.advance(2);
     assert_eq!(here.refresh(&token).await.status, 401, "theft ends the session everywhere");
+}
+
+const TIGHT: &str = "trusted_proxies = ['127.0.0.1/32']
+limits.failures_per_account.burst = 5
+limits.failures_per_familiar_network.burst = 3
+limits.registrations_per_network.burst = 4
+password.queue = 200
+";
+
+/// F119: guesses that are spread over two servers stop where one server would stop them, and each is hashed once or not at
+/// all; F120: at neither of them can a stranger shut the owner out, or anybody for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_spread_over_servers_are_limited_together() {
+    let database = Database::create().await;
+    let here = Lab::with_settings(&format!("{}{TIGHT}", database.settings())).await;
+    let there = here.beside(&format!("{}{TIGHT}", database.pooled_settings())).await;
+    let labs = [&here, &there];
+    let login = |lab: &Lab, password: &str, from: &str| {
+        lab.login_request("ada", password, "web").header("x-forwarded-for", from)
+    };
+    here.register("ada").await;
+    assert_eq!(login(&there, PASSWORD, "192.0.2.1").await.status, 200);
+    there.audit().await;
+
+    let before = here.hashes() + there.hashes();
+    let mut guesses = JoinSet::new();
+    for n in 0..30 {
+        let ask = login(labs[n % 2], "wrong", &format!("203.0.113.{n}"));
+        guesses.spawn(async move { ask.await.status });
+    }
+    let mut answers = guesses.join_all().await;
+    answers.sort_unstable();
+    assert_eq!(answers, [[401].repeat(5), [429].repeat(25)].concat());
+    assert_eq!(here.hashes() + there.hashes() - before, 5);
+
+    for lab in labs {
+        assert_eq!(login(lab, PASSWORD, "203.0.113.99").await.refusal(), (429, "rate_limited".into()), "a stranger");
+        assert_eq!(login(lab, PASSWORD, "192.0.2.1").await.status, 200, "the owner");
+    }
+    let guesses = [0, 1, 0, 1, 0, 1].map(|n| login(labs[n], "wrong", "192.0.2.1"));
+    let mut at_home = Vec::new();
+    for guess in guesses {
+        at_home.push(guess.await.status);
+    }
+    assert_eq!(at_home, [401, 401, 401, 429, 429, 429], "nor may the owner's place guess on");
+    here.advance(61);
+    assert_eq!(login(&there, PASSWORD, "203.0.113.99").await.status, 200, "a minute later");
+
+    let mut registrations = Vec::new();
+    for n in 0..6 {
+        let body = json!({"email": format!("n{n}@example.org"), "password": PASSWORD});
+        registrations
+            .push(labs[n % 2].post("/v1/accounts").header("x-forwarded-for", "192.0.2.9").json(body).await.status);
+    }
+    assert_eq!(registrations, [201, 201, 201, 201, 429, 429]);
+
+    // What is counted cannot be told from the counts.
+    let kept = value(&database, "SELECT string_agg(key::text, ' ') FROM cloakroom_limits").await;
+    assert!(kept.len() > 34, "{kept}");
+    let hex = |text: &str| data_encoding::HEXLOWER.encode(text.as_bytes());
+    for known in [hex("ada"), hex("example"), "c0000201".to_owned(), "cb0071".to_owned()] {
+        assert!(!kept.contains(&known), "{kept}");
+    }
 }
 
 /// F044, F043, F042: a key made by one server is used by both, and killed for both.

@@ -1,12 +1,15 @@
-//! How often somebody may guess: limits on failed logins for each account and each network, and on whatever else is to
-//! be limited by a key.
+//! How often somebody may guess: limits on failed logins for each account and each network, and on registrations.
 //!
 //! An attempt takes its tokens before the password is looked at, and gets them back when it was right or came to nothing;
 //! so guesses in parallel are counted one by one, and honest logins in parallel wait for each other instead of failing.
 //! Nothing here locks anybody out for good, and nobody elsewhere can shut out an owner at a [familiar](Familiar) place.
-//! The limits are those of one process.
+//! Servers that share their accounts share the counts (`shared`, F119); a server that has its store for itself counts in its
+//! own memory (`here`). Either way a key is a keyed hash, so that no list of addresses can be made of the counts.
 
+mod here;
 mod network;
+mod settings;
+mod shared;
 mod table;
 
 use std::{
@@ -19,90 +22,124 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use siphasher::sip128::{Hasher128, SipHasher24};
-use tokio::sync::Notify;
+use thiserror::Error;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
-pub use self::network::Network;
-use self::table::{Empty, Key, Outcome, Table, Token};
-use crate::{account::EmailAddress, clock::Clock, random::Rng};
+use self::{here::Here, shared::Shared};
+pub use self::{
+    network::Network,
+    settings::{LimitSettings, Rate},
+    shared::{Bucket, BucketKey, SharedLimits, SharedToken, Swept, Taken, UNDECIDED},
+};
+use crate::{
+    account::EmailAddress,
+    clock::Clock,
+    store::{AccountStore, StoreError},
+};
 
 /// The limits on logins and registrations; cheap to clone.
 #[derive(Clone)]
-pub struct FailureLimits(Arc<Shared>);
+pub struct FailureLimits(Arc<Inner>);
 
 impl FailureLimits {
-    /// Limits with nothing counted yet.
-    pub fn new(settings: LimitSettings, clock: Clock, rng: &Rng) -> Self {
-        let table = |rate| Table::new(rate, settings.capacity);
-        Self(Arc::new(Shared {
-            tables: Mutex::new(Tables {
-                network: table(settings.network),
-                account: table(settings.account),
-                familiar: table(settings.familiar),
-            }),
-            settled: Notify::new(),
-            waiting: AtomicUsize::new(0),
-            registrations: RateLimiter::new(settings.registration, settings.capacity, clock.clone(), rng),
-            hashing: rng.bytes(),
-            clock,
-        }))
+    /// Limits that are counted where the accounts are, if several servers can share those, and otherwise here. `key` hashes
+    /// what is counted; servers that share the counts must have the same.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime, if the counts are shared.
+    pub fn new(settings: LimitSettings, store: &dyn AccountStore, key: [u8; 16], clock: Clock) -> Self {
+        let Some(store) = store.limits() else { return Self::here(settings, key, clock) };
+        let settled = Arc::new(Notify::new());
+        let counts = Counts::Shared(Shared::start(store, settings, clock, Arc::clone(&settled)));
+        Self(Arc::new(Inner { counts, key, settled, waiting: AtomicUsize::new(0) }))
+    }
+
+    fn here(settings: LimitSettings, key: [u8; 16], clock: Clock) -> Self {
+        let settled = Arc::new(Notify::new());
+        let counts = Counts::Here(Arc::new(Here::new(settings, clock, Arc::clone(&settled))));
+        Self(Arc::new(Inner { counts, key, settled, waiting: AtomicUsize::new(0) }))
     }
 
     /// Begins an attempt to prove who one is, before the secret is looked at.
     ///
     /// `account` is the address as typed, whether or not there is such an account; `None` where it is no address at all.
     /// Where tokens lack only because other attempts are not decided yet, this waits for those.
+    ///
+    /// # Errors
+    /// [`LimitError::Limited`], and where the counts are shared, as of any store.
     pub async fn begin(
         &self,
         account: Option<&EmailAddress>,
         network: Network,
         familiar: Familiar,
-    ) -> Result<Attempt, Limited> {
-        let keys = Keys {
-            network: self.0.key(b"network", &[&network.key()]),
-            account: account.map(|account| match familiar {
-                Familiar::Yes => {
-                    (LimitKind::Familiar, self.0.key(b"familiar", &[&network.key(), account.canonical().as_bytes()]))
-                }
-                Familiar::No => (LimitKind::Account, self.0.key(b"account", &[account.canonical().as_bytes()])),
-            }),
-        };
-        let mut seat = None;
-        loop {
-            // It hears of what is settled from here on, so nothing is missed between looking and waiting.
-            let settled = self.0.settled.notified();
-            match self.0.take(&keys) {
-                Ok(tokens) => return Ok(Attempt { limits: Arc::clone(&self.0), tokens: Some(tokens) }),
-                Err((limit, Empty::Until(retry_after))) => return Err(Limited { limit, retry_after }),
-                Err((limit, Empty::Undecided)) if seat.is_none() => {
-                    seat = Some(Seat::take(&self.0).ok_or(Limited { limit, retry_after: Duration::from_secs(1) })?);
-                }
-                Err((_, Empty::Undecided)) => settled.await,
-            }
-        }
+    ) -> Result<Attempt, LimitError> {
+        let of_account = account.map(|account| match familiar {
+            Familiar::Yes => self.0.counted(LimitKind::Familiar, &[&network.key(), account.canonical().as_bytes()]),
+            Familiar::No => self.0.counted(LimitKind::Account, &[account.canonical().as_bytes()]),
+        });
+        // The network first: one that is past its limit makes no entries for accounts, and takes no token of theirs.
+        self.take(self.0.counted(LimitKind::Network, &[&network.key()]), of_account).await
     }
 
     /// Counts a registration from a network.
-    pub fn registration(&self, network: Network) -> Result<(), Limited> {
-        self.0
-            .registrations
-            .take(&network.key())
-            .map_err(|retry_after| Limited { limit: LimitKind::Registration, retry_after })
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn registration(&self, network: Network) -> Result<(), LimitError> {
+        let attempt = self.take(self.0.counted(LimitKind::Registration, &[&network.key()]), None).await?;
+        attempt.wrong();
+        Ok(())
     }
 
-    /// Keys in all tables together, for metrics.
-    pub fn tracked(&self) -> usize {
-        let tables = self.0.tables.lock();
-        let logins = tables.network.len() + tables.account.len() + tables.familiar.len();
-        drop(tables);
-        logins + self.0.registrations.tracked()
+    /// Forgets, where the counts are shared, what says nothing any more: at most `limit` of it. How much.
+    ///
+    /// # Errors
+    /// As of any store.
+    pub async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
+        match &self.0.counts {
+            // Forgetting goes along with remembering.
+            Counts::Here(_) => Ok(0),
+            Counts::Shared(shared) => shared.sweep(limit).await,
+        }
+    }
+
+    /// A token of each, or of none.
+    async fn take(&self, first: Counted, then: Option<Counted>) -> Result<Attempt, LimitError> {
+        let until = Instant::now() + PATIENCE;
+        let mut seat = None;
+        let mut pause = PAUSES.0;
+        loop {
+            // It hears of what is settled from here on, so nothing is missed between looking and waiting.
+            let settled = self.0.settled.notified();
+            let (limit, empty) = match self.0.take(first, then).await? {
+                Ok(attempt) => return Ok(attempt),
+                Err(refused) => refused,
+            };
+            let limited = |retry_after| LimitError::from(Limited { limit, retry_after });
+            if let Empty::Until(wait) = empty {
+                return Err(limited(wait));
+            }
+            if seat.is_none() {
+                seat = Some(Seat::take(&self.0).ok_or_else(|| limited(Duration::from_secs(1)))?);
+            }
+            // Another server's attempts are settled without a word to this one.
+            let shared = matches!(self.0.counts, Counts::Shared(_));
+            let look = if shared { until.min(Instant::now() + pause) } else { until };
+            pause = (pause * 2).min(PAUSES.1);
+            if timeout_at(look, settled).await.is_err() && Instant::now() >= until {
+                return Err(limited(Duration::from_secs(1)));
+            }
+        }
     }
 }
 
 impl fmt::Debug for FailureLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FailureLimits").field("tracked", &self.tracked()).finish_non_exhaustive()
+        f.write_str("FailureLimits(..)")
     }
 }
 
@@ -123,9 +160,12 @@ pub enum Familiar {
 /// Only [`Self::wrong`] counts: dropped without a word (the client hung up, the pool was full, a store failed), it gives
 /// its tokens back as [`Self::right`] does.
 #[must_use = "an attempt that is dropped is not counted"]
-pub struct Attempt {
-    limits: Arc<Shared>,
-    tokens: Option<Tokens>,
+pub struct Attempt(Option<Held>);
+
+/// Tokens, and where they came from.
+enum Held {
+    Here(Arc<Here>, here::Tokens),
+    Shared(Arc<Shared>, shared::Tokens),
 }
 
 impl Attempt {
@@ -140,8 +180,10 @@ impl Attempt {
     }
 
     fn settle(&mut self, outcome: Outcome) {
-        if let Some(tokens) = self.tokens.take() {
-            self.limits.settle(&tokens, outcome);
+        match self.0.take() {
+            Some(Held::Here(here, tokens)) => here.settle(&tokens, outcome),
+            Some(Held::Shared(shared, tokens)) => shared.settle(tokens, outcome),
+            None => {}
         }
     }
 }
@@ -159,13 +201,24 @@ impl Drop for Attempt {
 }
 
 /// Too many attempts: none is looked at for a while.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("too many attempts ({limit}); again in {} s", retry_after.as_secs_f32().ceil(), limit = limit.code())]
 pub struct Limited {
     /// Which limit it was: for the operator, not for the client.
     pub limit: LimitKind,
     /// When the next attempt may be made.
     pub retry_after: Duration,
+}
+
+/// Why there is no attempt.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum LimitError {
+    /// There have been too many.
+    #[error(transparent)]
+    Limited(#[from] Limited),
+    /// The shared counts cannot be had: then nobody can sign in, for the accounts are where they are.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// The limits there are.
@@ -183,6 +236,9 @@ pub enum LimitKind {
 }
 
 impl LimitKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Network, Self::Account, Self::Familiar, Self::Registration];
+
     /// The stable code of the limit.
     pub const fn code(self) -> &'static str {
         match self {
@@ -194,168 +250,84 @@ impl LimitKind {
     }
 }
 
-/// How the limits are set.
+/// Why there is no token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LimitSettings {
-    /// Wrong secrets for one address, from all places that are not familiar together.
-    pub account: Rate,
-    /// Wrong secrets from one network.
-    pub network: Rate,
-    /// Wrong secrets for one account from one familiar network.
-    pub familiar: Rate,
-    /// Registrations from one network.
-    pub registration: Rate,
-    /// Keys that each limit keeps apart; further ones share a bucket. A key takes some 45 bytes.
-    pub capacity: usize,
+pub enum Empty {
+    /// Some of those taken may come back early: it is worth waiting.
+    Undecided,
+    /// The next comes back after this time.
+    Until(Duration),
 }
 
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            account: Rate::new(10, Duration::from_mins(1)),
-            network: Rate::new(30, Duration::from_secs(10)),
-            familiar: Rate::new(10, Duration::from_secs(30)),
-            registration: Rate::new(20, Duration::from_mins(3)),
-            capacity: 100_000,
-        }
-    }
-}
-
-/// How much of something is allowed: a burst, and then one more each time.
+/// What becomes of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rate {
-    burst: u32,
-    every: Duration,
+enum Outcome {
+    Spent,
+    GivenBack,
 }
 
-impl Rate {
-    /// `burst` at once (1 or more), then one more after each time `every` (1 ms to a day; what is outside is moved in).
-    pub fn new(burst: u32, every: Duration) -> Self {
-        let every = every.clamp(Duration::from_millis(1), Duration::from_hours(24));
-        // Whole milliseconds, as the clock counts.
-        Self { burst: burst.max(1), every: Duration::from_millis(every.as_millis() as u64) }
-    }
-
-    /// The time in which an empty bucket becomes full.
-    fn capacity(self) -> Duration {
-        self.every.saturating_mul(self.burst)
-    }
-
-    fn shared_by(self, shares: u32) -> Self {
-        Self::new(self.burst.saturating_mul(shares), self.every / shares)
-    }
-}
-
-/// A limit by key for anything else: what is taken is not given back.
-pub struct RateLimiter {
-    table: Mutex<Table>,
-    hashing: [u8; 16],
-    clock: Clock,
-}
-
-impl RateLimiter {
-    /// A limiter that keeps up to `capacity` keys apart.
-    pub fn new(rate: Rate, capacity: usize, clock: Clock, rng: &Rng) -> Self {
-        Self { table: Mutex::new(Table::new(rate, capacity)), hashing: rng.bytes(), clock }
-    }
-
-    /// Takes one for this key, or says when there will be another.
-    pub fn take(&self, key: &[u8]) -> Result<(), Duration> {
-        let key = keyed_hash(&self.hashing, b"", &[key]);
-        self.table.lock().spend(key, self.clock.boot())
-    }
-
-    /// Keys that take room, for metrics.
-    pub fn tracked(&self) -> usize {
-        self.table.lock().len()
-    }
-}
-
-impl fmt::Debug for RateLimiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimiter").field("tracked", &self.tracked()).finish_non_exhaustive()
-    }
-}
-
-struct Shared {
-    tables: Mutex<Tables>,
-    /// Rings whenever an attempt is settled.
-    settled: Notify,
+struct Inner {
+    counts: Counts,
+    key: [u8; 16],
+    /// Rings whenever an attempt of this process has been settled.
+    settled: Arc<Notify>,
     waiting: AtomicUsize,
-    registrations: RateLimiter,
-    /// Of this process only: from a dump of the tables no list of addresses can be made without it.
-    hashing: [u8; 16],
-    clock: Clock,
 }
 
-struct Tables {
-    network: Table,
-    account: Table,
-    familiar: Table,
+/// Where it is counted.
+enum Counts {
+    Here(Arc<Here>),
+    Shared(Arc<Shared>),
 }
 
-struct Keys {
-    network: Key,
-    account: Option<(LimitKind, Key)>,
+/// What is counted: 128 bits of a keyed hash, and the limit that they fall under.
+#[derive(Clone, Copy)]
+struct Counted {
+    limit: LimitKind,
+    key: (u64, u64),
 }
 
-struct Tokens {
-    network: Token,
-    account: Option<(LimitKind, Token)>,
-}
-
-impl Shared {
-    fn key(&self, what: &[u8], parts: &[&[u8]]) -> Key {
-        keyed_hash(&self.hashing, what, parts)
+impl Inner {
+    fn counted(&self, limit: LimitKind, parts: &[&[u8]]) -> Counted {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        for part in std::iter::once(&limit.code().as_bytes()).chain(parts) {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        let hash = hasher.finish128();
+        Counted { limit, key: (hash.h1, hash.h2) }
     }
 
-    /// A token of each limit, or of none.
-    fn take(&self, keys: &Keys) -> Result<Tokens, (LimitKind, Empty)> {
-        let mut tables = self.tables.lock();
-        let now = self.clock.boot();
-        // The network first: one that is past its limit makes no entries for accounts.
-        let network = tables.network.take(keys.network, now).map_err(|empty| (LimitKind::Network, empty))?;
-        let Some((kind, key)) = keys.account else {
-            return Ok(Tokens { network, account: None });
-        };
-        match tables.of(kind).take(key, now) {
-            Ok(token) => Ok(Tokens { network, account: Some((kind, token)) }),
-            Err(empty) => {
-                tables.network.settle(&network, Outcome::GivenBack, now);
-                Err((kind, empty))
+    async fn take(
+        &self,
+        first: Counted,
+        then: Option<Counted>,
+    ) -> Result<Result<Attempt, (LimitKind, Empty)>, StoreError> {
+        match &self.counts {
+            Counts::Here(here) => {
+                let taken = here.take(first, then);
+                Ok(taken.map(|tokens| Attempt(Some(Held::Here(Arc::clone(here), tokens)))))
             }
-        }
-    }
-
-    fn settle(&self, tokens: &Tokens, outcome: Outcome) {
-        let mut tables = self.tables.lock();
-        let now = self.clock.boot();
-        tables.network.settle(&tokens.network, outcome, now);
-        if let Some((kind, token)) = &tokens.account {
-            tables.of(*kind).settle(token, outcome, now);
-        }
-        drop(tables);
-        self.settled.notify_waiters();
-    }
-}
-
-impl Tables {
-    fn of(&mut self, kind: LimitKind) -> &mut Table {
-        match kind {
-            LimitKind::Familiar => &mut self.familiar,
-            LimitKind::Account => &mut self.account,
-            LimitKind::Network | LimitKind::Registration => &mut self.network,
+            Counts::Shared(shared) => {
+                let shared = Arc::clone(shared);
+                // In a task of its own: of a client that hangs up meanwhile no token stays taken.
+                let taking = tokio::spawn(async move {
+                    let taken = shared.take(first, then).await?;
+                    Ok(taken.map(|tokens| Attempt(Some(Held::Shared(shared, tokens)))))
+                });
+                taking.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+            }
         }
     }
 }
 
 /// The place of one that waits for others' attempts; there are so many of them.
-struct Seat<'a>(&'a Shared);
+struct Seat<'a>(&'a Inner);
 
 impl<'a> Seat<'a> {
-    fn take(shared: &'a Shared) -> Option<Self> {
-        let seat = Self(shared);
-        (shared.waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(seat)
+    fn take(limits: &'a Inner) -> Option<Self> {
+        let seat = Self(limits);
+        (limits.waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(seat)
     }
 }
 
@@ -365,18 +337,12 @@ impl Drop for Seat<'_> {
     }
 }
 
-fn keyed_hash(key: &[u8; 16], what: &[u8], parts: &[&[u8]]) -> Key {
-    let mut hasher = SipHasher24::new_with_key(key);
-    for part in std::iter::once(&what).chain(parts) {
-        hasher.write_usize(part.len());
-        hasher.write(part);
-    }
-    let hash = hasher.finish128();
-    (hash.h1, hash.h2)
-}
-
 /// Attempts that may wait for others at a time; past that they are refused, for a second.
 const MAX_WAITING: usize = 256;
+/// How long an attempt waits for others.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often shared counts are looked at again meanwhile: at first, and at least.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(400));
 
 #[cfg(test)]
 mod tests;

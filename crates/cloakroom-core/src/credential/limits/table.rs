@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::Rate;
+use super::{Empty, Outcome, Rate};
 use crate::clock::Boot;
 
 /// A key as it stands in a table: 128 bits of a keyed hash.
@@ -47,22 +47,6 @@ pub(super) struct Token {
     back_at: Boot,
 }
 
-/// Why there is no token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Empty {
-    /// Some of those taken may come back early: it is worth waiting.
-    Undecided,
-    /// The next comes back after this time.
-    Until(Duration),
-}
-
-/// What becomes of a token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
-    Spent,
-    GivenBack,
-}
-
 impl Table {
     pub(super) fn new(rate: Rate, capacity: usize) -> Self {
         let capacity = capacity.clamp(1, u32::MAX as usize);
@@ -94,30 +78,25 @@ impl Table {
         }
     }
 
-    /// Takes a token for good, or says when there will be one.
-    pub(super) fn spend(&mut self, key: Key, now: Boot) -> Result<(), Duration> {
-        let slot = self.slot(key, now);
-        self.spend_from(slot, now).map(drop)
-    }
-
     pub(super) fn settle(&mut self, token: &Token, outcome: Outcome, now: Boot) {
         let (bucket, rate) = self.bucket(token.slot);
         bucket.undecided = bucket.undecided.saturating_sub(1);
         if outcome == Outcome::GivenBack {
             // No more than is still missing of it: the rest has come back by itself, and may be another's by now.
-            let missing = rate.every.min(token.back_at.since(now));
+            let missing = rate.every().min(token.back_at.since(now));
             bucket.full_at = Boot::from_millis(bucket.full_at.millis().saturating_sub(missing.as_millis() as u64));
         }
     }
 
     /// Keys that take room.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
     fn spend_from(&mut self, slot: Option<u32>, now: Boot) -> Result<Boot, Duration> {
         let (bucket, rate) = self.bucket(slot);
-        let full_at = bucket.full_at.max(now) + rate.every;
+        let full_at = bucket.full_at.max(now) + rate.every();
         match full_at.since(now).checked_sub(rate.capacity()) {
             Some(wait) if !wait.is_zero() => Err(wait),
             _ => {
@@ -192,6 +171,18 @@ mod tests {
     use super::*;
 
     const EVERY: Duration = Duration::from_mins(1);
+
+    impl Table {
+        /// Takes a token for good, or says when there will be one.
+        fn spend(&mut self, key: Key, now: Boot) -> Result<(), Duration> {
+            match self.take(key, now) {
+                Ok(token) => self.settle(&token, Outcome::Spent, now),
+                Err(Empty::Until(wait)) => return Err(wait),
+                Err(Empty::Undecided) => panic!("all are decided"),
+            }
+            Ok(())
+        }
+    }
 
     fn table(burst: u32, capacity: usize) -> Table {
         Table::new(Rate::new(burst, EVERY), capacity)

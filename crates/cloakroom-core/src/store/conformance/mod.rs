@@ -8,6 +8,7 @@ mod account;
 mod audit;
 mod key;
 mod lasting;
+mod limits;
 mod log;
 mod session;
 
@@ -103,6 +104,14 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         audit::the_audit_log_is_paged_and_filtered,
         audit::sign_ins_tell_where_they_came_from,
         audit::an_audit_log_is_cut_off_at_its_old_end,
+        limits::guesses_stop_at_the_limit_whichever_server_is_asked,
+        limits::parallel_logins_all_succeed_whichever_servers_are_asked,
+        limits::nobody_is_shut_out_from_where_they_have_been,
+        limits::what_came_to_nothing_does_not_count,
+        limits::a_vanished_server_holds_nothing_up,
+        limits::a_clock_that_is_ahead_locks_nobody_out,
+        limits::a_sweep_removes_only_full_buckets,
+        limits::past_the_bound_new_keys_share_buckets,
     );
 }
 

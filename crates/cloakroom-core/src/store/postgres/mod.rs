@@ -12,6 +12,7 @@ mod connection;
 mod ends;
 mod error;
 mod keys;
+mod limits;
 mod listen;
 mod log;
 mod operate;

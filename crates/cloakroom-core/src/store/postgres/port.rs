@@ -1,5 +1,7 @@
 //! The account port on PostgreSQL. What each verb does stands in the file of its subject.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::sync::watch;
 
@@ -8,6 +10,7 @@ use crate::{
     account::Account,
     audit,
     clock::Timestamp,
+    credential::SharedLimits,
     ids::{AccountId, AppId, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
@@ -132,5 +135,9 @@ impl AccountStore for Postgres {
 
     async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.cut_audit(before, limit).await
+    }
+
+    fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
+        Some(Arc::new(self.clone()))
     }
 }

@@ -24,6 +24,7 @@ use cloakroom_verify::{
     Guard,
     cross_site::{self, Asked},
     guard::{NoAddress, activity},
+    query::parameters,
 };
 
 use crate::{
@@ -134,7 +135,7 @@ impl<'r> Asker<'r> {
 
     /// A parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<std::borrow::Cow<'r, str>> {
-        form_urlencoded::parse(self.query?.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+        parameters(self.query?).find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// What the request presents.

@@ -2,7 +2,7 @@
 //!
 //! On https a credential's cookie is named `__Host-cloakroom-<app>`, on http (loopback only) `cloakroom-<app>`; never
 //! are both read. Names are compared byte for byte: what a lenient parser would fold into one of these names is another
-//! cookie (F013, F014). Reading borrows from the request and takes no memory from the heap.
+//! cookie (F013, F014). Reading borrows from the request, and takes memory from the heap only where there are more than two.
 
 use std::{fmt, time::Duration};
 
@@ -11,6 +11,7 @@ use cloakroom_core::{
     refusal::{Reason, Refusal},
 };
 use http::{HeaderMap, HeaderValue, header::COOKIE};
+use smallvec::SmallVec;
 
 use crate::Scheme;
 
@@ -32,10 +33,9 @@ pub enum Carries {
 
 /// Cookies of a request that may hold a credential: those of the app that comes first in the configuration come first,
 /// and of several with one name each is there in the order of the request, so that a valid one can win (F015).
-#[derive(Clone, Copy)]
+#[derive(Clone, Default)]
 pub struct Candidates<'h> {
-    found: [(usize, &'h str); MAX_CANDIDATES],
-    len: usize,
+    found: SmallVec<[(usize, &'h str); 2]>,
 }
 
 /// The most cookies of one name that are tried.
@@ -135,39 +135,30 @@ impl AppCookies {
 
 impl<'h> Candidates<'h> {
     /// Whether there is none.
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
     /// The place of the app in the configuration, and what its cookie holds.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &'h str)> + '_ {
-        self.found[..self.len].iter().copied()
+        self.found.iter().copied()
     }
 
     fn offer(&mut self, index: usize, value: &'h str) {
-        let found = &self.found[..self.len];
-        let at = found.partition_point(|(i, _)| *i <= index);
-        let alike = found[..at].iter().rev().take_while(|(i, _)| *i == index);
+        let at = self.found.partition_point(|(i, _)| *i <= index);
+        let alike = self.found[..at].iter().rev().take_while(|(i, _)| *i == index);
         if alike.clone().count() >= MAX_PER_NAME || alike.clone().any(|(_, v)| *v == value) || at == MAX_CANDIDATES {
             return;
         }
-        let end = self.len.min(MAX_CANDIDATES - 1);
-        self.found.copy_within(at..end, at + 1);
-        self.found[at] = (index, value);
-        self.len = end + 1;
-    }
-}
-
-impl Default for Candidates<'_> {
-    fn default() -> Self {
-        Self { found: [(0, ""); MAX_CANDIDATES], len: 0 }
+        self.found.truncate(MAX_CANDIDATES - 1);
+        self.found.insert(at, (index, value));
     }
 }
 
 /// Says how many there are, never what they hold.
 impl fmt::Debug for Candidates<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Candidates({})", self.len)
+        write!(f, "Candidates({})", self.found.len())
     }
 }
 

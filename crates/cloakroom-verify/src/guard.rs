@@ -8,7 +8,7 @@ use cloakroom_core::{
     refusal::{Reason, Refusal},
     verify::{Activity, Identity, Question, Verifier},
 };
-use http::{HeaderMap, Method, header::ORIGIN};
+use http::{HeaderMap, HeaderName, Method, header::ORIGIN};
 use thiserror::Error;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     credential::Presented,
     cross_site::{self, Asked},
     origins::{OriginBook, Origins, origin_of},
+    query::parameters,
 };
 
 /// Guards requests with a [`Verifier`]. Cheap to clone; put around routes by a [`GuardLayer`](crate::GuardLayer).
@@ -204,11 +205,13 @@ enum By {
 
 /// Whether a request counts as use of the session; a poll says with `X-Cloakroom-Passive: 1` that it does not.
 pub fn activity(headers: &HeaderMap) -> Activity {
-    match headers.get("x-cloakroom-passive") {
+    match headers.get(PASSIVE) {
         Some(value) if value == "1" => Activity::Passive,
         _ => Activity::Active,
     }
 }
+
+const PASSIVE: HeaderName = HeaderName::from_static("x-cloakroom-passive");
 
 /// Of two refusals the one that tells more: a credential that was ours says more than one that never was.
 pub fn telling(first: Option<Refusal>, next: Refusal) -> Refusal {
@@ -224,5 +227,5 @@ pub const fn is_noise(reason: Reason) -> bool {
 }
 
 fn app_parameter(query: Option<&str>) -> Option<std::borrow::Cow<'_, str>> {
-    form_urlencoded::parse(query?.as_bytes()).find(|(name, _)| name == "app").map(|(_, app)| app)
+    parameters(query?).find(|(name, _)| name == "app").map(|(_, app)| app)
 }

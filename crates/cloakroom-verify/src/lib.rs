@@ -41,6 +41,7 @@ mod layer;
 mod link;
 pub mod origins;
 pub mod problem;
+pub mod query;
 pub mod remote;
 
 pub use extract::{Identity, Recent};

@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -38,6 +38,9 @@ const ACCOUNT: HeaderName = HeaderName::from_static("x-auth-account");
 const SESSION: HeaderName = HeaderName::from_static("x-auth-session");
 const APP: HeaderName = HeaderName::from_static("x-auth-app");
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+/// What proxies say that the original method was.
+static TOLD_METHODS: [HeaderName; 2] =
+    [HeaderName::from_static("x-original-method"), HeaderName::from_static("x-forwarded-method")];
 const SIGNIN: HeaderName = HeaderName::from_static("x-cloakroom-signin");
 
 /// Who presents a credential, as it is written by [`accepted`] without a detour.
@@ -91,8 +94,7 @@ pub(super) async fn verify(State(state): State<ServerState>, request: Request) -
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let (query, original) = split(request.uri().query());
     let asker = Asker { state: &state, headers: request.headers(), query, peer };
-    let host = Asked::of(request.method(), request.uri(), request.headers()).host;
-    match judge(&asker, request.method(), host).await {
+    match judge(&asker, request.method(), request.uri()).await {
         Ok(identity) => accepted(&asker, &identity).unwrap_or_else(|refusal| refused(&refusal)),
         Err(refusal) => {
             let signs_in = matches!(
@@ -116,14 +118,15 @@ pub(super) async fn verify(State(state): State<ServerState>, request: Request) -
     }
 }
 
-async fn judge(asker: &Asker<'_>, method: &Method, host: Option<&str>) -> Result<Identity, Refusal> {
+async fn judge(asker: &Asker<'_>, method: &Method, uri: &Uri) -> Result<Identity, Refusal> {
     let identity = asker.identity().await?;
     if is_unsafe(method, asker.headers) && asker.is_by_cookie() {
         let allowed = asker.state.origins.of(identity.app_id()).ok_or(Reason::AppGone)?;
         // A proxy tells the host that it was asked for, which must be one of the app's like any other proof.
         let is_told = asker.is_via_proxy() && asker.headers.contains_key("x-forwarded-host");
-        let host = if is_told { text(asker.headers, "x-forwarded-host") } else { host };
-        cross_site::judge(Asked { method: &Method::POST, headers: asker.headers, host }, allowed)?;
+        let asked = Asked::of(method, uri, asker.headers);
+        let host = if is_told { text(asker.headers, "x-forwarded-host") } else { asked.host };
+        cross_site::judge(Asked { method: &Method::POST, host, ..asked }, allowed)?;
     }
     Ok(identity)
 }
@@ -144,7 +147,7 @@ fn split(query: Option<&str>) -> (Option<&str>, Option<&str>) {
 /// The strictest reading of the method: what was sent here and what a proxy says was sent to it.
 fn is_unsafe(method: &Method, headers: &HeaderMap) -> bool {
     let safe = |method: &[u8]| matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
-    let told = ["x-original-method", "x-forwarded-method"].into_iter().flat_map(|name| headers.get_all(name));
+    let told = TOLD_METHODS.iter().flat_map(|name| headers.get_all(name));
     !safe(method.as_str().as_bytes()) || told.into_iter().any(|value| !safe(value.as_bytes()))
 }
 

@@ -198,6 +198,8 @@ reasons! {
     NetworkLimited = "network_limited" => RateLimited,
     /// The queue for password hashing is full.
     HashQueueFull = "hash_queue_full" => Overloaded,
+    /// Too much of the same kind waits for a store.
+    Busy = "busy" => Overloaded,
     /// The answer took too long.
     TimedOut = "timed_out" => Overloaded,
     /// The store does not answer.
@@ -229,6 +231,12 @@ impl Refusal {
     /// What the client is told.
     pub const fn code(&self) -> Code {
         self.reason.code()
+    }
+
+    /// Whether it says something of this server, and nothing of what was presented: asked again later, the answer may be
+    /// yes.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self.code(), Code::Overloaded | Code::StoreUnavailable)
     }
 
     /// With a sentence for a developer.

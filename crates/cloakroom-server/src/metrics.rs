@@ -25,6 +25,12 @@ pub(crate) fn render(state: &ServerState) -> String {
     counter!("cloakroom_leases_renewed_total").absolute(counts.leases);
     gauge!("cloakroom_cached_facts").set(counts.facts as f64);
     gauge!("cloakroom_ends_held").set(counts.ended as f64);
+    gauge!("cloakroom_verifications_under_way").set(counts.under_way as f64);
+    for work in engine.occupancy() {
+        gauge!("cloakroom_work_under_way", "kind" => work.kind).set(work.under_way as f64);
+        gauge!("cloakroom_work_waiting", "kind" => work.kind).set(work.waiting as f64);
+        counter!("cloakroom_work_turned_away_total", "kind" => work.kind).absolute(work.turned_away);
+    }
     counter!("cloakroom_password_hashes_total").absolute(engine.passwords().runs());
     gauge!("cloakroom_password_hashes_waiting").set(engine.passwords().queued() as f64);
     gauge!("cloakroom_password_hashes_running").set(engine.passwords().running() as f64);

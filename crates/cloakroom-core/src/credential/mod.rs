@@ -11,6 +11,7 @@ mod strength;
 
 pub use hash::{HashError, HashParameters, ParameterError, PasswordHash};
 pub use hash_pool::{Checked, HashPool, PoolError, PoolSettings};
+pub(crate) use limits::MAX_WAITING;
 pub use limits::{
     Attempt, Bucket, BucketKey, Empty, FailureLimits, Familiar, LimitError, LimitKind, LimitSettings, Limited, Network,
     Rate, SharedLimits, SharedToken, Swept, Taken, UNDECIDED,

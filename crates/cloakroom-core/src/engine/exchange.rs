@@ -48,7 +48,10 @@ impl Engine {
     pub async fn exchange(&self, credential: &str, app: &Arc<App>, client: &Client) -> Result<SignedIn, Refusal> {
         let ring = self.shared.keychain.ring();
         let (session, exchanged) = match Ticket::parse(credential, &ring) {
-            Ok(ticket) => (Some(ticket.id()), self.exchange_ticket(credential, ticket, app, client).await),
+            Ok(ticket) => {
+                let _place = self.places.sign_ins.enter().await?;
+                (Some(ticket.id()), self.exchange_ticket(credential, ticket, app, client).await)
+            }
             Err(reason) => (None, Err(reason.into())),
         };
         exchanged.inspect_err(|refusal| {

@@ -37,6 +37,7 @@ impl Engine {
     /// `invalid_credentials` for whatever is wrong with address and password, always after one hash; `not_admitted`,
     /// `rate_limited`, `overloaded`, `store_unavailable`.
     pub async fn login(&self, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
+        let _place = self.places.sign_ins.enter().await?;
         let usable = request.password.is_usable();
         let email = EmailAddress::parse(&request.email).ok();
         // An unusable password is nobody's: refused before the account is looked up (F078).

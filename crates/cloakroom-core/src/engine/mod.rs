@@ -14,6 +14,7 @@ mod keychain;
 mod login;
 mod operate;
 mod password;
+mod places;
 mod reassert;
 mod register;
 mod renew;
@@ -32,6 +33,7 @@ pub use keychain::{KEY_SET_AGE, KeySettings};
 pub use login::LoginRequest;
 pub use operate::{NewService, SessionCount};
 pub use password::PasswordChanged;
+pub use places::{Occupancy, PATIENCE, REFRESHES, REFRESHES_WAITING, SIGN_INS, SIGN_INS_WAITING};
 pub use register::Registration;
 pub use renew::Renewed;
 
@@ -47,6 +49,7 @@ use crate::{
     store::{StoreError, Stores},
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
+use places::Places;
 use shared::Shared;
 
 /// A running login system. Cheap to share; made once.
@@ -55,6 +58,7 @@ pub struct Engine {
     verifier: Arc<Verifier>,
     passwords: HashPool,
     limits: FailureLimits,
+    places: Places,
     audit: AuditQueue,
     settings: Settings,
 }
@@ -140,6 +144,7 @@ impl Engine {
         ));
         verifier.renew_lease().await.map_err(StartError::Log)?;
         let engine = Self {
+            places: Places::new(&settings.passwords),
             passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
             limits: FailureLimits::new(settings.limits, &*shared.stores.accounts, counting, shared.clock.clone()),
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
@@ -184,6 +189,11 @@ impl Engine {
         &self.passwords
     }
 
+    /// What is under way and what waits for a place, by kind.
+    pub fn occupancy(&self) -> [Occupancy; 2] {
+        self.places.occupancy()
+    }
+
     /// The audit queue.
     pub const fn audit(&self) -> &AuditQueue {
         &self.audit
@@ -194,9 +204,8 @@ impl Engine {
         &self.settings
     }
 
-    /// Whether it can serve: the store answers, and the log of what has ended has just been heard.
+    /// Whether it can serve: the log of what has ended has just been read from the store, once for all who ask at a time.
     pub async fn ready(&self) -> Result<(), Refusal> {
-        self.shared.stores.accounts.log_head().await?;
         self.verifier.renew_lease().await
     }
 

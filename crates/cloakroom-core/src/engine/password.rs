@@ -37,6 +37,7 @@ impl Engine {
         new: zeroize::Zeroizing<String>,
         client: &Client,
     ) -> Result<PasswordChanged, Refusal> {
+        let _place = self.places.sign_ins.enter().await?;
         let login = self.prove_again(identity, current, client).await?;
         let name = login.account.name.as_deref().unwrap_or_default();
         let hash = self.hash_new(&new, &[login.account.email.as_typed(), name]).await?;
@@ -55,6 +56,7 @@ impl Engine {
         current: LoginPassword,
         client: &Client,
     ) -> Result<(), Refusal> {
+        let _place = self.places.sign_ins.enter().await?;
         self.prove_again(identity, current, client).await?;
         self.change(identity, AccountChange::Delete).await?;
         let mut event = self.event(Kind::AccountDeleted, client);

@@ -43,6 +43,7 @@ impl Engine {
         if app.registration == app::Registration::Closed {
             return Err(Reason::RegistrationClosed.into());
         }
+        let _place = self.places.sign_ins.enter().await?;
         if let Some(network) = client.network() {
             self.limits.registration(network).await.map_err(not_begun)?;
         }

@@ -84,7 +84,13 @@ impl Engine {
         activity: Activity,
         client: &Client,
     ) -> Result<Renewed, Refusal> {
-        let renewed = match Ticket::parse(refresh_token, &self.shared.keychain.ring()) {
+        let parsed = Ticket::parse(refresh_token, &self.shared.keychain.ring());
+        // Who finds no place stands in no audit log: they are many then, and would push other lines out.
+        let _place = match &parsed {
+            Ok(Ticket::Refresh(_) | Ticket::Stateless(_)) => Some(self.places.refreshes.enter().await?),
+            Ok(Ticket::Session(_)) | Err(_) => None,
+        };
+        let renewed = match parsed {
             Ok(Ticket::Refresh(token)) => {
                 let id = token.id();
                 self.renew_kept(spending, token, app, activity, client).await.map_err(|refusal| (Some(id), refusal))

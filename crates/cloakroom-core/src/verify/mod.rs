@@ -16,4 +16,4 @@ pub use accept::{Basis, Judgement, Moment, judge};
 pub use backing::{Backing, NotFound};
 pub use cache::CacheBounds;
 pub use fact::{Fact, Finding, Identity};
-pub use verifier::{Activity, Counts, IAT_LEEWAY, Question, Verifier, VerifierSettings};
+pub use verifier::{Activity, Counts, FILLING, IAT_LEEWAY, MOST_UNDER_WAY, Question, Verifier, VerifierSettings};

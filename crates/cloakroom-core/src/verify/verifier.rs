@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -74,6 +74,8 @@ pub struct Counts {
     pub facts: u64,
     /// Ends held now.
     pub ended: u64,
+    /// Questions that are being answered by more than the cache now.
+    pub under_way: u64,
 }
 
 /// Checks presented credentials. Shared; all of it is safe to call from many tasks at once.
@@ -84,10 +86,20 @@ pub struct Verifier {
     cache: FactCache,
     vigil: RwLock<Vigil>,
     backing: Arc<dyn Backing>,
-    renewing: Mutex<()>,
+    renewing: Mutex<Renewal>,
+    /// How many renewals have begun.
+    renewals: AtomicU64,
+    /// How many questions are being answered by more than the cache.
+    under_way: AtomicUsize,
     wake: Notify,
     heard: watch::Sender<u64>,
     counts: Counters,
+}
+
+/// A renewal of the lease that is over.
+struct Renewal {
+    number: u64,
+    outcome: Result<(), Refusal>,
 }
 
 #[derive(Default)]
@@ -102,6 +114,10 @@ struct Counters {
 pub const IAT_LEEWAY: Duration = Duration::from_secs(60);
 /// The lifetime of access tokens where nothing else is configured.
 const USUAL_LIFETIME: Duration = Duration::from_secs(300);
+/// The most questions at once that the cache cannot answer; past that they are refused at once.
+pub const MOST_UNDER_WAY: usize = 4096;
+/// How long a question waits for another one that looks up the same.
+pub const FILLING: Duration = Duration::from_secs(5);
 /// How long the question for what has ended may take.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
 
@@ -121,7 +137,9 @@ impl Verifier {
             cache: FactCache::new(settings.cache, rng),
             vigil: RwLock::new(Vigil::new(settings.ended_capacity)),
             backing,
-            renewing: Mutex::new(()),
+            renewing: Mutex::new(Renewal { number: 0, outcome: Ok(()) }),
+            renewals: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
             wake: Notify::new(),
             heard: watch::Sender::new(0),
             counts: Counters::default(),
@@ -222,6 +240,7 @@ impl Verifier {
             leases: load(&self.counts.leases),
             facts: self.cache.len() as u64,
             ended: self.vigil.read().ended().len() as u64,
+            under_way: self.under_way.load(Ordering::Relaxed) as u64,
         }
     }
 
@@ -244,14 +263,22 @@ impl Verifier {
     }
 
     /// One round trip to the log. The lease runs from before the question was sent.
+    ///
+    /// There is one at a time. Whoever comes meanwhile shares the next one, so that nobody waits for more than two, however
+    /// many ask while the log does not answer.
     pub async fn renew_lease(&self) -> Result<(), Refusal> {
-        let lost = || Refusal::from(Reason::LeaseLost).retry_after(RENEWAL_LIMIT);
-        let before = self.counts.leases.load(Ordering::Relaxed);
-        let _one_at_a_time = self.renewing.lock().await;
-        if self.counts.leases.load(Ordering::Relaxed) > before + 1 {
-            // One that began after we asked has succeeded while we waited.
-            return Ok(());
+        let before = self.renewals.load(Ordering::Relaxed);
+        let mut last = self.renewing.lock().await;
+        if last.number <= before {
+            let number = self.renewals.fetch_add(1, Ordering::Relaxed) + 1;
+            let outcome = self.hear_of_ends().await;
+            *last = Renewal { number, outcome };
         }
+        last.outcome.clone()
+    }
+
+    async fn hear_of_ends(&self) -> Result<(), Refusal> {
+        let lost = || Refusal::from(Reason::LeaseLost).retry_after(RENEWAL_LIMIT);
         // A gap is answered by a snapshot, so that the second question is the last.
         for _ in 0..2 {
             let asked = self.clock.boot();
@@ -312,9 +339,12 @@ impl Verifier {
     /// Finds the fact anew: one asker per credential does the work, the others wait for it.
     async fn verify_cold(&self, at: &Fingerprint, credential: &str) -> Result<Arc<Fact>, Refusal> {
         self.counts.cold.fetch_add(1, Ordering::Relaxed);
+        let _place = Place::take(&self.under_way)?;
         let mut older = None;
         for _ in 0..2 {
-            match self.cache.get_or_fill(at).await {
+            // Were the wait not limited, each of many that ask for the same would in turn wait for a store that is gone.
+            let filled = tokio::time::timeout(FILLING, self.cache.get_or_fill(at)).await;
+            match filled.map_err(|_| Refusal::from(Reason::StoreDown).retry_after(RENEWAL_LIMIT))? {
                 Ok(fact) => match self.judge(&fact, Basis::Cached) {
                     Judgement::Accept => return Ok(fact),
                     Judgement::Refuse(reason) => return Err(reason.into()),
@@ -402,6 +432,26 @@ impl Verifier {
             last_active: None,
         };
         Ok((claims.app, found))
+    }
+}
+
+/// One of the questions under way, until it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(under_way: &'a AtomicUsize) -> Result<Self, Refusal> {
+        let place = Self(under_way);
+        if under_way.fetch_add(1, Ordering::Relaxed) < MOST_UNDER_WAY {
+            Ok(place)
+        } else {
+            Err(Refusal::from(Reason::Busy).retry_after(RENEWAL_LIMIT))
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

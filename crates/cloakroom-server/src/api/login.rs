@@ -217,7 +217,7 @@ pub(super) async fn logout(
                 mine = true;
                 match state.engine.sign_out(credential, which, &caller.client).await {
                     Ok(named) => ended |= named,
-                    Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(refusal.into()),
+                    Err(refusal) if refusal.is_passing() => return Err(refusal.into()),
                     // Everything may have ended by the cookie before this one.
                     Err(refusal) => refused = Some(telling(refused, refusal)),
                 }

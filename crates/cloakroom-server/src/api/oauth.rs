@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cloakroom_core::{
-    refusal::{Code, Refusal},
+    refusal::Refusal,
     store::Service,
     verify::{Activity, Question},
 };
@@ -100,7 +100,7 @@ pub(super) async fn introspect(
             app_epoch: Some(identity.epochs().1.0).filter(|epoch| *epoch != 0),
             kid: identity.kid().map(|kid| kid.to_string()),
         },
-        Err(refusal) if refusal.code() == Code::StoreUnavailable => return Err(refusal.into()),
+        Err(refusal) if refusal.is_passing() => return Err(refusal.into()),
         Err(_) => Introspection::default(),
     };
     Ok(answer::json(StatusCode::OK, &found))

@@ -64,6 +64,7 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::PasswordTooLong => "the password is too long",
         Reason::PasswordTooWeak => "the password would be guessed early",
         Reason::HashQueueFull => "too many passwords are being hashed at once; try again in a moment",
+        Reason::Busy => "too much waits for the store; try again in a moment",
         Reason::StoreDown => "the store does not answer; the server's log says why",
         reason => reason.as_str(),
     }

@@ -26,4 +26,5 @@ mod revocations;
 mod secrets;
 mod sessions;
 mod settings;
+mod shedding;
 mod verify;

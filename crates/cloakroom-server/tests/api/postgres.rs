@@ -18,14 +18,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
-use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config};
-
-/// A variable that `scripts/with-stores` sets.
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the tests by `scripts/with-stores COMMAND`, as in `scripts/with-stores cargo nextest run`")
-    })
-}
+use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config, variable};
 
 /// A database of a test's own, and a master secret for it.
 struct Database {

@@ -12,14 +12,14 @@ use serde_json::json;
 use crate::lab::{APPS, BY_TICKET, Lab};
 
 /// A Redis that keeps what it has acknowledged.
-struct Redis {
+pub(crate) struct Redis {
     port: u16,
     process: Child,
     directory: tempfile::TempDir,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let directory = tempfile::tempdir().unwrap();
         let process = Self::spawn(port, directory.path());
@@ -60,8 +60,14 @@ impl Redis {
         stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && answer == *b"+PONG"
     }
 
-    fn settings(&self) -> String {
+    pub(crate) fn settings(&self) -> String {
         format!("store.sessions = 'redis://127.0.0.1:{}'", self.port)
+    }
+
+    /// As `kill -NAME` does.
+    pub(crate) fn signal(&self, name: &str) {
+        let number = self.process.id().to_string();
+        assert!(Command::new("kill").arg(format!("-{name}")).arg(number).status().unwrap().success());
     }
 
     fn kill(&mut self) {

@@ -338,7 +338,7 @@ impl Drop for Seat<'_> {
 }
 
 /// Attempts that may wait for others at a time; past that they are refused, for a second.
-const MAX_WAITING: usize = 256;
+pub(crate) const MAX_WAITING: usize = 64;
 /// How long an attempt waits for others.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often shared counts are looked at again meanwhile: at first, and at least.

@@ -114,7 +114,15 @@ impl Connector {
         }
         schema::still_readable(&client).await?;
         let named = !pooled && self.statements == Statements::Auto;
-        Ok(Connection { client, named, pooled, tls: self.tls.clone(), prepared: Mutex::default(), sound: true.into() })
+        Ok(Connection {
+            client,
+            named,
+            pooled,
+            tls: self.tls.clone(),
+            prepared: Mutex::default(),
+            sound: true.into(),
+            under_way: false.into(),
+        })
     }
 }
 
@@ -128,6 +136,8 @@ pub(super) struct Connection {
     prepared: Mutex<HashMap<&'static str, Statement>>,
     /// Whether it is known to stand outside of any transaction, and answers.
     sound: AtomicBool,
+    /// Whether somebody has asked who has not heard the end of it.
+    under_way: AtomicBool,
 }
 
 impl Connection {
@@ -139,6 +149,28 @@ impl Connection {
     /// Lets nobody use it again.
     pub(super) fn give_up(&self) {
         self.sound.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that work has begun on it.
+    pub(super) fn begin_work(&self) {
+        self.under_way.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that what was asked has been answered, or given up.
+    pub(super) fn end_work(&self) {
+        self.under_way.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked who has not heard the end of it.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the answers that nobody else waits for.
+    pub(super) async fn drain(&self) -> Result<(), Failure> {
+        self.batch("").await?;
+        self.end_work();
+        Ok(())
     }
 
     /// Whether a pooler stands before the server.

@@ -4,10 +4,13 @@
 //! then for a statement as long as for a statement. A read that fails on a connection which is gone is asked again on another;
 //! a transaction that others were in the way of is tried again.
 
-use std::time::Duration;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult, Timeouts};
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use tokio_postgres::Row;
 
 use super::{
@@ -21,9 +24,43 @@ use crate::store::StoreError;
 const ATTEMPTS: u32 = 8;
 /// How often a read is asked again on a new connection.
 const OTHERS: u32 = 2;
+/// One of so many connections is kept from writes.
+pub(super) const RESERVED: usize = 4;
 
-/// A connection that goes back into the pool.
-pub(super) type Lent = Object<Manager>;
+/// A connection that goes back into the pool: at once if nothing is under way on it, and otherwise as soon as that is done.
+///
+/// Whoever asked may have gone in the middle. Were the connection free again, others would ask on it behind what nobody waits
+/// for, and without end if PostgreSQL does not answer at all.
+pub(super) struct Lent {
+    /// There until it is dropped.
+    object: Option<Object<Manager>>,
+    /// The right to one more that writes.
+    write: Option<OwnedSemaphorePermit>,
+    limit: Duration,
+}
+
+impl Deref for Lent {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.object.as_deref().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else { return };
+        if object.is_under_way() && object.is_sound() {
+            let (limit, write) = (self.limit, self.write.take());
+            tokio::spawn(async move {
+                let _write = write;
+                if !matches!(timeout(limit, object.drain()).await, Ok(Ok(()))) {
+                    object.cancel();
+                }
+            });
+        }
+    }
+}
 
 /// Whether a statement may be sent again when it is not known whether it was done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +71,8 @@ pub(super) enum Nature {
 
 pub(super) struct Pool {
     connections: managed::Pool<Manager>,
+    /// A part of the connections is for reads and ends only: writes that hang, as on a disk that does, stop no verification.
+    writes: Arc<Semaphore>,
     connect_timeout: Duration,
     statement_timeout: Duration,
 }
@@ -62,17 +101,30 @@ impl Pool {
             .queue_mode(managed::QueueMode::Lifo)
             .build()
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        Ok(Self { connections, connect_timeout, statement_timeout })
+        let writes = Arc::new(Semaphore::new(size - size / RESERVED));
+        Ok(Self { connections, writes, connect_timeout, statement_timeout })
     }
 
-    /// A connection.
+    /// A connection for what must not wait behind hanging writes: reads, ends, and what goes on behind the answers.
     pub(super) async fn lend(&self) -> Result<Lent, Failure> {
-        let lent = timeout(self.connect_timeout, self.connections.timeout_get(&Timeouts::new())).await;
+        self.lend_for(Nature::Read).await
+    }
+
+    async fn lend_for(&self, nature: Nature) -> Result<Lent, Failure> {
+        let lent = async {
+            let write = match nature {
+                Nature::Read => None,
+                Nature::Write => Arc::clone(&self.writes).acquire_owned().await.ok(),
+            };
+            self.connections.timeout_get(&Timeouts::new()).await.map(|object| (object, write))
+        };
         let slow = |_| Failure::Final(StoreError::Unavailable("no connection to PostgreSQL became free".to_owned()));
-        lent.map_err(slow)?.map_err(|error| match error {
-            managed::PoolError::Backend(failure) => Failure::Final(failure.into()),
-            _ => Failure::Final(StoreError::Unavailable("the store is closed".to_owned())),
-        })
+        let (object, write) =
+            timeout(self.connect_timeout, lent).await.map_err(slow)?.map_err(|error| match error {
+                managed::PoolError::Backend(failure) => Failure::Final(failure.into()),
+                _ => Failure::Final(StoreError::Unavailable("the store is closed".to_owned())),
+            })?;
+        Ok(Lent { object: Some(object), write, limit: self.statement_timeout })
     }
 
     /// Does work on a connection within the time that a statement has; a connection that fails at it is not used again.
@@ -90,7 +142,10 @@ impl Pool {
         connection: &Connection,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        match timeout(limit, work).await {
+        connection.begin_work();
+        let done = timeout(limit, work).await;
+        connection.end_work();
+        match done {
             Ok(Err(Failure::Lost(error))) => {
                 connection.give_up();
                 // After a restart or a failover the others are gone too, and it may not be known yet.
@@ -114,7 +169,7 @@ impl Pool {
     ) -> Result<Vec<Row>, StoreError> {
         let mut attempt = Attempts::new(nature);
         loop {
-            let done = match self.lend().await {
+            let done = match self.lend_for(nature).await {
                 Ok(lent) => self.within(&lent, lent.rows(sql, values)).await,
                 Err(failure) => Err(failure),
             };
@@ -139,7 +194,7 @@ impl Pool {
     pub(super) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let mut attempt = Attempts::new(Nature::Write);
         loop {
-            let done = match self.lend().await {
+            let done = match self.lend_for(Nature::Write).await {
                 Ok(lent) => self.within(&lent, lent.execute(sql, values)).await,
                 Err(failure) => Err(failure),
             };

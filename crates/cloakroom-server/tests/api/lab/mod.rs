@@ -5,6 +5,7 @@
 
 mod ask;
 mod browser;
+mod cluster;
 mod stream;
 
 use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) use ask::{Answer, Ask};
 pub(crate) use browser::Browser;
+pub(crate) use cluster::Cluster;
 pub(crate) use stream::Feed;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -263,6 +265,13 @@ impl SignedIn {
     pub(crate) fn refresh_token(&self) -> &str {
         self.body["refresh_token"].as_str().expect("a refresh token")
     }
+}
+
+/// A variable that `scripts/with-stores` sets.
+pub(crate) fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run the tests by `scripts/with-stores COMMAND`, as in `scripts/with-stores cargo nextest run`")
+    })
 }
 
 pub(crate) fn email(name: &str) -> String {

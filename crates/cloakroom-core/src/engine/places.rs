@@ -1,0 +1,121 @@
+//! How much may wait for the stores at once, and who goes without first.
+//!
+//! A store that is slow or gone must not collect requests until memory is full, nor keep those from it that matter most. So
+//! sign-ins and refreshes have a few places each, a short queue and little patience, and are told to come back; what is
+//! read to verify a session is bounded by the verifier, and far later. A warm verification asks nobody.
+
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use crate::{
+    credential::{MAX_WAITING, PoolSettings},
+    refusal::{Reason, Refusal},
+};
+
+/// Sign-ins at once, beside those whose password is being checked or waits to be. A half of these can be waiting to hear
+/// whether somebody else's guess was right.
+pub const SIGN_INS: usize = 128;
+const _: () = assert!(SIGN_INS >= 2 * MAX_WAITING, "who waits for others' guesses must leave places");
+/// Refreshes at once.
+pub const REFRESHES: usize = 64;
+/// Sign-ins that may wait for a place; past that they are refused at once.
+pub const SIGN_INS_WAITING: usize = 1024;
+/// Refreshes that may wait for a place.
+pub const REFRESHES_WAITING: usize = 2048;
+/// How long either waits for a place.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The places of an engine.
+pub(super) struct Places {
+    /// Whatever checks a password or begins a session.
+    pub(super) sign_ins: Room,
+    pub(super) refreshes: Room,
+}
+
+/// Work of one kind, now and since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Occupancy {
+    /// Which: `sign_in` or `refresh`.
+    pub kind: &'static str,
+    /// How much is under way.
+    pub under_way: usize,
+    /// How much waits for a place.
+    pub waiting: usize,
+    /// How often somebody was turned away for want of a place.
+    pub turned_away: u64,
+}
+
+impl Places {
+    pub(super) fn new(passwords: &PoolSettings) -> Self {
+        let hashing = passwords.threads.get().saturating_add(passwords.queue);
+        Self {
+            sign_ins: Room::new("sign_in", SIGN_INS.saturating_add(hashing), SIGN_INS_WAITING),
+            refreshes: Room::new("refresh", REFRESHES, REFRESHES_WAITING),
+        }
+    }
+
+    pub(super) fn occupancy(&self) -> [Occupancy; 2] {
+        [self.sign_ins.occupancy(), self.refreshes.occupancy()]
+    }
+}
+
+/// Places for work of one kind.
+pub(super) struct Room {
+    kind: &'static str,
+    size: usize,
+    places: Semaphore,
+    waiting: AtomicUsize,
+    most_waiting: usize,
+    turned_away: AtomicU64,
+}
+
+impl Room {
+    fn new(kind: &'static str, size: usize, most_waiting: usize) -> Self {
+        let size = size.min(Semaphore::MAX_PERMITS);
+        let (waiting, turned_away) = Default::default();
+        Self { kind, size, places: Semaphore::new(size), waiting, most_waiting, turned_away }
+    }
+
+    /// A place, which is free again when this is dropped.
+    ///
+    /// # Errors
+    /// `overloaded`: there is none, and none became free.
+    pub(super) async fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        let seat = Seat(&self.waiting);
+        if seat.0.fetch_add(1, Ordering::Relaxed) < self.most_waiting
+            && let Ok(Ok(place)) = timeout(PATIENCE, self.places.acquire()).await
+        {
+            return Ok(place);
+        }
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+        Err(Refusal::from(Reason::Busy).retry_after(PATIENCE))
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy {
+            kind: self.kind,
+            under_way: self.size - self.places.available_permits(),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            turned_away: self.turned_away.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// One that waits, until it is dropped.
+struct Seat<'a>(&'a AtomicUsize);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

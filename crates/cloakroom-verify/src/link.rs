@@ -64,6 +64,8 @@ pub(crate) struct Link {
 const LIMIT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer; a key set of ten keys of RSA has about 5,000.
 const MAX_BYTES: usize = 64 * 1024;
+/// The most connections to the server that are kept open without use.
+const MAX_IDLE: usize = 32;
 
 impl Link {
     /// A way to the server at its public address; with a service's id and secret, where it asks for them.
@@ -84,7 +86,8 @@ impl Link {
         };
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         let authorization = service.map(|(id, secret)| basic(id, secret)).transpose()?;
-        Ok(Self { base, authorization, client: Client::builder(TokioExecutor::new()).build(connector) })
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(MAX_IDLE).build(connector);
+        Ok(Self { base, authorization, client })
     }
 
     /// The address of a path at the server.

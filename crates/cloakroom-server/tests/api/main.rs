@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod bounds;
 mod cross_site;
 mod exchange;
 mod forward_auth;

@@ -175,6 +175,7 @@ impl Record {
 
 impl Record {
     /// A number in the form that epochs and generation are stored in, for stores that write them by themselves.
+    #[cfg(feature = "redis")]
     pub(crate) fn varint(number: u32) -> Vec<u8> {
         let mut out = Vec::with_capacity(5);
         push_varint(&mut out, number);

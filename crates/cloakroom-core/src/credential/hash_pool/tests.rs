@@ -1,8 +1,10 @@
 #![expect(clippy::await_holding_lock, reason = "held so that a thread of the pool stands still; no task takes it")]
 
-use std::{future::Future, pin::pin, task::Context};
+use std::{future::Future, pin::pin, task::Context, time::Instant};
 
-use super::*;
+use argon2::Block;
+
+use super::{queue::Due, *};
 
 const GOOD: &str = "correct horse battery staple";
 
@@ -11,6 +13,8 @@ fn settings(threads: usize, queue: usize) -> PoolSettings {
         parameters: HashParameters::weak_for_tests(),
         threads: NonZeroUsize::new(threads).unwrap(),
         queue,
+        // However busy the machine is, the reserve keeps out of it.
+        patience: Duration::from_hours(1),
         ..PoolSettings::default()
     }
 }
@@ -139,13 +143,21 @@ async fn a_full_queue_turns_the_next_away() {
 
 #[tokio::test]
 async fn the_time_to_come_back_grows_with_the_queue() {
-    let pool = pool(1, 8);
+    let pool = pool(1, 4);
+    let held = pool.shared.outsized.lock();
+    let mut running = pin!(pool.check(typed(GOOD), Some(larger())));
+    poll_once(running.as_mut());
+    wait_until(|| pool.running() == 1);
     pool.shared.average_micros.store(2_000_000, Ordering::Relaxed);
-    let waiting = |n: usize| {
-        let queue = (0..n).map(|_| Job::Check(typed(""), None, oneshot::channel().0)).collect();
-        pool.shared.retry_after(&State { queue, running: 1, stopped: false })
+    let mut queued: Vec<_> = (0..4).map(|_| Box::pin(pool.check(typed(GOOD), None))).collect();
+    for check in &mut queued {
+        poll_once(check.as_mut());
+    }
+    let Err(PoolError::Overloaded { retry_after }) = pool.check(typed(GOOD), None).await else {
+        panic!("there is room for four");
     };
-    assert_eq!([waiting(0), waiting(4)], [Duration::from_secs(2), Duration::from_secs(10)]);
+    assert_eq!(retry_after, Duration::from_secs(10));
+    drop(held);
 }
 
 #[tokio::test]
@@ -198,7 +210,7 @@ async fn without_a_queue_an_idle_thread_still_takes_a_job() {
 fn the_threads_end_with_the_pool() {
     let pool = pool(3, 8);
     let shared = Arc::downgrade(&pool.shared);
-    wait_until(|| shared.strong_count() == 4);
+    wait_until(|| shared.strong_count() == 5);
     // Time for them to fall asleep.
     thread::sleep(Duration::from_millis(30));
     drop(pool);
@@ -211,27 +223,108 @@ async fn a_queued_job_fails_when_the_pool_is_dropped() {
     let shared = Arc::clone(&pool.shared);
     let held = shared.outsized.lock();
     let (reply, _patient) = oneshot::channel();
-    shared.enqueue(Job::Check(typed(GOOD), Some(larger()), reply)).unwrap();
+    shared.enqueue(Task::Check(typed(GOOD), Some(larger()), Reply::new(reply))).unwrap();
     wait_until(|| pool.running() == 1);
     let (reply, answer) = oneshot::channel();
-    shared.enqueue(Job::Hash(chosen(), reply)).unwrap();
+    shared.enqueue(Task::Hash(chosen(), Reply::new(reply))).unwrap();
     drop(pool);
     answer.await.expect_err("given up");
     drop(held);
 }
 
-/// The threads give way to everything else in the process.
+/// The threads give way to everything else on the machine, the reserve only to what is of ordinary priority.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_threads_have_low_priority() {
     let pool = pool(2, 8);
     let own = rustix::process::getpriority_process(None).unwrap();
-    let lowered = || {
+    let count = |name: &str, field: usize, value: i32| {
         let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
         let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
-        // Field 19 of proc_pid_stat(5), counted from after the name in parentheses.
-        let nice = |stat: &str| stat.rsplit_once(") ")?.1.split(' ').nth(16)?.parse::<i32>().ok();
-        stats.filter(|stat| stat.contains("(hash-") && nice(stat) == Some((own + 10).min(19))).count()
+        // Fields of proc_pid_stat(5) are counted from after the name in parentheses, which is the second.
+        let read = |stat: &str| stat.rsplit_once(") ")?.1.split(' ').nth(field - 3)?.parse::<i32>().ok();
+        stats.filter(|stat| stat.contains(name) && read(stat) == Some(value)).count()
     };
-    wait_until(|| lowered() >= 2);
+    let (niceness, policy, idle) = (19, 41, 5);
+    wait_until(|| count("(hash-0)", policy, idle) >= 1 && count("(hash-1)", policy, idle) >= 1);
+    wait_until(|| count("(hash-reserve)", niceness, (own + 10).min(19)) >= 1);
     drop(pool);
+}
+
+/// A pool whose threads never come on a processor, as on a machine where everything is busy.
+fn starved(threads: usize) -> HashPool {
+    let settings = PoolSettings { patience: Duration::ZERO, ..settings(threads, 8) };
+    let pool = HashPool::start(settings, Rng::seeded(7)).unwrap();
+    let shared = Arc::clone(&pool.shared);
+    drop(pool);
+    wait_until(|| Arc::strong_count(&shared) == 1);
+    shared.state.lock().stopped = false;
+    HashPool { shared }
+}
+
+fn due(pool: &HashPool, now: Instant) -> Due {
+    pool.shared.state.lock().due(now, Duration::from_secs(1), pool.shared.settings.threads.get())
+}
+
+#[tokio::test]
+async fn what_no_thread_comes_for_is_taken_over_by_the_reserve() {
+    let pool = starved(1);
+    let begun = Instant::now();
+    assert!(matches!(due(&pool, begun), Due::Never));
+    let mut check = Box::pin(pool.check(typed(GOOD), None));
+    poll_once(check.as_mut());
+    assert!(matches!(due(&pool, begun), Due::Later(then) if then >= begun + Duration::from_secs(1)));
+    let later = Instant::now() + Duration::from_secs(1);
+    let Due::Now(job) = due(&pool, later) else { panic!("it has waited for a second") };
+    assert_eq!((pool.running(), pool.queued()), (1, 0));
+    job.run(&pool.shared, &mut Vec::new(), || ());
+    assert!(!check.await.unwrap().is_match());
+    assert!(matches!(due(&pool, later), Due::Never));
+    assert_eq!(pool.running(), 0);
+}
+
+#[tokio::test]
+async fn what_stands_still_at_a_thread_is_taken_over_and_answered_once() {
+    let pool = starved(1);
+    let mut check = Box::pin(pool.check(typed(GOOD), None));
+    poll_once(check.as_mut());
+    let at_a_thread = pool.shared.state.lock().begin().unwrap();
+    let mut next = Box::pin(pool.hash(chosen()));
+    poll_once(next.as_mut());
+    let later = Instant::now() + Duration::from_secs(1);
+    let Due::Now(job) = due(&pool, later) else { panic!("it has run for a second") };
+    assert!(Arc::ptr_eq(&job, &at_a_thread));
+    job.run(&pool.shared, &mut Vec::new(), || ());
+    assert!(!check.await.unwrap().is_match());
+    // What is queued behind it comes next, for the thread gets on with nothing.
+    let Due::Now(job) = due(&pool, later) else { panic!("nobody else comes for it") };
+    job.run(&pool.shared, &mut Vec::new(), || ());
+    next.await.unwrap();
+    // The thread comes on a processor at last; its answer is to nobody.
+    at_a_thread.run(&pool.shared, &mut Vec::new(), || pool.shared.state.lock().end(&at_a_thread));
+    assert!(matches!(due(&pool, later), Due::Never));
+    assert_eq!((pool.running(), pool.runs()), (0, 3));
+}
+
+/// In a storm jobs wait for longer than that, while the threads get on with others.
+#[tokio::test]
+async fn what_only_waits_its_turn_is_left_alone() {
+    let pool = starved(1);
+    let mut checks: Vec<_> = (0..3).map(|_| Box::pin(pool.check(typed(GOOD), None))).collect();
+    for check in &mut checks {
+        poll_once(check.as_mut());
+    }
+    let later = Instant::now() + Duration::from_millis(900);
+    let _running = pool.shared.state.lock().begin().unwrap();
+    assert!(matches!(due(&pool, later), Due::Later(then) if then > later));
+}
+
+/// The reserve itself, beside threads that never come.
+#[tokio::test]
+async fn a_starved_pool_still_answers() {
+    let pool = starved(1);
+    let shared = Arc::clone(&pool.shared);
+    thread::spawn(move || threads::reserve(&shared));
+    pool.shared.cost_micros.store(0, Ordering::Relaxed);
+    assert!(!pool.check(typed(GOOD), None).await.unwrap().is_match());
 }

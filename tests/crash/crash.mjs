@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 
 import { Cloakroom, credential, signedIn } from '../lib/cloakroom.mjs';
+import { generator } from '../lib/generator.mjs';
 import { wait } from '../lib/process.mjs';
 
 /** Refreshes must rotate: the shortest grace period, so that a generation is soon old enough. */
@@ -183,14 +184,3 @@ function expect(answer, status, what) {
 
 /** One in four sessions, always the same ones. */
 const toss = ({ session }) => createHash('sha256').update(session).digest()[0] < 64;
-
-/** A small generator (mulberry32), so that a run can be repeated by its seed, but for the timing of the machine. */
-function generator(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

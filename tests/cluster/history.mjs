@@ -22,8 +22,8 @@
  * @property {number} to
  * @property {string[]} [at] of whom; without it of all
  * @property {number} [errors] the most of the verifications begun in it that may go unanswered, as a share
- * @property {boolean} [deaf] the feed does not come: under `until_expiry` a token goes on
  * @property {boolean} [loses] logins acknowledged in it may be lost by the store
+ * @property {string[]} [unrefused] who answers every question, of whatever kind, that is asked in it
  * @property {string[]} [refuses] apps whose tokens may be refused, since a clock is wrong
  *
  * @typedef {object} Promise
@@ -31,13 +31,15 @@
  * @property {number} leeway on the expiry of a token
  * @property {Record<string, 'refuse'|'until_expiry'>} apps
  * @property {string[]} [crowds] those `at` which stand for several verifiers, as a load balancer does
+ * @property {number} [errors] the most verifications that may go unanswered outside of all spells, as a share; without it none
+ * @property {number} [healed] from here on everybody hears what has ended: then the lag counts under `until_expiry` too
  * @property {Spell[]} spells
  */
 
 /**
- * Answers { violations, counts, ends, spells }: what broke the promise, how much there was, for each acknowledged end how long
- * after it the last request began that was accepted anywhere (0: none), and for each spell the share of verifications without
- * an answer.
+ * Answers { violations, counts, ends, spells }: what broke the promise, how much there was, for each session that was ended how
+ * long after the acknowledgement the last request began that was accepted anywhere (0: none), by what its app does without a
+ * feed, and for each spell how many verifications there were and how many had no answer.
  *
  * @param {Event[]} events
  * @param {Promise} promise
@@ -58,7 +60,7 @@ export function judge(events, promise) {
   for (const end of ends) if (end.session !== undefined) sessions.get(end.session).ends.push(end);
 
   const violations = [];
-  const lags = new Map();
+  const lags = { refuse: [], until_expiry: [] };
   for (const session of sessions.values()) {
     session.uses.sort((one, other) => one.begin - other.begin);
     const covers = (end) => end.account === session.account && session.login && (end.answer !== 'yes' || end.end > session.login.begin);
@@ -70,7 +72,7 @@ export function judge(events, promise) {
     counts[kind][answer] = (counts[kind][answer] ?? 0) + 1;
   }
   const spells = judgeErrors(events, promise, violations);
-  return { violations, counts, ends: ends.filter(({ answer }) => answer === 'yes').map((end) => lags.get(end) ?? 0), spells };
+  return { violations, counts, ends: lags, spells };
 }
 
 function judgeSession(session, ends, promise, violations, lags) {
@@ -88,19 +90,21 @@ function judgeSession(session, ends, promise, violations, lags) {
     if (!promise.crowds?.includes(use.at)) refused.set(use.at, Math.min(use.end, refused.get(use.at) ?? Infinity));
   }
   for (const use of accepted) {
-    for (const end of certain) if (use.begin > end.end) lags.set(end, Math.max(use.begin - end.end, lags.get(end) ?? 0));
     if (use.expires !== undefined && use.begin > use.expires + promise.leeway) {
       say('beyond its life', use, `accepted ${ms(use.begin - use.expires)} after its token had expired`);
     }
-    if (excused(use, promise)) continue;
     // Whoever has refused it as ended never accepts it again; others have their lag from then on, for it stands in the log.
     const known = Math.min(acknowledged, first);
     if (use.begin > (refused.get(use.at) ?? Infinity)) {
       say('resurrected', use, `accepted ${ms(use.begin - refused.get(use.at))} after the same had refused it as ended`);
-    } else if (use.begin > known + promise.lag) {
+    } else if (use.begin > known + promise.lag && !excused(use, promise)) {
       const lost = !session.uses.some((later) => later.begin > use.begin && ['ended', 'no'].includes(later.answer));
       say(lost ? 'lost end' : 'late', use, `accepted ${ms(use.begin - known)} after its end was known`);
     }
+  }
+
+  if (acknowledged < Infinity) {
+    lags[promise.apps[session.app]].push(Math.max(0, ...accepted.map((use) => use.begin - acknowledged)));
   }
 
   if (session.login?.answer !== 'yes') return;
@@ -109,35 +113,38 @@ function judgeSession(session, ends, promise, violations, lags) {
     if (use.answer === 'no' && use.expires !== undefined && use.end > use.expires - promise.leeway) continue;
     const mayBeLost = promise.spells.some((spell) => spell.loses && inSpell(spell, session.login.end) && use.end > spell.from);
     if (use.answer === 'no' && mayBeLost) continue;
-    if (promise.spells.some((spell) => spell.refuses?.includes(use.app) && inSpell(spell, use.begin))) continue;
+    if (promise.spells.some((spell) => spell.refuses?.includes(use.app) && overlaps(spell, use))) continue;
     say('lost login', use, `refused (${use.answer}) though nobody had ended it`);
     break;
   }
 }
 
-/** Under `until_expiry` a token goes on where the feed does not come. */
+/** Under `until_expiry` a token goes on where the feed does not come, and only its verifier knows when that is. */
 function excused(use, promise) {
-  if (promise.apps[use.app] !== 'until_expiry' || use.kind !== 'verify') return false;
-  return promise.spells.some((spell) => spell.deaf && inSpell(spell, use.begin) && concerns(spell, use.at));
+  return promise.apps[use.app] === 'until_expiry' && use.kind === 'verify' && use.begin < (promise.healed ?? -Infinity);
 }
 
 function judgeErrors(events, promise, violations) {
-  const outside = { from: -Infinity, to: Infinity, errors: 0 };
+  const outside = { from: -Infinity, to: Infinity, errors: promise.errors ?? 0 };
   const tally = new Map([...promise.spells.filter(({ errors }) => errors !== undefined), outside].map((spell) => [spell, { asked: 0, unanswered: 0, first: undefined }]));
   for (const event of events) {
+    const unanswered = event.answer === 'unavailable' || event.answer === 'lost';
+    if (unanswered && promise.spells.some((spell) => spell.unrefused?.includes(event.at) && inSpell(spell, event.begin))) {
+      violations.push({ rule: 'refused request', at: event.at, app: event.app, session: event.session, begin: event.begin, why: `a ${event.kind} had no answer` });
+    }
     if (event.kind !== 'verify') continue;
     // The first that allows for errors counts; a request that hung in a spell may have begun just before it.
     const spell = promise.spells.find((spell) => spell.errors !== undefined && overlaps(spell, event) && concerns(spell, event.at)) ?? outside;
     const sum = tally.get(spell);
     sum.asked += 1;
-    if (event.answer !== 'unavailable' && event.answer !== 'lost') continue;
+    if (!unanswered) continue;
     sum.unanswered += 1;
     sum.first ??= event;
   }
   return [...tally].map(([spell, { asked, unanswered, first }]) => {
     const share = asked ? unanswered / asked : 0;
-    if (share > (spell.errors ?? 0)) {
-      const why = `${unanswered} of ${asked} verifications had no answer; ${spell.errors ?? 0} of them are allowed`;
+    if (share > spell.errors) {
+      const why = `${unanswered} of ${asked} verifications had no answer; a share of ${spell.errors} is allowed`;
       violations.push({ rule: 'errors', at: first.at, app: first.app, session: first.session, begin: first.begin, why });
     }
     return { name: spell.name ?? (spell === outside ? 'otherwise' : 'spell'), asked, unanswered };

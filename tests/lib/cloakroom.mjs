@@ -56,9 +56,14 @@ export class Cloakroom {
 
   launch() {
     const [command, ...args] = [...this.prefix, BIN, 'serve', '--config', this.file];
-    const { CLOAKROOM_BIN: _, ...environment } = process.env;
-    this.program = new Program(command, args, { env: { ...environment, ...this.env } });
+    this.program = new Program(command, args, { env: this.environment });
     return this.program;
+  }
+
+  /** The tests' own variable is none of the server's. */
+  get environment() {
+    const { CLOAKROOM_BIN: _, ...environment } = process.env;
+    return { ...environment, ...this.env };
   }
 
   async start() {
@@ -82,7 +87,7 @@ export class Cloakroom {
 
   /** A command of the binary beside the server. */
   command(...args) {
-    return run(BIN, [...args, '--config', this.file], { env: { ...process.env, ...this.env } });
+    return run(BIN, [...args, '--config', this.file], { env: this.environment });
   }
 
   ask(method, where, { headers = [], body, ...more } = {}) {

@@ -1,0 +1,184 @@
+// What can go wrong, by name: with which stores, how it is done and undone, and what the promise says meanwhile.
+//
+// `during` tells the history checker of a spell: what it says holds from its beginning until `settling` after its end.
+
+import { run, until, wait } from '../lib/process.mjs';
+
+/** How long what was away needs at most to be heard again: back-off, a new connection, a lease. */
+const SETTLING = 4000;
+const VERIFIERS = ['v1', 'v2'];
+
+export const FAULTS = {
+  healthy: { does: 'nothing', stores: 'redis', inject: () => wait(6000) },
+
+  'server-kill': {
+    does: 'kill -9 of a server, which comes back after 2 s',
+    stores: 'redis',
+    async inject({ cluster, during }) {
+      const [, server] = cluster.servers;
+      await during({ name: 's2 is away', at: ['s2'], errors: 1 }, async () => {
+        await server.stop('SIGKILL');
+        await wait(2000);
+        await server.start();
+      });
+    },
+  },
+
+  'redis-kill': {
+    does: 'kill -9 of Redis, which comes back after 2 s',
+    stores: 'redis',
+    async inject({ cluster, during }) {
+      await during({ name: 'Redis is away', errors: 0.05 }, async () => {
+        await cluster.redis.stop('SIGKILL');
+        await wait(2000);
+        await cluster.redis.start();
+      });
+    },
+  },
+
+  'redis-failover': {
+    does: 'the replica is shut out for 1.5 s, then takes the place of its primary',
+    stores: 'sentinel',
+    async inject({ cluster, during }) {
+      await during({ name: 'what the replica lacks', loses: true }, async () => {
+        await cluster.watched.shutReplicaOut();
+        await wait(1500);
+        await during({ name: 'no primary', errors: 0.05 }, () => cluster.watched.failOver());
+      });
+    },
+  },
+
+  'postgres-restart': {
+    does: 'PostgreSQL is stopped without a shutdown, and comes back after 3 s',
+    stores: 'postgres',
+    async inject({ cluster, during }) {
+      await during({ name: 'PostgreSQL is away', errors: 1 }, async () => {
+        await cluster.postgres.stop('SIGQUIT');
+        await wait(3000);
+        await cluster.postgres.start();
+      });
+    },
+  },
+
+  'feed-cut': {
+    does: 'the line between the verifiers and the servers is cut for 5 s',
+    stores: 'redis',
+    async inject({ cluster, during }) {
+      await during({ name: 'the verifiers are cut off', at: VERIFIERS, errors: 1 }, async () => {
+        cluster.verifierWire.cut();
+        await wait(5000);
+        cluster.verifierWire.mend();
+      });
+    },
+  },
+
+  partition: {
+    does: 'a server that people still reach is cut off from both stores for 6 s',
+    stores: 'redis',
+    async inject({ cluster, during }) {
+      const wires = [cluster.postgresWire, cluster.redisWire];
+      await during({ name: 's2 is cut off', at: ['s2'], errors: 1 }, async () => {
+        for (const wire of wires) wire.cut();
+        await wait(6000);
+        for (const wire of wires) wire.mend();
+      });
+    },
+  },
+
+  'clock-ahead': { does: "a server's wall clock is 10 min ahead for 5 s", stores: 'redis', clock: true, inject: (parts) => jump(parts, '+600') },
+  'clock-behind': { does: "a server's wall clock is 10 min behind for 5 s", stores: 'redis', clock: true, inject: (parts) => jump(parts, '-600') },
+
+  sigstop: {
+    does: 'a server stands still for 10 s (SIGSTOP)',
+    stores: 'redis',
+    async inject({ cluster, during }) {
+      const [, server] = cluster.servers;
+      await during({ name: 's2 stands still', at: ['s2'], errors: 1 }, async () => {
+        server.program.child.kill('SIGSTOP');
+        await wait(10_000);
+        server.program.child.kill('SIGCONT');
+      });
+    },
+  },
+
+  'rolling-restart': {
+    does: 'each server in turn is told to stop (SIGTERM), and comes back',
+    stores: 'redis',
+    inject: (parts) => roll(parts, () => {}),
+  },
+
+  'rolling-change': {
+    does: 'each server in turn comes back with another method for an app',
+    stores: 'redis',
+    inject: (parts) => roll(parts, (server) => parts.cluster.switchMethod(server)),
+  },
+
+  'disk-full': {
+    does: 'the disk of PostgreSQL is full until something cannot be kept, and 3 s more',
+    stores: 'postgres',
+    needs: 'root',
+    disk: true,
+    async inject({ cluster, load, disk, during }) {
+      await during({ name: 'the disk is full', errors: 1 }, async () => {
+        const refused = () => load.events.filter(({ kind, answer }) => kind !== 'verify' && answer === 'unavailable').length;
+        const before = refused();
+        await until('something cannot be kept', () => {
+          // What PostgreSQL gives back is taken too.
+          disk.fill();
+          return refused() > before;
+        });
+        await wait(3000);
+        disk.free();
+        await cluster.postgres.revive();
+      });
+    },
+  },
+
+  'packet-loss': {
+    does: '5 % of all packets are lost for 8 s',
+    stores: 'redis',
+    needs: 'network',
+    async inject({ during }) {
+      await during({ name: 'packets are lost', errors: 0.02 }, async () => {
+        const lose = 'add table inet lossy; add chain inet lossy in { type filter hook input priority 0; }; add rule inet lossy in numgen random mod 100 < 5 drop';
+        const begun = await run('nft', [lose]);
+        if (begun.code !== 0) throw new Error(`nft: ${begun.output}`);
+        await wait(8000);
+        await run('nft', ['delete table inet lossy']);
+      });
+    },
+  },
+};
+
+/** Nobody who comes through the load balancer is refused, whatever they ask. */
+async function roll({ cluster, during }, change) {
+  await during({ name: 'servers are replaced', unrefused: ['nginx'] }, async () => {
+    for (const [at, server] of cluster.servers.entries()) {
+      await during({ name: `s${at + 1} is replaced`, at: [`s${at + 1}`], errors: 1, settling: 0 }, async () => {
+        await server.stop('SIGTERM');
+        change(server);
+        await server.start();
+      });
+      await wait(1500);
+    }
+  });
+}
+
+async function jump({ clock, during }, offset) {
+  // A token of a wrong clock is refused until its client renews it, at the right ones and at the wrong one.
+  await during({ name: 'a clock is wrong', refuses: ['api', 'strict'], settling: Infinity }, async () => {
+    clock.set(offset);
+    await wait(5000);
+    clock.set('+0');
+  });
+}
+
+/** Begins a spell when `inject` does, and ends it `settling` after. */
+export function during(spells, now) {
+  return async ({ settling = SETTLING, ...spell }, inject) => {
+    const begun = { ...spell, from: now(), to: Infinity };
+    spells.push(begun);
+    await inject();
+    begun.to = now() + settling;
+  };
+}

@@ -1,0 +1,151 @@
+// The stores that the servers share, real ones in a folder of their own: PostgreSQL, Redis, and Redis watched by a Sentinel.
+
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+
+import { Program, freePort, listens, run, until } from '../lib/process.mjs';
+
+/** A PostgreSQL with one database. */
+export class Postgres {
+  static async start(dir) {
+    const postgres = new Postgres();
+    const bin = fs.globSync?.('/usr/lib/postgresql/*/bin')?.at(-1) ?? newest('/usr/lib/postgresql');
+    // It refuses to be run by root.
+    const owner = process.getuid() === 0 ? user('postgres', 'nobody') : {};
+    const data = path.join(dir, 'postgres');
+    fs.mkdirSync(data, { mode: 0o700 });
+    if (owner.uid !== undefined) fs.chownSync(data, owner.uid, owner.gid);
+    const port = await freePort();
+    Object.assign(postgres, { bin, owner, data, port, url: `postgres://postgres@127.0.0.1:${port}/postgres` });
+    const args = ['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--auth=trust', '--wal-segsize=1'];
+    const made = await run(path.join(bin, 'initdb'), args, { ...owner, cwd: '/' });
+    if (made.code !== 0) throw new Error(`initdb: ${made.output}`);
+    await postgres.start();
+    return postgres;
+  }
+
+  async start() {
+    const settings = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', max_connections: 200 };
+    const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    this.program = new Program(path.join(this.bin, 'postgres'), ['-D', this.data, ...args], { ...this.owner, cwd: '/' });
+    const probe = ['-h', '127.0.0.1', '-p', this.port, '-U', 'postgres', '-q'];
+    const ready = async () => (await run(path.join(this.bin, 'pg_isready'), probe, { cwd: '/' })).code === 0;
+    await this.program.ready('PostgreSQL', ready);
+  }
+
+  /** As whoever supervises it does, where it has given up. */
+  async revive() {
+    const { child } = this.program;
+    if (child.exitCode !== null || child.signalCode !== null) await this.start();
+  }
+
+  /** SIGINT ends every connection and writes what there is; SIGQUIT writes nothing. */
+  async stop(signal = 'SIGQUIT') {
+    await this.program.stop(signal);
+  }
+}
+
+function newest(root) {
+  const versions = fs.existsSync(root) ? fs.readdirSync(root).sort((one, other) => one - other) : [];
+  if (!versions.length) throw new Error('there is no PostgreSQL; install the Debian package postgresql');
+  return path.join(root, versions.at(-1), 'bin');
+}
+
+function user(...names) {
+  for (const name of names) {
+    try {
+      const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, name], { stdio: 'pipe' })));
+      return { uid, gid };
+    } catch {
+      // The next one then.
+    }
+  }
+  throw new Error('there is no user to run PostgreSQL as');
+}
+
+/** A Redis that writes each change to the disk before it answers, so that a kill loses nothing. */
+export class Redis {
+  static async start(dir, name = 'redis', more = []) {
+    const redis = new Redis();
+    const data = path.join(dir, name);
+    fs.mkdirSync(data);
+    Object.assign(redis, { data, more, port: await freePort() });
+    redis.url = `redis://127.0.0.1:${redis.port}`;
+    await redis.start();
+    return redis;
+  }
+
+  async start() {
+    const keeps = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
+    const args = ['--bind', '127.0.0.1', '--port', this.port, '--dir', this.data, '--maxmemory-policy', 'noeviction', ...keeps, ...this.more];
+    this.program = new Program('redis-server', args);
+    // It listens before it has read what it has.
+    await this.program.ready('Redis', async () => (await listens(this.port)) && /PONG/.test(await this.tell('PING')));
+  }
+
+  /** A command in words; answers what came, as it came. */
+  tell(...words) {
+    return new Promise((resolve, reject) => {
+      const socket = net.connect(this.port, '127.0.0.1', () => {
+        socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`);
+      });
+      socket.on('data', (answer) => resolve(String(answer)) || socket.destroy());
+      socket.on('error', reject);
+    });
+  }
+
+  async stop(signal = 'SIGKILL') {
+    await this.program.stop(signal);
+  }
+}
+
+/** Two Redis servers, and a Sentinel that makes the second one the primary when the first is gone. */
+export class Watched {
+  static async start(dir) {
+    const watched = new Watched();
+    const primary = await Redis.start(dir, 'primary');
+    // The replica has a user of its own, so that it alone can be shut out.
+    await primary.tell('ACL', 'SETUSER', 'replica', 'on', '>replica', '+psync', '+replconf', '+ping');
+    const follows = ['--replicaof', `127.0.0.1 ${primary.port}`, '--masteruser', 'replica', '--masterauth', 'replica'];
+    const replica = await Redis.start(dir, 'replica', [...follows, '--repl-diskless-sync-delay', '0']);
+    const port = await freePort();
+    const file = path.join(dir, 'sentinel.conf');
+    const lines = [
+      'bind 127.0.0.1',
+      `port ${port}`,
+      `dir ${dir}`,
+      `sentinel monitor cloakroom 127.0.0.1 ${primary.port} 1`,
+      'sentinel down-after-milliseconds cloakroom 1000',
+      'sentinel failover-timeout cloakroom 10000',
+    ];
+    fs.writeFileSync(file, `${lines.join('\n')}\n`);
+    const program = new Program('redis-server', [file, '--sentinel']);
+    Object.assign(watched, { primary, replica, program, port, url: `redis+sentinel://127.0.0.1:${port}/cloakroom` });
+    await until('the replica has everything', async () => /master_link_status:up/.test(await replica.tell('INFO', 'replication')));
+    // The Sentinel asks the primary every ten seconds who follows it.
+    await until('the Sentinel knows both', async () => /slaves=1/.test(await watched.sentinel('INFO', 'sentinel')));
+    return watched;
+  }
+
+  sentinel(...words) {
+    return Redis.prototype.tell.call(this, ...words).catch(() => '');
+  }
+
+  /** From now on the replica hears nothing, so that what follows is lost with the primary. */
+  async shutReplicaOut() {
+    await this.primary.tell('ACL', 'SETUSER', 'replica', 'off');
+    await this.primary.tell('CLIENT', 'KILL', 'TYPE', 'replica');
+  }
+
+  /** The primary is killed, and the replica takes its place. */
+  async failOver() {
+    await this.primary.stop();
+    await until('the replica is the primary', async () => /role:master/.test(await this.replica.tell('INFO', 'replication')));
+  }
+
+  async stop() {
+    for (const part of [this.program, this.primary, this.replica]) await part.stop('SIGKILL');
+  }
+}

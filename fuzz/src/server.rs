@@ -18,7 +18,7 @@ use cloakroom_core::{
     random::Rng,
     session::{Record, Write, Written},
     store::{
-        SessionStore, StoreError, Stores,
+        Place, SessionStore, StoreError, Stores, Stretch,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
@@ -125,6 +125,10 @@ impl SessionStore for Counted {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.inner.sweep(now, limit).await
+    }
+
+    async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {
+        self.inner().walk(from, limit).await
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {

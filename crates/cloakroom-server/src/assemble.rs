@@ -10,9 +10,9 @@ use cloakroom_core::{
     key::{MasterSecret, SecretError},
     random::Rng,
     store::{
-        AccountStore, SessionStore, StoreError, Stores,
+        AccountStore, Moving, SessionStore, StoreError, Stores,
         memory::MemorySessions,
-        postgres::Postgres,
+        postgres::{self, Postgres},
         redis::{self, Redis},
         sqlite::{DirectoryLock, Options, Sqlite},
     },
@@ -102,47 +102,67 @@ impl Parts {
 }
 
 async fn stores(config: &Config) -> Result<Stores, OpenError> {
-    let (accounts, sessions) = (&config.store.accounts, &config.store.sessions);
-    let (accounts, one): (Arc<dyn AccountStore>, _) = match accounts {
-        AccountsAt::Sqlite => {
-            let sqlite = sqlite(config).await?;
-            if *sessions == SessionsAt::Sqlite {
-                return Ok(sqlite.stores());
-            }
-            (Arc::new(sqlite), None)
-        }
+    let store = &config.store;
+    let mut opened = Opened { config, sqlite: None, postgres: None };
+    let accounts: Arc<dyn AccountStore> = match &store.accounts {
+        AccountsAt::Sqlite => Arc::new(opened.sqlite().await?),
         AccountsAt::Postgres(url) => {
             let postgres = Postgres::open(url).await?;
-            (Arc::new(postgres.clone()), Some((url, postgres)))
+            opened.postgres = Some((url, postgres.clone()));
+            Arc::new(postgres)
         }
     };
-    let sessions: Arc<dyn SessionStore> = match sessions {
-        SessionsAt::Sqlite => Arc::new(sqlite(config).await?),
-        SessionsAt::Memory => Arc::new(MemorySessions::new()),
-        SessionsAt::Redis(address) => Arc::new(Redis::open(address, &redis::Options::default()).await?),
-        SessionsAt::Postgres(url) => {
-            if let Some((accounts_url, postgres)) = &one
-                && *accounts_url == url
-            {
-                return Ok(postgres.stores());
-            }
-            let apart = Postgres::open(url).await?;
-            // Two URLs may name one database.
-            if let Some((_, postgres)) = &one
-                && postgres.is_same(&apart).await?
-            {
-                return Ok(postgres.stores());
-            }
-            Arc::new(apart)
-        }
+    let (main, one) = opened.sessions(&store.sessions).await?;
+    let (sessions, end_deletes): (Arc<dyn SessionStore>, _) = match &store.other_sessions {
+        None => (main, one),
+        Some(at) => (Arc::new(Moving::new(main, opened.sessions(at).await?.0)), false),
     };
-    if one.is_some() && matches!(config.store.sessions, SessionsAt::Sqlite | SessionsAt::Memory) {
+    if opened.postgres.is_some() && matches!(store.sessions, SessionsAt::Sqlite | SessionsAt::Memory) {
         tracing::warn!(
             "the accounts are in PostgreSQL, but sessions stay with this server: no other server that shares the accounts may \
              serve them; store.sessions = \"postgres://…\" or \"redis://…\" shares them too"
         );
     }
-    Ok(Stores { accounts, sessions, end_deletes: false })
+    Ok(Stores { accounts, sessions, end_deletes })
+}
+
+/// What holds the accounts, and may hold sessions too.
+struct Opened<'a> {
+    config: &'a Config,
+    sqlite: Option<Sqlite>,
+    postgres: Option<(&'a postgres::Url, Postgres)>,
+}
+
+impl Opened<'_> {
+    /// The database of the data directory, which is opened once.
+    async fn sqlite(&mut self) -> Result<Sqlite, OpenError> {
+        if self.sqlite.is_none() {
+            self.sqlite = Some(sqlite(self.config).await?);
+        }
+        self.sqlite.clone().ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()).into())
+    }
+
+    /// A store of sessions, and whether it is one database with the accounts.
+    async fn sessions(&mut self, at: &SessionsAt) -> Result<(Arc<dyn SessionStore>, bool), OpenError> {
+        Ok(match at {
+            SessionsAt::Sqlite => (Arc::new(self.sqlite().await?), self.config.store.accounts == AccountsAt::Sqlite),
+            SessionsAt::Memory => (Arc::new(MemorySessions::new()), false),
+            SessionsAt::Redis(address) => (Arc::new(Redis::open(address, &redis::Options::default()).await?), false),
+            SessionsAt::Postgres(url) => {
+                if let Some((accounts_url, postgres)) = &self.postgres
+                    && **accounts_url == **url
+                {
+                    return Ok((Arc::new(postgres.clone()), true));
+                }
+                let apart = Postgres::open(url).await?;
+                // Two URLs may name one database.
+                match &self.postgres {
+                    Some((_, postgres)) if postgres.is_same(&apart).await? => (Arc::new(postgres.clone()), true),
+                    _ => (Arc::new(apart), false),
+                }
+            }
+        })
+    }
 }
 
 async fn sqlite(config: &Config) -> Result<Sqlite, OpenError> {
@@ -154,7 +174,9 @@ async fn sqlite(config: &Config) -> Result<Sqlite, OpenError> {
 
 /// Takes the data directory for a server, where none of its stores does that.
 pub(crate) fn lock(config: &Config) -> Result<Option<DirectoryLock>, OpenError> {
-    if config.store.accounts == AccountsAt::Sqlite || config.store.sessions == SessionsAt::Sqlite {
+    let store = &config.store;
+    let embedded = [Some(&store.sessions), store.other_sessions.as_ref()].contains(&Some(&SessionsAt::Sqlite));
+    if store.accounts == AccountsAt::Sqlite || embedded {
         return Ok(None);
     }
     DirectoryLock::take(&config.data_dir).map(Some).map_err(|error| in_directory(config, error))

@@ -84,6 +84,9 @@ Examples:
     /// Services that may introspect, revoke and follow the feed
     #[command(subcommand)]
     Service(Service),
+    /// Where sessions and accounts are kept
+    #[command(subcommand)]
+    Store(Store),
     /// What happened
     #[command(subcommand)]
     Audit(Audit),
@@ -308,6 +311,36 @@ The service authenticates by HTTP Basic with the two. The secret is kept as a ha
         /// Its id
         id: String,
     },
+}
+
+/// `store`.
+#[derive(Subcommand)]
+pub(crate) enum Store {
+    /// Copy the sessions of one store to another while servers serve, and compare the two
+    #[command(after_help = "\
+FROM and TO are written as store.sessions is: sqlite (that of the data directory), postgres://… or redis://…. Of TO, only an
+sqlite must be nobody's. The revocation log is read where store.accounts says.
+
+  1  Start every server with store.other_sessions = TO: it finds the sessions of both.
+  2  Start every server with store.sessions = TO and store.other_sessions = FROM: new sessions begin in TO.
+  3  cloakroom store copy FROM TO
+  4  Start every server without store.other_sessions.
+
+A single server can leave out step 1. Nobody is signed out by it; see docs/stores.md. A copy that was broken off is run again:
+what is there is passed by. Exit status 1 if TO lacks something.
+
+Example:
+  cloakroom store copy sqlite redis://127.0.0.1:6379")]
+    Copy {
+        /// Where the sessions are
+        from: String,
+        /// Where they are to be
+        to: String,
+    },
+    /// Read all of the configured stores, and say what is not as it should be
+    #[command(after_help = "\
+May run beside servers. Exit status 1 if something was found.")]
+    Check,
 }
 
 /// `audit`.

@@ -51,6 +51,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
             Command::Account(account) => commands::account::run(account, common, output).await,
             Command::Session(session) => commands::session::run(session, common, output).await,
             Command::Service(service) => commands::service::run(service, common, output).await,
+            Command::Store(store) => commands::store::run(store, common, output).await,
             Command::Audit(audit) => commands::audit::run(audit, common, output).await,
             Command::Config(config) => commands::config::run(&config, common, output),
             Command::Doctor => doctor::run(common, output).await,

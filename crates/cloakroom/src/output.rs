@@ -7,6 +7,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, ContentArrangement, Table, presets::NOTHING};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -48,6 +49,13 @@ impl Output {
         if !self.json {
             tell(writeln!(anstream::stderr(), "{text}"));
         }
+    }
+
+    /// A bar of how far something has come, where somebody looks on: at a terminal.
+    pub(crate) fn bar(self, total: u64) -> ProgressBar {
+        let bar = if self.json { ProgressBar::hidden() } else { ProgressBar::new(total) };
+        let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}, {eta} left");
+        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
     }
 
     /// Why the command failed.

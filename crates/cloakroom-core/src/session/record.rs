@@ -115,6 +115,17 @@ impl Record {
         }
     }
 
+    /// Of two records of one session, all that is later: generation, epoch and activity only ever go up.
+    #[must_use]
+    pub(crate) fn latest(&self, other: &Self) -> Self {
+        let ahead = if other.generation > self.generation { other } else { self };
+        Self {
+            epoch: self.epoch.max(other.epoch),
+            last_active: self.last_active.max(other.last_active),
+            ..ahead.clone()
+        }
+    }
+
     /// How old `last_active` must be before activity is written: min(1 h, idle/32).
     pub fn touch_interval(idle_timeout: Duration) -> Duration {
         (idle_timeout / 32).min(Duration::from_secs(3600))

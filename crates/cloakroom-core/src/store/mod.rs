@@ -3,8 +3,11 @@
 //! Adapters live in folders below; one conformance suite ([`conformance`]) is run against each of them. A port speaks in
 //! the domain's types and holds no rule of its own: what a write does to a record is `Write::apply`'s business.
 
+pub mod check;
 pub mod conformance;
+pub mod copy;
 pub mod memory;
+mod moving;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
@@ -14,6 +17,7 @@ pub mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use moving::Moving;
 use thiserror::Error;
 
 use crate::{
@@ -102,8 +106,35 @@ pub trait SessionStore: Send + Sync + 'static {
         Ok(())
     }
 
+    /// A stretch of a walk over all records: about `limit` of those behind a place, or the first ones. What stands there from
+    /// before the walk begins until after its end is met once at least, and what comes or goes meanwhile perhaps; but in a
+    /// cluster whose slots move, something may be missed.
+    async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError>;
+
     /// How many records there are, by app and method; for operators.
     async fn count(&self) -> Result<Vec<(crate::ids::AppTag, Method, u64)>, StoreError>;
+}
+
+/// A place in a walk over a store's sessions, which that store alone can read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place(Vec<u8>);
+
+/// A stretch of a walk over a store's sessions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    /// Sessions with their records; `None`: what stands there cannot be read.
+    pub sessions: Vec<(SessionId, Option<Record>)>,
+    /// Where the walk goes on; `None`: it is at its end.
+    pub next: Option<Place>,
+}
+
+impl Stretch {
+    /// A stretch of a walk in the order of ids, which goes on unless it has fewer than `limit`.
+    fn by_id(sessions: Vec<(SessionId, Option<Record>)>, limit: usize) -> Self {
+        let last = sessions.last().filter(|_| sessions.len() >= limit);
+        let next = last.map(|(id, _)| Place(id.bytes().to_vec()));
+        Self { sessions, next }
+    }
 }
 
 /// An account as login needs it.

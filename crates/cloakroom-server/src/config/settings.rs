@@ -26,6 +26,8 @@ pub struct StoreConfig {
     pub accounts: AccountsAt,
     /// `sessions`: what is kept per login.
     pub sessions: SessionsAt,
+    /// `other_sessions`: where sessions are looked for as well, while they are moved from one store to another.
+    pub other_sessions: Option<SessionsAt>,
 }
 
 /// Where accounts are kept.
@@ -161,18 +163,43 @@ pub(super) fn store(reading: &mut Reading, root: &mut Section) -> StoreConfig {
         AccountsAt::Sqlite => SessionsAt::Sqlite,
         AccountsAt::Postgres(url) => SessionsAt::Postgres(url.clone()),
     };
-    let sessions = reading.value(&mut section, "sessions", beside, |value| match kinds::text(value)? {
-        "sqlite" => Ok(SessionsAt::Sqlite),
-        "memory" => Ok(SessionsAt::Memory),
-        text if is_postgres(text) => Ok(SessionsAt::Postgres(postgres_url(text)?)),
-        text if is_redis(text) => match redis::Address::parse(text) {
-            Ok(address) => Ok(SessionsAt::Redis(Box::new(address))),
-            Err(problem) => Err(format!("it is no address of a Redis: {problem}")),
-        },
-        other => Err(no_store(other, "sqlite, memory, postgres://…, redis://…")),
-    });
+    let sessions = reading.value(&mut section, "sessions", beside, |value| SessionsAt::parse(kinds::text(value)?));
+    let other_sessions =
+        reading.optional(&mut section, "other_sessions", |value| match SessionsAt::parse(kinds::text(value)?)? {
+            SessionsAt::Memory => Err("sessions in memory go with their server, and cannot be moved".to_owned()),
+            at => Ok(at),
+        });
+    if reading.sound(&["store.sessions", "store.other_sessions"]) {
+        if other_sessions.as_ref() == Some(&sessions) {
+            reading.refuse("store.other_sessions", "it is the same store as `store.sessions`");
+        } else if other_sessions.is_some() && sessions == SessionsAt::Memory {
+            reading.refuse(
+                "store.other_sessions",
+                "sessions that move must be kept; `store.sessions` keeps them in memory",
+            );
+        }
+    }
     reading.close(section);
-    StoreConfig { accounts, sessions }
+    StoreConfig { accounts, sessions, other_sessions }
+}
+
+impl SessionsAt {
+    /// Reads a place as it stands in the configuration.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that hold no password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            "memory" => Ok(Self::Memory),
+            text if is_postgres(text) => Ok(Self::Postgres(postgres_url(text)?)),
+            text if is_redis(text) => match redis::Address::parse(text) {
+                Ok(address) => Ok(Self::Redis(Box::new(address))),
+                Err(problem) => Err(format!("it is no address of a Redis: {problem}")),
+            },
+            other => Err(no_store(other, "sqlite, memory, postgres://…, redis://…")),
+        }
+    }
 }
 
 fn is_postgres(text: &str) -> bool {

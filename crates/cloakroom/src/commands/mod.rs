@@ -7,4 +7,5 @@ pub(crate) mod key;
 pub(crate) mod serve;
 pub(crate) mod service;
 pub(crate) mod session;
+pub(crate) mod store;
 pub(crate) mod token;

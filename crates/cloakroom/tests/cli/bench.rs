@@ -65,7 +65,7 @@ impl Bench {
         path.to_str().unwrap().to_owned()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CLOAKROOM_") {

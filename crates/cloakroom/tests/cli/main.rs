@@ -6,5 +6,6 @@ mod postgres;
 mod redis;
 mod rewrap;
 mod server;
+mod store;
 mod token;
 mod unwell;

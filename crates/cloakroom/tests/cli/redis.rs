@@ -1,6 +1,7 @@
 //! Commands and `doctor` where sessions are in a Redis.
 
 use std::{
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -9,14 +10,14 @@ use std::{
 use crate::bench::{Bench, PASSWORD};
 
 /// A Redis in memory.
-struct Redis {
+pub(crate) struct Redis {
     port: u16,
     process: Child,
     _directory: tempfile::TempDir,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let directory = tempfile::tempdir().unwrap();
         let process = Command::new("redis-server")
@@ -34,6 +35,19 @@ impl Redis {
         }
         redis
     }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://:s3cret-7351@127.0.0.1:{}", self.port)
+    }
+
+    /// How many keys it holds.
+    pub(crate) fn keys(&self) -> u64 {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(b"AUTH s3cret-7351\r\nDBSIZE\r\nQUIT\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.lines().find_map(|line| line.strip_prefix(':')).unwrap().parse().unwrap()
+    }
 }
 
 impl Drop for Redis {
@@ -48,7 +62,7 @@ fn commands_and_the_doctor_reach_sessions_in_redis_and_say_when_they_do_not() {
     let redis = Redis::start();
     let mut bench = Bench::new();
     bench.set("CLOAKROOM_LISTEN", "127.0.0.1:0");
-    bench.set("CLOAKROOM_STORE__SESSIONS", format!("redis://:s3cret-7351@127.0.0.1:{}", redis.port));
+    bench.set("CLOAKROOM_STORE__SESSIONS", redis.url());
     let shown = bench.run(&["config", "check"]);
     assert!(shown.code == 0 && !shown.out.contains("7351"), "{}{}", shown.out, shown.err);
     bench.add("ada@example.com");

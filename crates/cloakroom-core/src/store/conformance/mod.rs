@@ -71,6 +71,7 @@ async fn all_sessions<S: SessionStore>(make: &impl AsyncFn() -> S) {
         session::parallel_logins_are_all_listed,
         session::pages_leave_nobody_out_when_their_last_row_ends,
         session::sessions_are_counted_by_app_and_method,
+        session::a_walk_meets_every_session,
         session::any_writes_do_what_the_domain_says,
     );
 }

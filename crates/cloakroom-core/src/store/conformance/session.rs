@@ -337,6 +337,37 @@ pub(super) async fn sessions_are_counted_by_app_and_method(store: Store) {
     assert_eq!(counts, expected);
 }
 
+pub(super) async fn a_walk_meets_every_session(store: Store) {
+    let rng = Rng::seeded(13);
+    let empty = store.walk(None, 10).await.unwrap();
+    assert_eq!(empty.sessions, []);
+    let mut there = HashMap::new();
+    for n in 0..300 {
+        let (id, one) = (session_id(&rng), record(account_id(&rng), NOW + MINUTE * n));
+        create(&store, id, &one).await;
+        there.insert(id, one);
+    }
+    let (mut met, mut place) = (HashMap::new(), None);
+    for stretch in 0.. {
+        assert!(stretch < 1000, "the walk has no end");
+        let step = store.walk(place, 40).await.unwrap();
+        for (id, record) in step.sessions {
+            met.insert(id, record.expect("it can be read"));
+        }
+        if stretch < 20 {
+            // What begins meanwhile disturbs nobody.
+            create(&store, session_id(&rng), &record(account_id(&rng), NOW)).await;
+        }
+        place = step.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    for (id, one) in &there {
+        assert_eq!(met.get(id), Some(one));
+    }
+}
+
 /// Random writes, one after the other, against [`Write::apply`] on a map.
 pub(super) async fn any_writes_do_what_the_domain_says(store: Store) {
     let rng = Rng::seeded(12);

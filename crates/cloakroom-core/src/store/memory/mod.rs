@@ -22,7 +22,7 @@ use self::{
     lists::Lists,
     slab::{NOWHERE, Place, Slab},
 };
-use super::{SessionStore, StoreError};
+use super::{SessionStore, StoreError, Stretch};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
@@ -317,6 +317,26 @@ impl SessionStore for MemorySessions {
             }
         }
         Ok(removed)
+    }
+
+    /// A place is the number of a slab and that of a chunk in it; a session keeps its own for as long as it lives.
+    async fn walk(&self, from: Option<super::Place>, limit: usize) -> Result<Stretch, StoreError> {
+        let start = from.and_then(|place| <[u8; 16]>::try_from(place.0).ok()).map_or(0, u128::from_be_bytes);
+        let (mut slab, mut chunk) = ((start >> 64) as usize, start as u64 as usize);
+        let mut sessions = Vec::new();
+        while let Some(present) = self.slabs.get(slab) {
+            if sessions.len() >= limit.max(1) {
+                let place = ((slab as u128) << 64 | chunk as u128).to_be_bytes();
+                return Ok(Stretch { sessions, next: Some(super::Place(place.to_vec())) });
+            }
+            if let Some(places) = present.lock().chunk(chunk) {
+                sessions.extend(places.map(|place| (place.sid(), place.record())));
+                chunk += 1;
+            } else {
+                (slab, chunk) = (slab + 1, 0);
+            }
+        }
+        Ok(Stretch { sessions, next: None })
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {

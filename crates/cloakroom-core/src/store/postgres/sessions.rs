@@ -21,7 +21,7 @@ use crate::{
     method::Method,
     revocation::{Incarnation, Position},
     session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
-    store::{SessionStore, StoreError},
+    store::{Place, SessionStore, StoreError, Stretch},
 };
 
 /// How long operators wait for a count of all sessions.
@@ -72,6 +72,7 @@ const LIST: &str = concat!(
 /// What another server sweeps, or a request holds, is left for the next time.
 const SWEEP: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED))";
+const WALK: &str = concat!("SELECT ", columns!(), ", sid FROM cloakroom_sessions WHERE sid > $1 ORDER BY sid LIMIT $2");
 const COUNT: &str = "SELECT app, method, count(*) FROM cloakroom_sessions GROUP BY app, method";
 const WATERMARK: &str = "SELECT incarnation, sequence FROM cloakroom_watermark";
 const SET_WATERMARK: &str = "INSERT INTO cloakroom_watermark (one, incarnation, sequence) VALUES (1, $1, $2)
@@ -159,6 +160,16 @@ impl SessionStore for Postgres {
             self.pool().execute(FORGET, &[Value::Blobs(&ids)]).await?;
         }
         Ok(())
+    }
+
+    async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {
+        let after = from.map_or_else(Vec::new, |place| place.0);
+        let mut sessions = Vec::new();
+        for row in self.pool().rows(Read, WALK, &[Value::Bytes(&after), at_most(limit)]).await? {
+            let id = SessionId::from_bytes(bytes(&row, 13)?);
+            sessions.push((id, readable(id, &row)));
+        }
+        Ok(Stretch::by_id(sessions, limit))
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {

@@ -19,7 +19,6 @@
 mod address;
 mod check;
 mod connect;
-mod count;
 mod devices;
 mod error;
 mod keys;
@@ -29,6 +28,7 @@ mod route;
 mod script;
 mod sessions;
 mod topology;
+mod walk;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -13,7 +13,7 @@ use crate::{
     method::Method,
     revocation::Position,
     session::{Record, Write, Written},
-    store::{SessionStore, StoreError},
+    store::{Place, SessionStore, StoreError, Stretch},
 };
 
 /// How long a key outlives its session: clocks differ, and Redis's must not end one before its time (F009).
@@ -85,6 +85,10 @@ impl SessionStore for Redis {
 
     async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
         self.unlink(ids).await
+    }
+
+    async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {
+        self.walk_on(from, limit).await
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {

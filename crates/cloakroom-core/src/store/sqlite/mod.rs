@@ -47,7 +47,8 @@ pub struct Sqlite(Arc<Inner>);
 // Fields are dropped in this order: the writing connection closes last, and so leaves one file behind.
 struct Inner {
     readers: Readers,
-    writer: Writer,
+    /// `None`: another process has the file, or may have; it is only read here.
+    writer: Option<Writer>,
     standings: Arc<Standings>,
     path: PathBuf,
 }
@@ -65,7 +66,25 @@ impl Sqlite {
         let path = directory.join(Self::FILE);
         let writer = Writer::start(schema::open_writer(&path, options)?, lock)?;
         let readers = Readers::start(path.clone(), options.clone())?;
-        Ok(Self(Arc::new(Inner { readers, writer, standings: Standings::new(), path })))
+        Ok(Self(Arc::new(Inner { readers, writer: Some(writer), standings: Standings::new(), path })))
+    }
+
+    /// Opens the store of a directory to be read, beside a server that may have it open; a write is refused as
+    /// [`StoreError::ReadOnly`]. For walks and copies: what accounts stand at ([`AccountStore::standing`]) may be told from
+    /// memory although the server has changed it. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is none, [`StoreError::Foreign`] when it is of another release.
+    ///
+    /// [`AccountStore::standing`]: crate::store::AccountStore::standing
+    pub fn open_beside(directory: &Path, options: &Options) -> Result<Self, StoreError> {
+        let path = directory.join(Self::FILE);
+        if !path.exists() {
+            return Err(StoreError::Unavailable(format!("there is no store in {}", directory.display())));
+        }
+        schema::look(&path, options)?;
+        let readers = Readers::start(path.clone(), options.clone())?;
+        Ok(Self(Arc::new(Inner { readers, writer: None, standings: Standings::new(), path })))
     }
 
     /// This store as both stores of a server.
@@ -94,7 +113,7 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.0.writer.run(shape, work).await
+        self.0.writer.as_ref().ok_or(StoreError::ReadOnly)?.run(shape, work).await
     }
 }
 

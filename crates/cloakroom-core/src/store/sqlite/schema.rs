@@ -65,6 +65,19 @@ pub(super) fn open_reader(path: &Path, options: &Options) -> Result<Connection, 
     Ok(connection)
 }
 
+/// Refuses a file whose tables are not those of this release.
+pub(super) fn look(path: &Path, options: &Options) -> Result<(), StoreError> {
+    let connection = open_reader(path, options)?;
+    recognise(&connection)?;
+    if version(&connection)? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    Err(StoreError::Foreign(
+        "cloakroom.db is of an earlier release, or empty: start the server on it once, which brings it up to date"
+            .to_owned(),
+    ))
+}
+
 fn prepare(connection: &Connection, cache: usize) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -16,7 +16,7 @@ use crate::{
     ids::{AccountId, AppTag, SessionId},
     method::Method,
     session::{Effect, Record, Write, Written},
-    store::{SessionStore, StoreError},
+    store::{Place, SessionStore, StoreError, Stretch},
 };
 
 /// How many activities are one job.
@@ -58,6 +58,10 @@ impl SessionStore for Sqlite {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.write_with(Shape::Several, move |c| sweep(c, now, limit)).await
+    }
+
+    async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {
+        self.read_with(move |c| walk(c, from.as_ref(), limit)).await
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
@@ -129,6 +133,20 @@ fn list(
         },
     )?;
     Ok(found.into_iter().flatten().collect())
+}
+
+fn walk(connection: &Connection, from: Option<&Place>, limit: usize) -> Result<Stretch, StoreError> {
+    let after = from.map_or(&[][..], |place| &place.0);
+    let sessions = rows(
+        connection,
+        "SELECT sid, record FROM sessions WHERE sid > ?1 ORDER BY sid LIMIT ?2",
+        params![after, at_most(limit)],
+        |row| {
+            let id = SessionId::from_bytes(row.get(0)?);
+            Ok((id, decode(id, row.get_ref(1)?.as_blob().unwrap_or(&[]))))
+        },
+    )?;
+    Ok(Stretch::by_id(sessions, limit))
 }
 
 fn sweep(connection: &Connection, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

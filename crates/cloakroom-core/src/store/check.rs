@@ -1,0 +1,129 @@
+//! Reading all that stands in the stores, and noting what is not as it should be. Nothing is changed, and servers may serve
+//! meanwhile: what looks wrong is looked at a second time, so that what just begins or ends is not taken for damage.
+
+use std::{collections::HashSet, time::Duration};
+
+use super::{AccountStore, SessionStore, StoreError, moving::STEP};
+use crate::{
+    app::Apps,
+    clock::Timestamp,
+    ids::{AccountId, SessionId},
+};
+
+/// A record that is over is swept within a minute where a server runs; where none has run for a while it may wait.
+const UNSWEPT: Duration = Duration::from_hours(1);
+/// How many ids of each kind are named.
+const NAMED: usize = 10;
+
+/// Some sessions that have something in common.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Noted {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<SessionId>,
+}
+
+impl Noted {
+    fn note(&mut self, id: SessionId) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(id);
+        }
+    }
+}
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Findings {
+    /// How many accounts there are.
+    pub accounts: u64,
+    /// How many sessions there are, all of the following included.
+    pub sessions: u64,
+    /// Sessions whose record cannot be read: those devices sign in again.
+    pub damaged: Noted,
+    /// Sessions of accounts that are not there.
+    pub orphans: Noted,
+    /// Sessions of apps that the configuration does not have.
+    pub strays: Noted,
+    /// Sessions that have been over for an hour and are still there.
+    pub unswept: Noted,
+    /// Sessions that have ended, as the log says, and are still there.
+    pub undead: Noted,
+    /// The store of sessions has seen the log up to the first line, and lines up to the second are gone.
+    pub too_old: Option<(u64, u64)>,
+}
+
+/// Reads everything.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when accounts, keys, services or the log cannot be read; otherwise as of any store.
+pub async fn look(
+    accounts: &dyn AccountStore,
+    sessions: &dyn SessionStore,
+    apps: &Apps,
+    now: Timestamp,
+) -> Result<Findings, StoreError> {
+    accounts.keys().await?;
+    accounts.services().await?;
+    accounts.log_since(None, now).await?;
+    let mut findings = Findings { too_old: too_old(accounts, sessions).await?, ..Findings::default() };
+    let people = people(accounts).await?;
+    findings.accounts = people.len() as u64;
+    let ended = ended(accounts).await?;
+    let mut place = None;
+    loop {
+        let stretch = sessions.walk(place, STEP).await?;
+        for (id, record) in stretch.sessions {
+            findings.sessions += 1;
+            let Some(record) = record else {
+                findings.damaged.note(id);
+                continue;
+            };
+            if record.expires + UNSWEPT <= now {
+                findings.unswept.note(id);
+            }
+            if apps.by_tag(record.app).is_none() {
+                findings.strays.note(id);
+            }
+            let orphan = !people.contains(&record.account) && accounts.account(record.account).await?.is_none();
+            if orphan && sessions.read(id).await?.is_some() {
+                findings.orphans.note(id);
+            }
+            if ended.contains(&id) && sessions.read(id).await?.is_some() {
+                findings.undead.note(id);
+            }
+        }
+        place = stretch.next;
+        if place.is_none() {
+            return Ok(findings);
+        }
+    }
+}
+
+async fn too_old(accounts: &dyn AccountStore, sessions: &dyn SessionStore) -> Result<Option<(u64, u64)>, StoreError> {
+    let Some(mark) = sessions.watermark().await? else { return Ok(None) };
+    let head = accounts.log_head().await?;
+    let pruned = accounts.ended_sessions(head.sequence, 1).await?.pruned;
+    Ok((mark.incarnation == head.incarnation && mark.sequence < pruned).then_some((mark.sequence, pruned)))
+}
+
+async fn people(accounts: &dyn AccountStore) -> Result<HashSet<AccountId>, StoreError> {
+    let (mut people, mut after) = (HashSet::new(), None);
+    loop {
+        let page = accounts.accounts(after, STEP).await?;
+        let Some(last) = page.last() else { return Ok(people) };
+        after = Some(last.id);
+        people.extend(page.iter().map(|account| account.id));
+    }
+}
+
+async fn ended(accounts: &dyn AccountStore) -> Result<HashSet<SessionId>, StoreError> {
+    let (mut ended, mut after) = (HashSet::new(), 0);
+    loop {
+        let page = accounts.ended_sessions(after, STEP).await?.sessions;
+        let Some((last, _)) = page.last() else { return Ok(ended) };
+        after = *last;
+        ended.extend(page.iter().map(|(_, session)| *session));
+    }
+}

@@ -1,0 +1,276 @@
+//! Copying sessions, and looking afterwards whether all of them are there.
+//!
+//! The copy keeps nothing in mind: done again, it passes by what is there, so a copy that was broken off is simply repeated.
+//! It never makes a session older: of two records of one session the later generation, activity and epoch hold.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use hashbrown::HashMap;
+
+use crate::{
+    clock::Timestamp,
+    ids::{AppTag, SessionId},
+    method::Method,
+    revocation::Position,
+    session::{Record, Write, Written},
+    store::{
+        AccountStore, SessionStore, StoreError,
+        moving::{AT_ONCE, STEP},
+    },
+};
+
+/// How many ended sessions are deleted at once.
+const ENDS: usize = 1000;
+/// How many sessions are compared field by field, about.
+const SAMPLES: u64 = 1000;
+
+/// How far a copy of sessions has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Copied {
+    /// Sessions that were met in the old store.
+    pub met: u64,
+    /// Made in the new one.
+    pub made: u64,
+    /// They were there already, the same or later.
+    pub present: u64,
+    /// They were there already, and brought up to date.
+    pub advanced: u64,
+    /// They ended while they were copied, and are in neither.
+    pub ended: u64,
+    /// They are over, and were left behind.
+    pub expired: u64,
+    /// They cannot be read, and were left behind.
+    pub damaged: u64,
+}
+
+/// What became of one session.
+enum Fate {
+    Made,
+    Present,
+    Advanced,
+    Ended,
+}
+
+/// Copies sessions; both stores and the log may be in use. `log`: where the revocation log is that the sessions belong to.
+/// In the end, what that log says has ended is deleted in the new store, whoever brought it there.
+///
+/// # Errors
+/// [`StoreError::Foreign`] when the old store comes from a time that the log no longer reaches; otherwise as of any store.
+/// What has been copied by then stays, and the next call passes it by.
+pub async fn sessions(
+    from: &dyn SessionStore,
+    to: &dyn SessionStore,
+    log: &dyn AccountStore,
+    now: Timestamp,
+    mut progress: impl FnMut(&Copied),
+) -> Result<Copied, StoreError> {
+    refuse_stale(from, log).await?;
+    let mut copied = Copied::default();
+    let mut place = None;
+    loop {
+        let stretch = from.walk(place, STEP).await?;
+        let mut moves = Vec::with_capacity(stretch.sessions.len());
+        for (id, record) in stretch.sessions {
+            copied.met += 1;
+            match record {
+                None => copied.damaged += 1,
+                Some(record) if record.expires <= now => copied.expired += 1,
+                Some(record) => moves.push(copy_one(from, to, id, record)),
+            }
+        }
+        let mut fates = stream::iter(moves).buffer_unordered(AT_ONCE);
+        while let Some(fate) = fates.try_next().await? {
+            match fate {
+                Fate::Made => copied.made += 1,
+                Fate::Present => copied.present += 1,
+                Fate::Advanced => copied.advanced += 1,
+                Fate::Ended => copied.ended += 1,
+            }
+        }
+        progress(&copied);
+        place = stretch.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    let head = assert_ends(to, log).await?;
+    to.set_watermark(head).await?;
+    Ok(copied)
+}
+
+/// A store that has not seen ends which the log has forgotten holds sessions that nobody knows to have ended.
+async fn refuse_stale(from: &dyn SessionStore, log: &dyn AccountStore) -> Result<(), StoreError> {
+    let (head, mark) = (log.log_head().await?, from.watermark().await?);
+    let pruned = log.ended_sessions(head.sequence, 1).await?.pruned;
+    match mark {
+        Some(mark) if mark.incarnation == head.incarnation && mark.sequence < pruned => {
+            Err(StoreError::Foreign(format!(
+                "the sessions are too old to be copied: their store has seen the revocation log up to line {}, and lines up to \
+             {pruned} are gone, so that sessions which were ended could live again",
+                mark.sequence
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn copy_one(
+    from: &dyn SessionStore,
+    to: &dyn SessionStore,
+    id: SessionId,
+    record: Record,
+) -> Result<Fate, StoreError> {
+    let mut fate = match to.write(id, Write::Create(record.clone())).await? {
+        Written::Conflict(present) if advance(to, id, &present, &record).await? => Fate::Advanced,
+        Written::Conflict(_) => Fate::Present,
+        _ => Fate::Made,
+    };
+    // Whatever changed it in the old store before the copy was made is seen now; whoever changes it later finds the copy.
+    match from.read(id).await? {
+        None => {
+            let _ = to.write(id, Write::Delete).await?;
+            fate = Fate::Ended;
+        }
+        Some(later) if later != record => {
+            if let Some(present) = to.read(id).await? {
+                advance(to, id, &present, &later).await?;
+            }
+        }
+        Some(_) => {}
+    }
+    Ok(fate)
+}
+
+/// Brings a session in a store up to what another record of it says; whether anything was to be done.
+async fn advance(to: &dyn SessionStore, id: SessionId, present: &Record, later: &Record) -> Result<bool, StoreError> {
+    let mut done = false;
+    let mut generation = present.generation;
+    while later.generation > generation {
+        let write = Write::Rotate { from: generation, to: later.generation, at: later.rotated, active: false };
+        done = true;
+        match to.write(id, write).await? {
+            Written::Conflict(other) => generation = other.generation,
+            _ => break,
+        }
+    }
+    if later.epoch > present.epoch {
+        let _ = to.write(id, Write::CarryOver(later.epoch)).await?;
+        done = true;
+    }
+    if later.last_active > present.last_active {
+        let _ = to.write(id, Write::Touch(later.last_active)).await?;
+        done = true;
+    }
+    Ok(done)
+}
+
+/// Deletes every session that the log says has ended; up to where the log was read.
+async fn assert_ends(to: &dyn SessionStore, log: &dyn AccountStore) -> Result<Position, StoreError> {
+    let head = log.log_head().await?;
+    let mut after = 0;
+    loop {
+        let page = log.ended_sessions(after, ENDS).await?.sessions;
+        let Some((last, _)) = page.last() else { return Ok(head) };
+        after = *last;
+        let ids: Vec<_> = page.iter().map(|(_, session)| *session).collect();
+        to.forget(&ids).await?;
+    }
+}
+
+/// How many sessions of an app and method are in each store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Count {
+    /// The app.
+    pub app: AppTag,
+    /// The method.
+    pub method: Method,
+    /// In the old store, those that are over left out.
+    pub from: u64,
+    /// In the new one.
+    pub to: u64,
+}
+
+/// What a comparison of two stores of sessions has come to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Verified {
+    /// By app and method.
+    pub counts: Vec<Count>,
+    /// How many sessions were compared field by field.
+    pub samples: u64,
+    /// Sessions of the old store that the new one lacks, or holds otherwise.
+    pub wrong: Vec<SessionId>,
+}
+
+impl Verified {
+    /// Whether the new store has all that the old one has.
+    pub fn is_whole(&self) -> bool {
+        self.wrong.is_empty() && self.counts.iter().all(|count| count.to >= count.from)
+    }
+}
+
+/// Compares two stores after a copy: all sessions by number, and some field by field. Both may be in use, as long as new
+/// sessions begin in the new one only: then the old one never has more.
+///
+/// # Errors
+/// As of any store.
+pub async fn verify_sessions(
+    from: &dyn SessionStore,
+    to: &dyn SessionStore,
+    now: Timestamp,
+) -> Result<Verified, StoreError> {
+    let mut counts = HashMap::<_, (u64, u64)>::new();
+    // The new one first: what ends in between is missing in the old one then, and not the other way round.
+    let mut total = 0;
+    for (app, method, n) in to.count().await? {
+        counts.entry((app, method)).or_default().1 = n;
+        total += n;
+    }
+    let mut verified = Verified::default();
+    let mut place = None;
+    loop {
+        let stretch = from.walk(place, STEP).await?;
+        let mut looks = Vec::new();
+        for (id, record) in stretch.sessions.into_iter().filter_map(|(id, record)| Some((id, record?))) {
+            if record.expires <= now {
+                continue;
+            }
+            counts.entry((record.app, record.method)).or_default().0 += 1;
+            if is_sample(id, total) {
+                looks.push(async move { agrees(from, to, id).await.map(|agrees| (id, agrees)) });
+            }
+        }
+        let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        verified.samples += looked.len() as u64;
+        verified.wrong.extend(looked.into_iter().filter(|(_, agrees)| !agrees).map(|(id, _)| id));
+        place = stretch.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    verified.counts = counts.into_iter().map(|((app, method), (from, to))| Count { app, method, from, to }).collect();
+    verified.counts.sort_unstable_by_key(|count| (count.app, count.method));
+    Ok(verified)
+}
+
+/// Whether a session is one of those that are compared: ids are as good as random.
+fn is_sample(id: SessionId, of: u64) -> bool {
+    let [a, b, c, d, ..] = *id.bytes();
+    u64::from(u32::from_be_bytes([a, b, c, d])) * of.max(1) < SAMPLES << 32
+}
+
+/// Whether the new store has a session as the old one has it, or later; or it has ended.
+async fn agrees(from: &dyn SessionStore, to: &dyn SessionStore, id: SessionId) -> Result<bool, StoreError> {
+    // The old one first: what changes in between is only later in the new one.
+    let Some(original) = from.read(id).await? else { return Ok(true) };
+    let Some(copy) = to.read(id).await? else { return Ok(from.read(id).await?.is_none()) };
+    let later = copy.generation >= original.generation
+        && copy.epoch >= original.epoch
+        && copy.last_active >= original.last_active;
+    let same = Record {
+        generation: original.generation,
+        rotated: original.rotated,
+        epoch: original.epoch,
+        last_active: original.last_active,
+        ..copy
+    };
+    Ok(later && same == original)
+}

@@ -87,6 +87,37 @@ Examples:
     /// Where sessions and accounts are kept
     #[command(subcommand)]
     Store(Store),
+    /// Copy the SQLite store as it stands at this moment into a file, whether a server runs or not
+    #[command(after_help = "\
+The file holds accounts, keys (wrapped by the master secret), the log, and the sessions that are kept in SQLite. The master
+secret is in none: keep it apart, for without it a backup cannot be used. With accounts in PostgreSQL use pg_dump.
+
+Example:
+  cloakroom backup /var/backups/cloakroom-$(date +%F).db")]
+    Backup {
+        /// The file to be made
+        file: PathBuf,
+    },
+    /// Put a backup back into a data directory without a store, or make good what was put back by other means
+    #[command(after_help = "\
+Sessions that ended after the backup was made live again, and so do keys that were killed and accounts that were deleted
+since, unless --end-all ends every session and kills every key, so that everybody signs in again. Either way the revocation
+log is a new incarnation, by which verifiers drop all that they believed.
+
+Examples:
+  cloakroom restore cloakroom-2026-11-01.db --end-all
+  cloakroom restore --in-place --end-all      # the tables in PostgreSQL, or the SQLite file, were put back by other means")]
+    #[command(group = ArgGroup::new("what").args(["file", "in_place"]).required(true))]
+    Restore {
+        /// The backup
+        file: Option<PathBuf>,
+        /// The configured store was put back already
+        #[arg(long)]
+        in_place: bool,
+        /// End every session that the backup might bring back, and kill every key
+        #[arg(long)]
+        end_all: bool,
+    },
     /// What happened
     #[command(subcommand)]
     Audit(Audit),

@@ -52,6 +52,10 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
             Command::Session(session) => commands::session::run(session, common, output).await,
             Command::Service(service) => commands::service::run(service, common, output).await,
             Command::Store(store) => commands::store::run(store, common, output).await,
+            Command::Backup { file } => commands::backup::backup(&file, common, output).await,
+            Command::Restore { file, end_all, .. } => {
+                commands::backup::restore(file.as_deref(), end_all, common, output).await
+            }
             Command::Audit(audit) => commands::audit::run(audit, common, output).await,
             Command::Config(config) => commands::config::run(&config, common, output),
             Command::Doctor => doctor::run(common, output).await,

@@ -13,7 +13,7 @@ use crate::{
     method::Upstream,
     random::Rng,
     revocation::EXP_LEEWAY,
-    store::{StoreError, Stores},
+    store::{Installation, StoreError, Stores},
 };
 
 /// How long clients may keep the key set (`Cache-Control: max-age`).
@@ -239,6 +239,11 @@ fn rewrap(
         Ok((row.kid, new.wrap(&label, &old.unwrap(&label, &row.wrapped)?, rng)))
     });
     anew.collect()
+}
+
+/// Whether a master secret is the one that a store's keys are under; a store that is new takes any.
+pub fn opens(master: &MasterSecret, installation: &Installation) -> bool {
+    installation.secret_check.as_ref().is_none_or(|check| master.unwrap(CHECK_LABEL, check).is_ok())
 }
 
 /// A new store learns its secret; an old one recognises a wrong one.

@@ -29,7 +29,7 @@ pub use client::Client;
 pub use devices::{Device, DeviceList};
 pub use end::Which;
 pub use issue::{Credentials, SignedIn, Tokens};
-pub use keychain::{KEY_SET_AGE, KeySettings};
+pub use keychain::{KEY_SET_AGE, KeySettings, opens};
 pub use login::LoginRequest;
 pub use operate::{NewService, SessionCount};
 pub use password::PasswordChanged;

@@ -330,6 +330,10 @@ pub trait AccountStore: Send + Sync + 'static {
     }
 }
 
+/// By how much the epochs of all accounts are raised when what a backup brings back is to end: more than any has risen
+/// since the backup, so that nothing of a later epoch goes on either; and small enough to stay short in tokens and records.
+const LEAP: u32 = 10_000;
+
 impl Stores {
     /// Whether a record that is found may be of a session that has ended: its store can lose deletions apart from the log.
     pub fn may_diverge(&self) -> bool {

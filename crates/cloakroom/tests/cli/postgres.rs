@@ -1,24 +1,27 @@
 //! Commands and `doctor` where everything is in PostgreSQL.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 use tokio_postgres::NoTls;
 
 use crate::bench::{Bench, PASSWORD};
 
-const SECRET: &str = "6X2mVv0aYk4m3x1q2p8Qn7rJ5t9wB0uZc6dLhEoGfSI=";
+pub(crate) const SECRET: &str = "6X2mVv0aYk4m3x1q2p8Qn7rJ5t9wB0uZc6dLhEoGfSI=";
 const OTHER_SECRET: &str = "k1Vh0Zs9Qw3Xc7Rt2Yb6Nm4Lp8Jg5Fd0Sa1Ue7Io3Tw=";
 
 /// A database of the test's own on the server that `scripts/with-stores` has started.
-struct Database(String);
+pub(crate) struct Database(String);
 
 impl Database {
-    fn create() -> Self {
-        let name = format!("cloakroom_test_cli_{}", std::process::id());
+    pub(crate) fn create() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cloakroom_test_cli_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         run(&format!("CREATE DATABASE {name}")).unwrap();
         Self(name)
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("{}/{}", server().rsplit_once('/').unwrap().0, self.0)
     }
 }

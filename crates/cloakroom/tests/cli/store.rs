@@ -18,13 +18,13 @@ fn at(bench: &mut Bench, sessions: &str, other: Option<&str>) {
     }
 }
 
-fn refresh(server: &Server, login: &Value) -> (u16, Value) {
+pub(crate) fn refresh(server: &Server, login: &Value) -> (u16, Value) {
     let body = json!({ "refresh_token": login["refresh_token"] }).to_string();
     let (status, answer) = server.call("POST", "/v1/refresh", "", &body);
     (status, serde_json::from_str(&answer).unwrap_or_default())
 }
 
-fn sign_out(server: &Server, login: &Value) {
+pub(crate) fn sign_out(server: &Server, login: &Value) {
     let header = format!("Authorization: Bearer {}\r\n", login["access_token"].as_str().unwrap());
     assert_eq!(server.call("POST", "/v1/logout", &header, "").0, 204);
 }

@@ -1,7 +1,7 @@
 //! What operators are told about the database: how large it is, and what of its settings is not as it should be.
 
-use super::{Postgres, columns::get, pool::Nature::Read};
-use crate::store::StoreError;
+use super::{Postgres, columns::get, pool::Nature::Read, value::Value};
+use crate::store::{LEAP, StoreError};
 
 /// Something about the database that an operator should know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +16,10 @@ const SIZE: &str = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigi
      WHERE c.relkind = 'r' AND c.relname LIKE 'cloakroom\\_%' AND pg_table_is_visible(c.oid)";
 const SETTINGS: &str = "SELECT current_setting('fsync'), current_setting('full_page_writes'),
      current_setting('autovacuum'), current_setting('track_counts'), current_setting('server_version')";
+
+const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+     AND application_name IN ('cloakroom', 'cloakroom (listening)')";
+const RAISE: &str = "UPDATE cloakroom_accounts SET epoch = least(epoch + $1, 4294967295)";
 
 impl Postgres {
     /// How many bytes Cloakroom's tables take, their indexes included.
@@ -49,6 +53,36 @@ impl Postgres {
             }
         }
         Ok(remarks)
+    }
+
+    /// How many connections of running servers this database has, as far as they tell PostgreSQL what they are. To be asked
+    /// over a URL of [`Url::for_operators`](super::Url::for_operators).
+    ///
+    /// # Errors
+    /// When the store gives no answer.
+    pub async fn servers(&self) -> Result<u64, StoreError> {
+        let row = self.pool().row(Read, SERVERS, &[]).await?;
+        row.map_or(Ok(0), |row| super::columns::number(&row, 0))
+    }
+
+    /// Gives the log another incarnation: for a database that was put back from a copy of the disk.
+    ///
+    /// # Errors
+    /// As of any write.
+    pub async fn new_incarnation(&self) -> Result<(), StoreError> {
+        let number = i64::from_be_bytes(crate::random::Rng::system().bytes());
+        self.pool().execute("UPDATE cloakroom_log_head SET incarnation = $1", &[Value::Int(number)]).await?;
+        Ok(())
+    }
+
+    /// Raises every account's epoch by more than it can have risen since any backup, and deletes every record. How many
+    /// accounts.
+    ///
+    /// # Errors
+    /// As of any write.
+    pub async fn leap(&self) -> Result<u64, StoreError> {
+        self.pool().execute("TRUNCATE cloakroom_sessions", &[]).await?;
+        self.pool().execute(RAISE, &[Value::Int(LEAP.into())]).await
     }
 
     /// The server's version, as it writes it.

@@ -193,6 +193,15 @@ impl Url {
         Ok(())
     }
 
+    /// The same for an operator's tool, whose connections are not taken for a server's.
+    #[must_use]
+    pub fn for_operators(&self) -> Self {
+        let mut url = self.clone();
+        url.config.application_name("cloakroom (operator)");
+        url.listen = Listen::Off;
+        url
+    }
+
     /// The time that a connection, and then a statement, may take.
     pub fn timeouts(&self) -> (Duration, Duration) {
         (self.connect_timeout, self.statement_timeout)

@@ -82,6 +82,10 @@ impl Sqlite {
         if !path.exists() {
             return Err(StoreError::Unavailable(format!("there is no store in {}", directory.display())));
         }
+        Self::open_file(path, options)
+    }
+
+    fn open_file(path: PathBuf, options: &Options) -> Result<Self, StoreError> {
         schema::look(&path, options)?;
         let readers = Readers::start(path.clone(), options.clone())?;
         Ok(Self(Arc::new(Inner { readers, writer: None, standings: Standings::new(), path })))

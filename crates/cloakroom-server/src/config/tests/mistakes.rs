@@ -92,6 +92,11 @@ fn each_key_says_what_would_be_right() {
             "store.sessions = \"mysql://:hunter22@db\"",
             "`store.sessions`: `mysql://…` is no store (sqlite, memory, postgres://…, redis://…)",
         ),
+        ("store.other_sessions = \"sqlite\"", "`store.other_sessions`: it is the same store as `store.sessions`"),
+        (
+            "store.other_sessions = \"memory\"",
+            "`store.other_sessions`: sessions in memory go with their server, and cannot be moved",
+        ),
         ("tls.certificate = \"cert.pem\"", "`tls.key`: it is missing; `tls.certificate` needs it"),
         ("tls.key = \"key.pem\"", "`tls.certificate`: it is missing; `tls.key` needs it"),
         ("password.memory_kib = 1024", "`password.memory_kib`: `1024` is out of bounds; 7168 to 1048576 is possible"),

@@ -31,9 +31,9 @@ export function folder(t) {
 
 /** A server, stopped or running; its folder and its port stay the same. */
 export class Cloakroom {
-  /** `top`: keys above the first section; `prefix`: a command and its arguments to start it by. */
-  constructor(dir, port, { top = '', apps = APPS, memory = 7168, passes = 5, env = {}, prefix = [], dataDir = path.join(dir, 'data') } = {}) {
-    Object.assign(this, { dir, port, env, prefix, dataDir, base: '' });
+  /** `top`: keys above the first section; `prefix`: a command and its arguments to start it by; `bin`: another binary. */
+  constructor(dir, port, { top = '', apps = APPS, memory = 7168, passes = 5, env = {}, prefix = [], bin = BIN, dataDir = path.join(dir, 'data') } = {}) {
+    Object.assign(this, { dir, port, env, prefix, bin, dataDir, base: '' });
     this.file = path.join(dir, 'cloakroom.toml');
     const publicUrl = /^public_url/m.test(top) ? '' : `public_url = "http://localhost:${port}"\n`;
     this.base = /^base_path = "(.*)"/m.exec(top)?.[1] ?? '';
@@ -55,7 +55,7 @@ export class Cloakroom {
   }
 
   launch() {
-    const [command, ...args] = [...this.prefix, BIN, 'serve', '--config', this.file];
+    const [command, ...args] = [...this.prefix, this.bin, 'serve', '--config', this.file];
     this.program = new Program(command, args, { env: this.environment });
     return this.program;
   }
@@ -87,7 +87,7 @@ export class Cloakroom {
 
   /** A command of the binary beside the server. */
   command(...args) {
-    return run(BIN, [...args, '--config', this.file], { env: this.environment });
+    return run(this.bin, [...args, '--config', this.file], { env: this.environment });
   }
 
   ask(method, where, { headers = [], body, ...more } = {}) {

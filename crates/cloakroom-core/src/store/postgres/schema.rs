@@ -110,3 +110,91 @@ fn refused(failure: Failure, number: i32) -> Failure {
          tables there (GRANT CREATE ON SCHEMA public TO …), and no other table may have their names"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Statements of a file, without comments and in one line each.
+    fn statements(sql: &str) -> Vec<String> {
+        let plain: Vec<_> = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+        let plain = plain.join(" ");
+        let statements = plain.split(';').map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+        statements.filter(|statement| !statement.is_empty()).collect()
+    }
+
+    /// Why servers of the release before could not go on beside this; nothing, if they can.
+    fn objection(statement: &str, made_here: &[String]) -> Option<&'static str> {
+        let words = statement.to_ascii_uppercase();
+        let name_behind = |keyword: &str| {
+            let place = words.find(keyword)? + keyword.len();
+            Some(statement[place..].split([' ', '(']).find(|word| !word.is_empty())?.to_owned())
+        };
+        let is_new = |keyword: &str| name_behind(keyword).is_some_and(|table| made_here.contains(&table));
+        if words.starts_with("CREATE TABLE ") || words.starts_with("CREATE UNLOGGED TABLE ") {
+            return None;
+        }
+        if words.starts_with("CREATE INDEX ") || words.starts_with("CREATE UNIQUE INDEX ") {
+            let harmless = words.starts_with("CREATE INDEX ") || is_new(" ON ");
+            return (!harmless).then_some("a unique index can refuse what an older server writes");
+        }
+        if words.starts_with("ALTER TABLE ") {
+            let added = words.split(',').all(|part| part.contains("ADD COLUMN "));
+            if !added {
+                return Some("of a table that is there, columns may be added and nothing else");
+            }
+            let filled = words.split(',').all(|part| !part.contains("NOT NULL") || part.contains("DEFAULT "));
+            return (!filled).then_some("an older server does not fill a column that must be filled");
+        }
+        Some("a step may make tables and indexes, and add columns")
+    }
+
+    /// A server of an older release goes on beside newer tables: so a step only adds, or says that older servers must stop.
+    #[test]
+    fn migrations_only_add_unless_they_shut_older_servers_out() {
+        for (version, migration) in (1..).zip(&MIGRATIONS) {
+            let statements = statements(migration.sql);
+            let made: Vec<_> = statements
+                .iter()
+                .filter_map(|statement| statement.split(" TABLE ").nth(1).filter(|_| statement.starts_with("CREATE")))
+                .filter_map(|rest| Some(rest.split([' ', '(']).next()?.to_owned()))
+                .collect();
+            assert!(migration.min_reader <= version, "step {version} would shut its own release out");
+            for statement in statements {
+                let objection = objection(&statement, &made);
+                assert!(
+                    objection.is_none() || migration.min_reader == version,
+                    "step {version}: {}: {statement}",
+                    objection.unwrap_or_default()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_disturb_an_older_server_is_seen() {
+        let new = ["cloakroom_new".to_owned()];
+        for harmless in [
+            "CREATE TABLE cloakroom_new (a bigint NOT NULL)",
+            "CREATE UNIQUE INDEX u ON cloakroom_new (a)",
+            "CREATE INDEX i ON cloakroom_accounts (name)",
+            "ALTER TABLE cloakroom_accounts ADD COLUMN locale text",
+            "ALTER TABLE cloakroom_accounts ADD COLUMN tries bigint NOT NULL DEFAULT 0",
+        ] {
+            assert_eq!(objection(harmless, &new), None, "{harmless}");
+        }
+        for harmful in [
+            "ALTER TABLE cloakroom_accounts ADD COLUMN locale text NOT NULL",
+            "ALTER TABLE cloakroom_accounts DROP COLUMN name",
+            "ALTER TABLE cloakroom_accounts RENAME COLUMN name TO called",
+            "ALTER TABLE cloakroom_accounts ALTER COLUMN name SET NOT NULL",
+            "ALTER TABLE cloakroom_accounts ADD CONSTRAINT c CHECK (name <> '')",
+            "CREATE UNIQUE INDEX u ON cloakroom_accounts (name)",
+            "DROP TABLE cloakroom_audit",
+            "DELETE FROM cloakroom_audit",
+            "UPDATE cloakroom_accounts SET name = ''",
+        ] {
+            assert!(objection(harmful, &new).is_some(), "{harmful}");
+        }
+    }
+}

@@ -99,6 +99,11 @@ impl Cluster {
         }
     }
 
+    /// The number of its first process, whose children all others are.
+    pub(crate) fn process(&self) -> u32 {
+        self.server.as_ref().unwrap().id()
+    }
+
     /// What `kill -9` does.
     pub(crate) fn kill(&mut self) {
         let mut server = self.server.take().unwrap();

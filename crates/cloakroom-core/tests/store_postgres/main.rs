@@ -8,6 +8,7 @@ mod cluster;
 mod database;
 mod faults;
 mod log;
+mod power;
 mod promises;
 mod schema;
 mod secrecy;

@@ -347,7 +347,7 @@ The service authenticates by HTTP Basic with the two. The secret is kept as a ha
 /// `store`.
 #[derive(Subcommand)]
 pub(crate) enum Store {
-    /// Copy the sessions of one store to another while servers serve, and compare the two
+    /// Copy the sessions of one store to another while servers serve, or accounts while none does, and compare the two
     #[command(after_help = "\
 FROM and TO are written as store.sessions is: sqlite (that of the data directory), postgres://… or redis://…. Of TO, only an
 sqlite must be nobody's. The revocation log is read where store.accounts says.
@@ -367,6 +367,9 @@ Example:
         from: String,
         /// Where they are to be
         to: String,
+        /// Copy the accounts, keys and logs instead, from sqlite to postgres://… or back; no server may run meanwhile
+        #[arg(long)]
+        accounts: bool,
     },
     /// Read all of the configured stores, and say what is not as it should be
     #[command(after_help = "\

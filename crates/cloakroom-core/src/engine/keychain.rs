@@ -13,7 +13,7 @@ use crate::{
     method::Upstream,
     random::Rng,
     revocation::EXP_LEEWAY,
-    store::{Installation, StoreError, Stores},
+    store::{Installation, StoreError, Stores, copy::UNFINISHED},
 };
 
 /// How long clients may keep the key set (`Cache-Control: max-age`).
@@ -250,6 +250,10 @@ pub fn opens(master: &MasterSecret, installation: &Installation) -> bool {
 async fn check_master(stores: &Stores, master: &MasterSecret, rng: &Rng) -> Result<(), StartError> {
     loop {
         if let Some(check) = stores.accounts.installation().await?.secret_check {
+            if check.bytes() == UNFINISHED {
+                let why = "this store is an unfinished copy: run `cloakroom store copy --accounts` again";
+                return Err(StoreError::Foreign(why.to_owned()).into());
+            }
             let text = master.unwrap(CHECK_LABEL, &check)?;
             return if text.as_slice() == CHECK_TEXT { Ok(()) } else { Err(SecretError::Wrong.into()) };
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bench::{Bench, Server},
+    postgres::{Database, SECRET},
     redis::Redis,
 };
 
@@ -154,4 +155,56 @@ fn a_store_is_checked_and_what_is_wrong_is_told_with_its_remedy() {
     );
     let shown = bench.run(&["store", "check"]);
     assert!(shown.code == 1 && shown.out.contains("→ ") && shown.err.contains("not as they should be"), "{shown:?}");
+}
+
+/// Everything from one file to PostgreSQL and back into another: nobody is signed out, and what ended stays so.
+#[test]
+fn accounts_move_between_databases_while_no_server_runs() {
+    let database = Database::create();
+    let url = database.url();
+    let mut bench = Bench::new();
+    bench.set("CLOAKROOM_SECRET", SECRET);
+    bench.add("ada@example.com");
+    bench.json(&["service", "add", "shop"]);
+    bench.json(&["session", "revoke", "--app", "web"]);
+    let server = bench.serve();
+    let (living, ended) = (server.login("ada@example.com", "api"), server.login("ada@example.com", "api"));
+    sign_out(&server, &ended);
+    let copy = ["store", "copy", "--accounts", "sqlite", &url];
+    assert_eq!(bench.refusal(&copy), (1, "store_in_use".into()), "a server runs");
+    assert!(server.stop().0.success());
+    let before: Vec<_> = [&["audit", "list"][..], &["key", "list"], &["account", "list"], &["service", "list"]]
+        .map(|command| bench.json(command))
+        .into();
+    let answer = bench.json(&copy);
+    assert_eq!((&answer["rows"]["accounts"], &answer["rows"]["services"]), (&json!(1), &json!(1)), "{answer}");
+    assert_eq!(bench.refusal(&copy), (1, "store_in_use".into()), "a store is there");
+
+    bench.set("CLOAKROOM_STORE__ACCOUNTS", url.as_str());
+    assert_eq!(bench.json(&["store", "copy", "sqlite", &url])["copied"]["made"], 1);
+    let after: Vec<_> = [&["audit", "list"][..], &["key", "list"], &["account", "list"], &["service", "list"]]
+        .map(|command| bench.json(command))
+        .into();
+    assert_eq!(after, before);
+    let server = bench.serve();
+    assert_eq!((refresh(&server, &living).0, refresh(&server, &ended).0), (200, 401));
+    server.login("ada@example.com", "web");
+    let back = ["store", "copy", "--accounts", &url, "sqlite"];
+    let mut other = Bench::new();
+    other.set("CLOAKROOM_SECRET", SECRET);
+    assert_eq!(other.refusal(&back), (1, "store_in_use".into()), "a server runs");
+    assert!(server.stop().0.success());
+    other.json(&back);
+    assert_eq!(other.json(&["store", "copy", &url, "sqlite"])["copied"]["made"], 2);
+
+    // A copy that was broken off: no server starts on it, and it is finished by running it again.
+    let file = rusqlite::Connection::open(other.data().join("cloakroom.db")).unwrap();
+    file.execute("UPDATE installation SET secret_check = CAST('an unfinished copy' AS BLOB)", []).unwrap();
+    file.execute("DELETE FROM keys WHERE ordinal = 1", []).unwrap();
+    file.execute("UPDATE accounts SET epoch = 7", []).unwrap();
+    drop(file);
+    assert!(other.run(&["account", "list"]).err.contains("unfinished copy"));
+    other.json(&back);
+    let server = other.serve();
+    assert_eq!((refresh(&server, &living).0, refresh(&server, &ended).0), (200, 401));
 }

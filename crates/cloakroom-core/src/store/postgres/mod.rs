@@ -22,6 +22,7 @@ mod pooler;
 mod port;
 mod schema;
 mod sessions;
+mod tables;
 mod tls;
 mod url;
 mod value;

@@ -19,6 +19,7 @@ mod readers;
 mod schema;
 mod sessions;
 mod standings;
+mod tables;
 mod writer;
 
 use std::{

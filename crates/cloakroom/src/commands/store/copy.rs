@@ -58,7 +58,7 @@ pub(super) async fn run(from: &str, to: &str, common: &Common, output: Output) -
     ))
 }
 
-fn place(what: &str, text: &str) -> Result<SessionsAt, Failure> {
+pub(super) fn place(what: &str, text: &str) -> Result<SessionsAt, Failure> {
     match SessionsAt::parse(text) {
         Ok(SessionsAt::Memory) => {
             Err(Failure::usage(format!("{what}: sessions in memory are their server's alone, and cannot be copied")))

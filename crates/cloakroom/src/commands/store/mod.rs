@@ -1,5 +1,6 @@
 //! `cloakroom store`.
 
+mod accounts;
 mod check;
 mod copy;
 
@@ -24,7 +25,8 @@ use crate::{
 
 pub(crate) async fn run(command: Store, common: &Common, output: Output) -> Result<(), Failure> {
     match command {
-        Store::Copy { from, to } => copy::run(&from, &to, common, output).await,
+        Store::Copy { from, to, accounts: true } => accounts::run(&from, &to, common, output).await,
+        Store::Copy { from, to, accounts: false } => copy::run(&from, &to, common, output).await,
         Store::Check => check::run(common, output).await,
     }
 }

@@ -31,6 +31,8 @@ struct Line {
     to: Arc<Mutex<Option<SocketAddr>>>,
     /// Whether anything passes.
     whole: watch::Sender<bool>,
+    /// Changes when those who are connected hear nothing more.
+    stalled: watch::Sender<()>,
     asked: Arc<AtomicUsize>,
 }
 
@@ -39,24 +41,29 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let (to, whole) = (Arc::new(Mutex::new(None)), watch::Sender::new(true));
+        let stalled = watch::Sender::new(());
         let asked = Arc::new(AtomicUsize::new(0));
-        let (target, state) = (Arc::clone(&to), whole.clone());
+        let (target, state, stalls) = (Arc::clone(&to), whole.clone(), stalled.clone());
         tokio::spawn(async move {
             loop {
                 let (mut near, _) = listener.accept().await.unwrap();
                 let address: Option<SocketAddr> = *target.lock();
-                let mut cut = state.subscribe();
+                let (mut cut, mut stall) = (state.subscribe(), stalls.subscribe());
                 let Some(address) = address.filter(|_| *cut.borrow()) else { continue };
                 tokio::spawn(async move {
                     let mut far = TcpStream::connect(address).await.unwrap();
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        _ = cut.wait_for(|whole| !whole) => {}
+                    let stalls = tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => false,
+                        _ = cut.wait_for(|whole| !whole) => false,
+                        _ = stall.changed() => true,
+                    };
+                    if stalls {
+                        std::future::pending::<()>().await;
                     }
                 });
             }
         });
-        Self { url, to, whole, asked }
+        Self { url, to, whole, stalled, asked }
     }
 
     fn cut(&self) {
@@ -65,6 +72,11 @@ impl Line {
 
     fn mend(&self) {
         self.whole.send_replace(true);
+    }
+
+    /// Whoever is connected hears nothing more and is not told; who connects anew is heard.
+    fn stall(&self) {
+        self.stalled.send_replace(());
     }
 }
 
@@ -186,6 +198,23 @@ async fn a_verifier_that_is_cut_off_says_no_and_catches_up() {
         refused(&guard, ended.credential()).await;
         until("it is told why", async || refused(&guard, ended.credential()).await == Code::SessionRevoked).await;
     }
+}
+
+/// F062: a server that stands still behind a load balancer takes its readers' feed with it, while others answer.
+#[tokio::test]
+async fn a_feed_that_brings_nothing_is_taken_up_anew() {
+    let (lab, line, service) = lab().await;
+    let guard = remote(&lab, &line, &service, "api").guard().await.unwrap();
+    let (ada, eve) = (lab.login("ada", "api").await, lab.login("eve", "api").await);
+    ask(&guard, ada.credential()).await.unwrap();
+    line.stall();
+    assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).await.status, 204);
+    lab.advance(2);
+    let heard = until("what has ended is heard", async || {
+        refused(&guard, ada.credential()).await == Code::SessionRevoked && ask(&guard, eve.credential()).await.is_ok()
+    });
+    // Long before a connection that says nothing would be taken for dead.
+    tokio::time::timeout(Duration::from_secs(30), heard).await.expect("the feed has been taken up anew");
 }
 
 /// Under `until_expiry` a token goes on without the server, and never beyond its life.

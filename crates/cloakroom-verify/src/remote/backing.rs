@@ -32,6 +32,9 @@ use crate::{
 /// After the server was not reached, nobody asks it about a ticket for so long.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What the log's head promises comes by the feed within so long, or the feed is looked after.
+const STALL: Duration = Duration::from_millis(400);
+
 /// Asks the server: for its keys as [`JwksBacking`] does, for tickets by introspection (RFC 7662), and for what has ended by
 /// the revocation feed and its head.
 pub struct RemoteBacking {
@@ -155,7 +158,10 @@ impl Backing for RemoteBacking {
     async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
         let head = self.head().await.map_err(|error| away(&error))?;
         loop {
-            self.feed.reach(head).await;
+            if tokio::time::timeout(STALL, self.feed.reach(head)).await.is_err() {
+                self.feed.stalls();
+                continue;
+            }
             let Some(page) = self.feed.since(after) else {
                 // It is being fetched anew; whoever asked has a time limit of its own.
                 let mut at = self.feed.position();

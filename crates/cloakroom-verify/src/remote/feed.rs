@@ -12,13 +12,18 @@ use cloakroom_core::{
 };
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::event::{Event, Reader, Strange};
 use crate::link::{FetchError, Link};
 
 /// The most lines that wait for the verifier to take them; beyond it all of them are had again as a snapshot.
 const MAX_WAITING: usize = 200_000;
+/// A connection is given so long before another one takes its place because it brings nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The server says something every 15 s; after this long a connection is taken for dead.
 const SILENCE: Duration = Duration::from_secs(40);
 /// How long to wait after a failure: at first, and at most; half of it is chance.
@@ -30,8 +35,16 @@ pub(super) struct Feed {
     heard: Mutex<Heard>,
     /// How far that is; changes with each event.
     at: watch::Sender<Option<Position>>,
+    calls: Arc<Calls>,
+}
+
+/// What the connection is told.
+#[derive(Default)]
+struct Calls {
     /// The verifier needs everything anew.
-    anew: Arc<Notify>,
+    anew: Notify,
+    /// There is more in the log than comes.
+    stalled: Notify,
 }
 
 #[derive(Default)]
@@ -53,9 +66,9 @@ pub(super) struct Page {
 impl Feed {
     /// Begins to follow; until it is dropped.
     pub(super) fn start(link: Arc<Link>) -> Arc<Self> {
-        let anew = Arc::new(Notify::new());
-        let feed = Arc::new(Self { heard: Mutex::default(), at: watch::Sender::new(None), anew: Arc::clone(&anew) });
-        tokio::spawn(follow(Arc::downgrade(&feed), link, anew));
+        let calls = Arc::new(Calls::default());
+        let feed = Arc::new(Self { heard: Mutex::default(), at: watch::Sender::new(None), calls: Arc::clone(&calls) });
+        tokio::spawn(follow(Arc::downgrade(&feed), link, calls));
         feed
     }
 
@@ -72,6 +85,12 @@ impl Feed {
         };
         // The sender is this feed's own and lives as long.
         let _ = at.wait_for(reached).await;
+    }
+
+    /// The head of the log has been told, and what leads up to it does not come: whoever is at the other end may stand still, or
+    /// be gone without a word, while others behind the same address answer.
+    pub(super) fn stalls(&self) {
+        self.calls.stalled.notify_one();
     }
 
     /// What follows `after`, or everything; `None`: that must be fetched first, which has begun.
@@ -95,7 +114,7 @@ impl Feed {
             return Some(Page { head, snapshot: true, ends });
         }
         drop(heard);
-        self.anew.notify_one();
+        self.calls.anew.notify_one();
         None
     }
 
@@ -132,18 +151,30 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
-    fn drop(&mut self) {
-        // The task finds nobody there any more, and ends.
-        self.anew.notify_one();
+impl Calls {
+    /// Until a connection that began then has brought nothing for long enough.
+    async fn give_up(&self, began: Instant) {
+        loop {
+            self.stalled.notified().await;
+            if began.elapsed() >= PATIENCE {
+                return;
+            }
+        }
     }
 }
 
-async fn follow(feed: Weak<Feed>, link: Arc<Link>, anew: Arc<Notify>) {
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // The task finds nobody there any more, and ends.
+        self.calls.anew.notify_one();
+    }
+}
+
+async fn follow(feed: Weak<Feed>, link: Arc<Link>, calls: Arc<Calls>) {
     let mut back_off = BACK_OFF.0;
     loop {
-        let began = tokio::time::Instant::now();
-        let Some(error) = stream(&feed, &link, &anew).await else { return };
+        let began = Instant::now();
+        let Some(error) = stream(&feed, &link, &calls, began).await else { return };
         if began.elapsed() > BACK_OFF.1 {
             back_off = BACK_OFF.0;
         }
@@ -155,9 +186,13 @@ async fn follow(feed: Weak<Feed>, link: Arc<Link>, anew: Arc<Notify>) {
 }
 
 /// One connection, to its end; `None`: nobody wants to hear any more.
-async fn stream(feed: &Weak<Feed>, link: &Link, anew: &Notify) -> Option<FetchError> {
+async fn stream(feed: &Weak<Feed>, link: &Link, calls: &Calls, began: Instant) -> Option<FetchError> {
     let last = feed.upgrade()?.last().map(|position| position.to_string());
-    let mut body = match link.open(PATH, last.as_deref()).await {
+    let opened = tokio::select! {
+        opened = link.open(PATH, last.as_deref()) => opened,
+        () = calls.give_up(began) => Err(FetchError::Slow),
+    };
+    let mut body = match opened {
         Ok(body) => body,
         Err(error) => return Some(error),
     };
@@ -166,10 +201,11 @@ async fn stream(feed: &Weak<Feed>, link: &Link, anew: &Notify) -> Option<FetchEr
         // Nothing is held while it waits: a feed that is dropped ends.
         let frame = tokio::select! {
             frame = tokio::time::timeout(SILENCE, body.frame()) => frame,
-            () = anew.notified() => {
+            () = calls.anew.notified() => {
                 feed.upgrade()?.forget();
                 return Some(FetchError::Gap);
             }
+            () = calls.give_up(began) => return Some(FetchError::Slow),
         };
         let bytes = match frame {
             Err(_) => return Some(FetchError::Slow),

@@ -137,6 +137,18 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// RFC 3339 in UTC, to the millisecond.
+    ///
+    /// ```
+    /// use cloakroom_core::clock::Timestamp;
+    /// assert_eq!(Timestamp::from_millis(1_800_000_000_012).precise(), "2027-01-15T08:00:00.012Z");
+    /// ```
+    pub fn precise(self) -> String {
+        let mut text = self.to_string();
+        text.insert_str(text.len() - 1, &format!(".{:03}", self.0 % 1000));
+        text
+    }
+
     /// This moment without its part of a second.
     #[must_use]
     pub const fn whole_secs(self) -> Self {

@@ -211,7 +211,7 @@ impl Check {
     fn end(&self, end: End) -> Entry {
         let mut log = self.behind.log.lock().unwrap();
         let until = self.clock.now() + Duration::from_secs(335);
-        let entry = Entry { sequence: log.len() as u64 + 1, end, until };
+        let entry = Entry { sequence: log.len() as u64 + 1, end, at: Some(self.clock.now()), until };
         log.push(entry.clone());
         entry
     }
@@ -219,6 +219,11 @@ impl Check {
     /// The same by this very process.
     fn end_here(&self, end: End) {
         self.verifier.hear(&[self.end(end)]);
+    }
+
+    fn lag(&self) -> (u64, Duration) {
+        let lag = self.verifier.counts().lag;
+        (lag.ends, lag.total)
     }
 
     fn log_goes_down(&self) {
@@ -654,4 +659,29 @@ async fn a_fact_is_read_again_after_five_minutes() {
         assert_eq!(check.look_ups(), if seconds < 300 { 1 } else { 2 }, "{seconds}");
         check.hands.advance(secs(1));
     }
+}
+
+/// The lag counts what others ended, once, from when it was written; neither what stood in a snapshot nor what this process
+/// wrote itself.
+#[tokio::test]
+async fn the_lag_of_each_end_of_others_is_counted_once() {
+    let check = start();
+    let end = |n: u8| End::Session { session: SessionId::from_bytes([n; 16]) };
+    check.end(end(1));
+    check.hands.advance(Duration::from_secs(9));
+    check.verifier.renew_lease().await.unwrap();
+    assert_eq!(check.lag(), (0, Duration::ZERO));
+    check.end_here(end(2));
+    check.end(end(3));
+    check.hands.advance(Duration::from_millis(70));
+    check.end(end(4));
+    check.hands.advance(Duration::from_millis(30));
+    assert_eq!(check.verifier.counts().lease_age, Some(Duration::from_millis(100)));
+    for _ in 0..3 {
+        check.verifier.renew_lease().await.unwrap();
+        assert_eq!(check.lag(), (2, Duration::from_millis(130)));
+    }
+    let within = check.verifier.counts().lag.within;
+    assert_eq!(within, [0, 0, 0, 1, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(check.verifier.counts().lease_age, Some(Duration::ZERO));
 }

@@ -1,7 +1,8 @@
 //! Metrics for Prometheus: the engine's own counts, read when they are asked for, and the refusals by reason.
 
-use std::sync::OnceLock;
+use std::{fmt::Write as _, sync::OnceLock};
 
+use cloakroom_core::verify::{LAG_BOUNDS, LagCounts};
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -36,5 +37,22 @@ pub(crate) fn render(state: &ServerState) -> String {
     gauge!("cloakroom_password_hashes_running").set(engine.passwords().running() as f64);
     counter!("cloakroom_audit_lines_dropped_total").absolute(engine.audit().dropped());
     gauge!("cloakroom_audit_lines_waiting").set(engine.audit().waiting() as f64);
-    RECORDER.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
+    // Without a lease its age grows without end.
+    gauge!("cloakroom_lease_age_seconds").set(counts.lease_age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+    let mut text = RECORDER.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default();
+    render_lag(&mut text, &counts.lag);
+    text
+}
+
+/// How long ends that other servers wrote took to be heard. By hand, because it is counted elsewhere.
+fn render_lag(text: &mut String, lag: &LagCounts) {
+    const NAME: &str = "cloakroom_revocation_lag_seconds";
+    let mut ends = 0;
+    let _ = writeln!(text, "# TYPE {NAME} histogram");
+    for (within, bound) in lag.within.iter().zip(LAG_BOUNDS) {
+        ends += within;
+        let _ = writeln!(text, "{NAME}_bucket{{le=\"{}\"}} {ends}", bound.as_secs_f64());
+    }
+    let _ = writeln!(text, "{NAME}_bucket{{le=\"+Inf\"}} {}", lag.ends);
+    let _ = writeln!(text, "{NAME}_sum {}\n{NAME}_count {}", lag.total.as_secs_f64(), lag.ends);
 }

@@ -171,7 +171,8 @@ impl Ended {
     }
 
     /// Whether this end, or one that covers it, is held for long enough.
-    fn holds(&self, entry: &Entry) -> bool {
+    /// Whether this says nothing new.
+    pub(crate) fn holds(&self, entry: &Entry) -> bool {
         let long_enough = |held: Option<&Held>| held.is_some_and(|held| held.until >= entry.until);
         let covers = |cut: Option<&(Epoch, Held)>, epoch: Epoch| {
             cut.is_some_and(|(first, held)| *first >= epoch && held.until >= entry.until)

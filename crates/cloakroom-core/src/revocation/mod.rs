@@ -68,6 +68,9 @@ pub struct Entry {
     pub sequence: u64,
     /// What ended.
     pub end: End,
+    /// When it was asked to, by the clock of the server that wrote the line; what it says is acknowledged a moment later.
+    /// `None`: whoever passed it on did not say.
+    pub at: Option<Timestamp>,
     /// Until when a verifier must hold it.
     pub until: Timestamp,
 }

@@ -23,7 +23,12 @@ fn session(n: u64) -> SessionId {
 
 /// The line of that sequence; it ends the session of the same number.
 fn line(sequence: u64) -> Entry {
-    Entry { sequence, end: End::Session { session: session(sequence) }, until: WALL + Duration::from_secs(400) }
+    Entry {
+        sequence,
+        end: End::Session { session: session(sequence) },
+        at: None,
+        until: WALL + Duration::from_secs(400),
+    }
 }
 
 fn lines(sequences: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
@@ -206,6 +211,7 @@ fn an_account_is_held_for_its_longest_end() {
             let entry = Entry {
                 sequence: i + 1,
                 end: End::Account { account: account(), epoch: Epoch(i as u32 + 1) },
+                at: None,
                 until: WALL + Duration::from_secs(400 + 100 * i),
             };
             vigil.hear_own(WALL, boot(0), &entry);
@@ -242,7 +248,7 @@ fn two_logins_within_the_second_of_a_cut_off_are_told_apart() {
     assert!(hold_until(WALL, longest, Some(refresh_expires)) > refresh_expires);
 
     let end = End::Account { account: account(), epoch: Epoch(1) };
-    vigil.hear_own(WALL, boot(0), &Entry { sequence: 4, end, until: hold_until(WALL, longest, None) });
+    vigil.hear_own(WALL, boot(0), &Entry { sequence: 4, end, at: None, until: hold_until(WALL, longest, None) });
     assert_eq!(verdict(&vigil, 0), Verdict::Account);
     assert_eq!(verdict(&vigil, 1), Verdict::Goes);
 }
@@ -254,7 +260,7 @@ fn apps_and_keys_end_what_is_theirs() {
     let mut vigil = Vigil::new(9);
     let of_method = End::App { app: web.clone(), method: Some(Method::Session), epoch: Epoch(2) };
     for (sequence, end) in [(1, of_method), (2, End::Key { kid })] {
-        vigil.hear_own(WALL, boot(0), &Entry { sequence, end, until: WALL + LOG_LIFE });
+        vigil.hear_own(WALL, boot(0), &Entry { sequence, end, at: None, until: WALL + LOG_LIFE });
     }
     let judge = |app: &AppId, epoch, method, kid| {
         let account = (account(), Epoch(0));

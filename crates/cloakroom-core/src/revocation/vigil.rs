@@ -69,6 +69,11 @@ impl Vigil {
         !self.full && self.asked.is_some_and(|asked| now.since(asked) < max_lag && now >= asked)
     }
 
+    /// When the question was sent that the lease is made of.
+    pub fn asked(&self) -> Option<Boot> {
+        self.asked
+    }
+
     /// Takes in an answer to a question sent at `asked`, now by both clocks. On a [`Gap`] nothing has changed but the lease, which is lost;
     /// the next question must ask for a snapshot ([`Self::position`] is `None` then).
     pub fn hear(&mut self, asked: Boot, now: Timestamp, boot: Boot, answer: &Answer) -> Result<(), Gap> {

@@ -1,6 +1,6 @@
 //! What a verifier needs from behind it: the port for verifiers in the server and in apps.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -35,6 +35,10 @@ pub trait Backing: Send + Sync + 'static {
 
     /// A session is in use; to be written behind the answer.
     fn note_use(&self, session: SessionId, at: Timestamp);
+
+    /// An end was heard so long after it was written; for whoever keeps metrics beside the verifier's own
+    /// [counts](super::Counts::lag).
+    fn note_lag(&self, _lag: Duration) {}
 }
 
 /// Why a look-up found nothing that holds.

@@ -8,6 +8,7 @@ mod accept;
 mod backing;
 mod cache;
 mod fact;
+mod lag;
 #[cfg(test)]
 mod model;
 mod verifier;
@@ -16,4 +17,5 @@ pub use accept::{Basis, Judgement, Moment, judge};
 pub use backing::{Backing, NotFound};
 pub use cache::CacheBounds;
 pub use fact::{Fact, Finding, Identity};
+pub use lag::{LAG_BOUNDS, LagCounts};
 pub use verifier::{Activity, Counts, FILLING, IAT_LEEWAY, MOST_UNDER_WAY, Question, Verifier, VerifierSettings};

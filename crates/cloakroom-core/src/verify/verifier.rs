@@ -16,15 +16,16 @@ use super::{
     backing::{Backing, NotFound},
     cache::{CacheBounds, FactCache, Fingerprint},
     fact::{Fact, Finding, Identity},
+    lag::{Lag, LagCounts},
 };
 use crate::{
     app::{App, Apps},
-    clock::{Clock, Timestamp},
+    clock::{Boot, Clock, Timestamp},
     ids::{AppId, SessionId},
     method::OnFeedLoss,
     random::Rng,
     refusal::{Reason, Refusal},
-    revocation::{End, Entry, Position, Vigil},
+    revocation::{Answer, End, Entry, Gap, Position, Vigil},
     token,
 };
 
@@ -76,6 +77,10 @@ pub struct Counts {
     pub ended: u64,
     /// Questions that are being answered by more than the cache now.
     pub under_way: u64,
+    /// How long ends that others wrote took to be heard.
+    pub lag: LagCounts,
+    /// How long ago the question was sent whose answer the lease is made of; `None`: there is no lease.
+    pub lease_age: Option<Duration>,
 }
 
 /// Checks presented credentials. Shared; all of it is safe to call from many tasks at once.
@@ -108,6 +113,7 @@ struct Counters {
     cold: AtomicU64,
     refused: AtomicU64,
     leases: AtomicU64,
+    lag: Lag,
 }
 
 /// How far ahead of our clock an `iat` may be.
@@ -241,6 +247,8 @@ impl Verifier {
             facts: self.cache.len() as u64,
             ended: self.vigil.read().ended().len() as u64,
             under_way: self.under_way.load(Ordering::Relaxed) as u64,
+            lag: self.counts.lag.counts(),
+            lease_age: self.vigil.read().asked().map(|asked| self.clock.boot().since(asked)),
         }
     }
 
@@ -285,7 +293,7 @@ impl Verifier {
             let after = self.vigil.read().position();
             let question = self.backing.ended_since(after);
             let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
-            let heard = self.vigil.write().hear(asked, self.clock.now(), self.clock.boot(), &answer);
+            let heard = self.hear_answer(asked, &answer);
             if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
                 // A killed key is refused by what has ended, whether or not the set without it can be had now.
                 let _ = self.backing.refresh_keys().await;
@@ -305,6 +313,20 @@ impl Verifier {
             }
         }
         Err(lost())
+    }
+
+    fn hear_answer(&self, asked: Boot, answer: &Answer) -> Result<(), Gap> {
+        let mut vigil = self.vigil.write();
+        let now = self.clock.now();
+        let news = |entry: &&Entry| !answer.snapshot && !vigil.ended().holds(entry);
+        let written: Vec<_> = answer.entries.iter().filter(news).filter_map(|entry| entry.at).collect();
+        vigil.hear(asked, now, self.clock.boot(), answer)?;
+        drop(vigil);
+        for at in written {
+            self.counts.lag.observe(now.since(at));
+            self.backing.note_lag(now.since(at));
+        }
+        Ok(())
     }
 
     #[inline]

@@ -62,7 +62,7 @@ fn for_service(refusal: Refusal) -> Problem {
 }
 
 /// What ends, as it ends. `id` is `incarnation:sequence`; `Last-Event-ID` resumes, and without one, or from too far back,
-/// the stream begins with `event: snapshot`.
+/// the stream begins with `event: snapshot`. A line of the log has a field `at` beside these: when it was written (RFC 3339).
 #[utoipa::path(
     get, path = "/v1/revocations", tag = "services",
     responses(
@@ -143,19 +143,21 @@ impl Reader {
     fn take(&mut self, answer: &Answer) {
         if answer.snapshot {
             let ended: Vec<&End> = answer.entries.iter().map(|entry| &entry.end).collect();
-            self.push(Some("snapshot"), answer.head, &serde_json::json!({ "ended": ended }));
+            self.push("event: snapshot\n", answer.head, &serde_json::json!({ "ended": ended }));
         } else {
             for entry in &answer.entries {
                 let id = Position { incarnation: answer.head.incarnation, sequence: entry.sequence };
-                self.push(None, id, &entry.end);
+                // A field that no reader of events must know, and that this project's verifiers measure their lag by.
+                let at = entry.at.map(|at| format!("at: {}\n", at.precise())).unwrap_or_default();
+                self.push(&at, id, &entry.end);
             }
         }
         self.at = Some(answer.head);
     }
 
-    fn push(&mut self, event: Option<&str>, id: Position, data: &impl Serialize) {
+    /// An event; `fields`: what else it has.
+    fn push(&mut self, fields: &str, id: Position, data: &impl Serialize) {
         let Ok(data) = serde_json::to_string(data) else { return };
-        let name = event.map(|event| format!("event: {event}\n")).unwrap_or_default();
-        self.waiting.push_back(Bytes::from(format!("{name}id: {id}\ndata: {data}\n\n")));
+        self.waiting.push_back(Bytes::from(format!("{fields}id: {id}\ndata: {data}\n\n")));
     }
 }

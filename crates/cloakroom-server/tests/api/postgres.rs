@@ -214,6 +214,44 @@ async fn servers_tell_each_other_of_ends_as_they_happen() {
     until("the other server hears nothing", async || there.verify(ada.credential()).await.status == 401).await;
 }
 
+/// The lag that a verifier observes is a metric: of what others ended, from when that was written until it knew.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_that_a_server_observes_is_a_metric() {
+    let database = Database::create().await;
+    // By a pooler nobody calls, and nobody asks by itself for the time being.
+    let slow = "[[app]]\nid = 'web'\nmethod = 'session'\nmax_revocation_lag = '5m'\n";
+    let here = Lab::with(&database.pooled_settings(), slow).await;
+    let there = here.beside_with(&database.pooled_settings(), slow).await;
+    let metrics = async |lab: &Lab| lab.get("/metrics").await.text();
+    let (ada, eve) = (here.login("ada", "web").await, here.login("eve", "web").await);
+    for lab in [&here, &there] {
+        assert_eq!(lab.get("/readyz").await.status, 200);
+        assert!(metrics(lab).await.contains("cloakroom_revocation_lag_seconds_count 0\n"));
+    }
+    assert_eq!(here.post("/v1/logout").bearer(ada.credential()).await.status, 204);
+    here.advance(3);
+    assert_eq!(here.post("/v1/logout").bearer(eve.credential()).await.status, 204);
+    assert!(metrics(&there).await.contains("cloakroom_lease_age_seconds 3\n"));
+    assert_eq!(there.get("/readyz").await.status, 200);
+    let text = metrics(&there).await;
+    for line in [
+        "# TYPE cloakroom_revocation_lag_seconds histogram",
+        "cloakroom_revocation_lag_seconds_bucket{le=\"0.005\"} 1",
+        "cloakroom_revocation_lag_seconds_bucket{le=\"2\"} 1",
+        "cloakroom_revocation_lag_seconds_bucket{le=\"5\"} 2",
+        "cloakroom_revocation_lag_seconds_bucket{le=\"+Inf\"} 2",
+        "cloakroom_revocation_lag_seconds_sum 3",
+        "cloakroom_revocation_lag_seconds_count 2",
+        "cloakroom_lease_age_seconds 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    // Neither what is heard again, nor what the server wrote itself, which it knew before anybody.
+    assert_eq!((there.get("/readyz").await.status, here.get("/readyz").await.status), (200, 200));
+    assert!(metrics(&there).await.contains("cloakroom_revocation_lag_seconds_count 2\n"));
+    assert!(metrics(&here).await.contains("cloakroom_revocation_lag_seconds_count 0\n"));
+}
+
 /// F048, between servers: one rotation, one successor, whoever is asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_rotated_by_both_servers_as_by_one() {

@@ -112,6 +112,25 @@ async fn until<F: Future<Output = bool>>(what: &str, probe: impl Fn() -> F) {
     }
 }
 
+/// The lag that an app's verifier observes: the feed says when a line was written, also after it was cut.
+#[tokio::test]
+async fn the_lag_that_an_app_observes_is_counted() {
+    let (lab, line, service) = lab().await;
+    let guard = remote(&lab, &line, &service, "web").on_feed_loss(OnFeedLoss::UntilExpiry).guard().await.unwrap();
+    let (ada, eve) = (lab.login("ada", "web").await, lab.login("eve", "web").await);
+    let lag = || guard.verifier().counts().lag;
+    assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).await.status, 204);
+    until("it hears", async || lag().ends == 1).await;
+    assert_eq!(lag().total, Duration::ZERO);
+    line.cut();
+    assert_eq!(lab.post("/v1/logout").bearer(eve.credential()).await.status, 204);
+    lab.advance(3);
+    line.mend();
+    until("it hears", async || lag().ends == 2).await;
+    assert_eq!(lag().total, Duration::from_secs(3));
+    assert_eq!(lag().within, [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+}
+
 #[tokio::test]
 async fn every_method_is_verified_away_from_the_server_and_a_warm_check_asks_nobody() {
     let (lab, line, service) = lab().await;

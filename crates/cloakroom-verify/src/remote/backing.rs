@@ -173,7 +173,7 @@ impl Backing for RemoteBacking {
                 continue;
             }
             let until = hold_until(self.clock.now(), self.longest_access_token, None);
-            let entries = page.ends.into_iter().map(|(sequence, end)| Entry { sequence, end, until }).collect();
+            let entries = page.ends.into_iter().map(|(sequence, end, at)| Entry { sequence, end, at, until }).collect();
             return Ok(Answer { head: page.head, snapshot: page.snapshot, entries });
         }
     }
@@ -188,6 +188,10 @@ impl Backing for RemoteBacking {
 
     /// Nothing: the server notes the use of a session whenever it is asked about it, which is at least every 5 minutes.
     fn note_use(&self, _: SessionId, _: Timestamp) {}
+
+    fn note_lag(&self, lag: Duration) {
+        metrics::histogram!("cloakroom_revocation_lag_seconds").record(lag);
+    }
 }
 
 impl Introspection {

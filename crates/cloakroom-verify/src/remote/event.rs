@@ -1,6 +1,7 @@
 //! Server-sent events (HTML Living Standard, section 9.2), as the revocation feed has them, and what they say.
 
 use cloakroom_core::{
+    clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{End, Position},
@@ -15,8 +16,8 @@ const MAX_LINE: usize = 64 << 20;
 pub(super) enum Event {
     /// Everything that must be held, up to a position.
     Snapshot(Position, Vec<End>),
-    /// The next line of the log.
-    End(Position, End),
+    /// The next line of the log, and when it was written, if the server says so.
+    End(Position, End, Option<Timestamp>),
 }
 
 /// It is no feed of this contract.
@@ -29,6 +30,7 @@ pub(super) struct Reader {
     line: Vec<u8>,
     name: String,
     id: Option<Position>,
+    at: Option<Timestamp>,
     data: String,
 }
 
@@ -61,6 +63,7 @@ impl Reader {
             "event" => value.clone_into(&mut self.name),
             "id" => self.id = Some(Position::parse(value).ok_or(Strange)?),
             "data" => self.data.push_str(value),
+            "at" => self.at = moment(value),
             // Comments keep the connection alive; other fields are of a later contract.
             _ => {}
         }
@@ -68,7 +71,8 @@ impl Reader {
     }
 
     fn dispatch(&mut self) -> Result<Option<Event>, Strange> {
-        let (name, data, id) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data), self.id.take());
+        let (name, data) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data));
+        let (id, at) = (self.id.take(), self.at.take());
         if data.is_empty() {
             return Ok(None);
         }
@@ -76,7 +80,7 @@ impl Reader {
         match name.as_str() {
             "" => {
                 let end: Told = serde_json::from_str(&data).map_err(|_| Strange)?;
-                Ok(Some(Event::End(id, end.end()?)))
+                Ok(Some(Event::End(id, end.end()?, at)))
             }
             "snapshot" => {
                 let snapshot: Snapshot = serde_json::from_str(&data).map_err(|_| Strange)?;
@@ -87,6 +91,12 @@ impl Reader {
             _ => Err(Strange),
         }
     }
+}
+
+/// A moment by RFC 3339; what is none says nothing.
+fn moment(text: &str) -> Option<Timestamp> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_millis(at.as_millisecond().try_into().ok()?))
 }
 
 #[derive(Deserialize)]
@@ -129,7 +139,7 @@ mod tests {
 
     const FEED: &str = "event: snapshot\nid: 00000000000000ff:2\ndata: {\"ended\":[{\"kind\":\"key\",\"kid\":\"abcdef\"}]}\n\n: still here\n\n\
         id: 00000000000000ff:3\r\ndata: {\"kind\":\"app\",\"app\":\"web\",\"method\":null,\"epoch\":4}\r\n\r\n\
-        id: 00000000000000ff:4\ndata: {\"kind\":\"account\",\"account\":\"01890000-0000-7000-8000-000000000000\",\"epoch\":7}\n\n";
+        at: 2027-01-15T08:00:00.012Z\nid: 00000000000000ff:4\ndata: {\"kind\":\"account\",\"account\":\"01890000-0000-7000-8000-000000000000\",\"epoch\":7}\n\n";
 
     fn at(sequence: u64) -> Position {
         Position { incarnation: Incarnation(255), sequence }
@@ -148,9 +158,9 @@ mod tests {
             let key = End::Key { kid: Kid::parse("abcdef").unwrap() };
             prop_assert_eq!(&events[0], &Event::Snapshot(at(2), vec![key]));
             let app = End::App { app: AppId::parse("web").unwrap(), method: None, epoch: Epoch(4) };
-            prop_assert_eq!(&events[1], &Event::End(at(3), app));
+            prop_assert_eq!(&events[1], &Event::End(at(3), app, None));
             let all = End::Account { account: AccountId::parse("01890000-0000-7000-8000-000000000000").unwrap(), epoch: Epoch(7) };
-            prop_assert_eq!(&events[2], &Event::End(at(4), all));
+            prop_assert_eq!(&events[2], &Event::End(at(4), all, Some(Timestamp::from_millis(1_800_000_000_012))));
         }
 
         #[test]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use cloakroom_core::{
+    clock::Timestamp,
     random::Rng,
     revocation::{End, Position},
 };
@@ -52,15 +53,18 @@ struct Heard {
     /// Everything up to a position, until the verifier has taken it.
     snapshot: Option<(Position, Vec<End>)>,
     /// What came after it, or after what the verifier has.
-    lines: VecDeque<(u64, End)>,
+    lines: VecDeque<Line>,
     at: Option<Position>,
 }
+
+/// A line's place, what ended, and when it was written, if that is known.
+pub(super) type Line = (u64, End, Option<Timestamp>);
 
 /// What a verifier is given.
 pub(super) struct Page {
     pub(super) head: Position,
     pub(super) snapshot: bool,
-    pub(super) ends: Vec<(u64, End)>,
+    pub(super) ends: Vec<Line>,
 }
 
 impl Feed {
@@ -98,19 +102,20 @@ impl Feed {
         let mut heard = self.heard.lock();
         let head = heard.at?;
         let follows = after.filter(|after| {
-            let first = heard.lines.front().map_or(head.sequence + 1, |(sequence, _)| *sequence);
+            let first = heard.lines.front().map_or(head.sequence + 1, |(sequence, ..)| *sequence);
             after.incarnation == head.incarnation && first <= after.sequence + 1 && after.sequence <= head.sequence
         });
         if let Some(after) = follows {
             heard.snapshot = None;
-            while heard.lines.front().is_some_and(|(sequence, _)| *sequence <= after.sequence) {
+            while heard.lines.front().is_some_and(|(sequence, ..)| *sequence <= after.sequence) {
                 heard.lines.pop_front();
             }
             let ends = heard.lines.iter().cloned().collect();
             return Some(Page { head, snapshot: false, ends });
         }
         if let Some((at, ends)) = &heard.snapshot {
-            let ends = ends.iter().map(|end| (at.sequence, end.clone())).chain(heard.lines.iter().cloned()).collect();
+            let of_snapshot = ends.iter().map(|end| (at.sequence, end.clone(), None));
+            let ends = of_snapshot.chain(heard.lines.iter().cloned()).collect();
             return Some(Page { head, snapshot: true, ends });
         }
         drop(heard);
@@ -125,14 +130,14 @@ impl Feed {
                 *heard = Heard { snapshot: Some((at, ends)), lines: VecDeque::new(), at: Some(at) };
                 at
             }
-            Event::End(at, end) => {
+            Event::End(at, end, written) => {
                 let next =
                     heard.at.is_some_and(|last| last.incarnation == at.incarnation && last.sequence + 1 == at.sequence);
                 if !next || heard.lines.len() >= MAX_WAITING {
                     *heard = Heard::default();
                     return Err(FetchError::Strange);
                 }
-                heard.lines.push_back((at.sequence, end));
+                heard.lines.push_back((at.sequence, end, written));
                 heard.at = Some(at);
                 at
             }

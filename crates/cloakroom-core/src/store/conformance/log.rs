@@ -60,8 +60,8 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
         (End::App { app: app("web"), method: Some(Method::Jwt), epoch: Epoch(1) }, until),
         (End::Key { kid }, until + DAY),
     ];
-    let expected: Vec<_> =
-        expected.into_iter().zip(1..).map(|((end, until), sequence)| Entry { sequence, end, until }).collect();
+    let line = |((end, until), sequence)| Entry { sequence, end, at: Some(NOW), until };
+    let expected: Vec<_> = expected.into_iter().zip(1..).map(line).collect();
     assert_eq!(entries, expected, "unknown accounts and keys are left out, and leave no gap");
     assert_eq!(store.log_head().await.unwrap().sequence, 4);
     let answer = since(&store, None, NOW).await;

@@ -31,7 +31,7 @@ const QUEUE: usize = 4096;
 const BATCH: usize = 512;
 
 const HEAD: &str = "SELECT sequence FROM cloakroom_log_head";
-const KNOWN: &str = "SELECT subject, sequence, until FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
+const KNOWN: &str = "SELECT subject, sequence, until, at FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
 const ACCOUNTS: &str = "SELECT id, epoch FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 const APPS: &str = "SELECT app, max(epoch) FROM cloakroom_app_ends WHERE app = ANY ($1) GROUP BY app";
 const KEYS: &str = "SELECT kid FROM cloakroom_keys WHERE kid = ANY ($1) ORDER BY kid FOR UPDATE";
@@ -159,8 +159,8 @@ async fn read(connection: &Connection, asked: &Asked<'_>) -> Result<Present, Fai
     let mut present = Present { sequence, ..Present::default() };
     for row in &known? {
         let session = SessionId::from_bytes(bytes(row, 0)?);
-        present
-            .line(session, Entry { sequence: number(row, 1)?, end: End::Session { session }, until: moment(row, 2)? });
+        let (sequence, until, at) = (number(row, 1)?, moment(row, 2)?, Some(moment(row, 3)?));
+        present.line(session, Entry { sequence, end: End::Session { session }, at, until });
     }
     for row in &accounts? {
         present.accounts.insert(AccountId::from_bytes(bytes(row, 0)?), epoch(row, 1)?);

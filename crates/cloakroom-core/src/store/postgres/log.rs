@@ -50,7 +50,7 @@ macro_rules! with_lines {
     ($condition:literal) => {
         concat!(
             head!(),
-            ", line.sequence, line.kind, line.subject, line.method, line.epoch, line.until
+            ", line.sequence, line.kind, line.subject, line.method, line.epoch, line.until, line.at
              FROM head LEFT JOIN cloakroom_log AS line ON line.",
             $condition,
             " ORDER BY line.sequence"
@@ -141,7 +141,7 @@ pub(super) async fn append(
     ];
     let rows = connection.rows(APPEND, &values).await?;
     let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
-    Ok(Entry { sequence: number(row, 0)?, end, until })
+    Ok(Entry { sequence: number(row, 0)?, end, at: Some(at), until })
 }
 
 /// How an end stands in the log.
@@ -209,5 +209,6 @@ fn line(row: &Row) -> Result<Entry, StoreError> {
         4 => End::Key { kid: Kid::parse(text()?).ok_or_else(broken)? },
         _ => return Err(broken()),
     };
-    Ok(Entry { sequence: number(row, HEAD)?, end, until: moment(row, HEAD + 5)? })
+    let (until, at) = (moment(row, HEAD + 5)?, Some(moment(row, HEAD + 6)?));
+    Ok(Entry { sequence: number(row, HEAD)?, end, at, until })
 }

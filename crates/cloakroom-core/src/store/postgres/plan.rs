@@ -115,7 +115,7 @@ impl Plan {
 
     fn append(&mut self, end: End, at: Timestamp, until: Timestamp) -> Entry {
         self.sequence += 1;
-        let entry = Entry { sequence: self.sequence, end, until };
+        let entry = Entry { sequence: self.sequence, end, at: Some(at), until };
         self.entries.push((entry.clone(), at));
         entry
     }

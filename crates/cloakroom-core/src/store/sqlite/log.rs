@@ -14,7 +14,7 @@ use crate::{
     store::{EndRequest, EndedSessions, StoreError},
 };
 
-const LINE: &str = "sequence, kind, subject, method, epoch, until";
+const LINE: &str = "sequence, kind, subject, method, epoch, until, at";
 
 /// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
 pub(super) fn end(
@@ -98,7 +98,7 @@ pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Ti
         "INSERT INTO log (sequence, kind, subject, method, epoch, at, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![integer(sequence), kind, subject, method, epoch, millis(at), millis(until)],
     )?;
-    Ok(Entry { sequence, end, until })
+    Ok(Entry { sequence, end, at: Some(at), until })
 }
 
 /// An app's present epoch, and the first one that goes on for a method (or, without one, for all).
@@ -210,5 +210,5 @@ fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
         4 => End::Key { kid: Kid::parse(text()?).ok_or_else(broken)? },
         _ => return Err(broken()),
     };
-    Ok(Entry { sequence: number(row, 0)?, end, until: moment(row, 5)? })
+    Ok(Entry { sequence: number(row, 0)?, end, at: Some(moment(row, 6)?), until: moment(row, 5)? })
 }

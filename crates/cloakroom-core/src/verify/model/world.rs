@@ -180,7 +180,7 @@ impl World {
 
     /// Writes a line into the log.
     pub(super) fn append(&mut self, end: End, until: Timestamp) -> Entry {
-        let entry = Entry { sequence: self.log.len() as u64 + 1, end, until };
+        let entry = Entry { sequence: self.log.len() as u64 + 1, end, at: None, until };
         self.log.push(entry.clone());
         entry
     }

@@ -97,7 +97,12 @@ impl Lab {
 
     /// Another server by the same clock, with a folder of its own.
     pub(crate) async fn beside(&self, top: &str) -> Self {
-        Self::open(top, READY_APPS, tempfile::tempdir().unwrap(), self.clock.clone(), self.hands.clone()).await
+        self.beside_with(top, READY_APPS).await
+    }
+
+    /// The same with these apps.
+    pub(crate) async fn beside_with(&self, top: &str, apps: &str) -> Self {
+        Self::open(top, apps, tempfile::tempdir().unwrap(), self.clock.clone(), self.hands.clone()).await
     }
 
     /// Stops the server in order, and starts one with other settings on the same data, at the same public address.

@@ -120,9 +120,9 @@ impl Client {
             if free.len() == self.connections.len() && round.is_over() {
                 break;
             }
-            // Spins while the schedule runs: a sleep would end too late.
-            let spin = matches!(pace, Pace::Open(_)) && !round.is_over();
-            let wait = if spin { Timespec::default() } else { Timespec { tv_sec: 1, tv_nsec: 0 } };
+            // Spins while the round runs. In an open loop a sleep would end too late; in a closed one each answer that finds
+            // the load asleep would cost the server the waking of another core, and the slower the server the more so.
+            let wait = if round.is_over() { Timespec { tv_sec: 1, tv_nsec: 0 } } else { Timespec::default() };
             epoll::wait(&self.poll, spare_capacity(&mut events), Some(&wait))?;
             for event in events.drain(..) {
                 let index = event.data.u64() as usize;

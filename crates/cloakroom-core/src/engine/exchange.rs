@@ -78,7 +78,16 @@ impl Engine {
         if let Some(record) = self.shared.stores.sessions.read(successor.id()).await? {
             return self.again(&ticket, successor, record, app).await;
         }
-        let old = self.old_session(&ticket, app, client).await?;
+        let old = match self.old_session(&ticket, app, client).await {
+            Ok(old) => old,
+            // Another tab may have exchanged it since we looked: that made the successor before it ended the old one.
+            Err(refusal) => {
+                return match self.shared.stores.sessions.read(successor.id()).await? {
+                    Some(record) => self.again(&ticket, successor, record, app).await,
+                    None => Err(refusal),
+                };
+            }
+        };
         if old.method == app.method {
             return self.as_it_is(credential, &ticket, old, app, client).await;
         }

@@ -5,10 +5,10 @@
 //! found here yet; this removes it for good, before the log forgets.
 
 use super::{Engine, StartError};
-use crate::{revocation::Position, store::StoreError};
-
-/// How many sessions are deleted at once.
-const BATCH: usize = 1000;
+use crate::{
+    revocation::Position,
+    store::{StoreError, forget_ended, out_of_reach},
+};
 
 impl Engine {
     /// Deletes again what the log says has ended since the store's watermark, and moves that to the head as it was before.
@@ -28,16 +28,7 @@ impl Engine {
 
     async fn assert_between(&self, mark: Option<Position>, head: Position) -> Result<usize, StoreError> {
         let stores = &self.shared.stores;
-        let mut after = since(mark, head);
-        let mut done = 0;
-        loop {
-            let page = stores.accounts.ended_sessions(after, BATCH).await?.sessions;
-            let Some((last, _)) = page.last() else { break };
-            after = *last;
-            let ids: Vec<_> = page.iter().map(|(_, session)| *session).collect();
-            stores.sessions.forget(&ids).await?;
-            done += ids.len();
-        }
+        let done = forget_ended(&*stores.sessions, &*stores.accounts, since(mark, head)).await?;
         // Lines of this log come in order, so that everything up to this head was among what was read.
         stores.sessions.set_watermark(head).await?;
         Ok(done)
@@ -52,11 +43,8 @@ impl Engine {
         }
         let head = stores.accounts.log_head().await?;
         let mark = stores.sessions.watermark().await?;
-        if let Some(mark) = mark.filter(|mark| mark.incarnation == head.incarnation) {
-            let pruned = stores.accounts.ended_sessions(head.sequence, 1).await?.pruned;
-            if mark.sequence < pruned {
-                return Err(StartError::SessionsTooOld { seen: mark.sequence, pruned });
-            }
+        if let Some((seen, pruned)) = out_of_reach(&*stores.accounts, mark, head).await? {
+            return Err(StartError::SessionsTooOld { seen, pruned });
         }
         let done = self.assert_between(mark, head).await?;
         if mark.is_none() && done > 0 {

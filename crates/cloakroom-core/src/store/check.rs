@@ -3,7 +3,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{AccountStore, SessionStore, StoreError, moving::STEP};
+use futures_util::TryStreamExt;
+
+use super::{
+    AccountStore, SessionStore, StoreError,
+    ended::{ended, out_of_reach},
+    moving::STEP,
+};
 use crate::{
     app::Apps,
     clock::Timestamp,
@@ -67,10 +73,11 @@ pub async fn look(
     accounts.keys().await?;
     accounts.services().await?;
     accounts.log_since(None, now).await?;
-    let mut findings = Findings { too_old: too_old(accounts, sessions).await?, ..Findings::default() };
+    let (head, mark) = (accounts.log_head().await?, sessions.watermark().await?);
+    let mut findings = Findings { too_old: out_of_reach(accounts, mark, head).await?, ..Findings::default() };
     let people = people(accounts).await?;
     findings.accounts = people.len() as u64;
-    let ended = ended(accounts).await?;
+    let ended: HashSet<_> = ended(accounts, 0).try_concat().await?.into_iter().collect();
     let mut place = None;
     loop {
         let stretch = sessions.walk(place, STEP).await?;
@@ -101,13 +108,6 @@ pub async fn look(
     }
 }
 
-async fn too_old(accounts: &dyn AccountStore, sessions: &dyn SessionStore) -> Result<Option<(u64, u64)>, StoreError> {
-    let Some(mark) = sessions.watermark().await? else { return Ok(None) };
-    let head = accounts.log_head().await?;
-    let pruned = accounts.ended_sessions(head.sequence, 1).await?.pruned;
-    Ok((mark.incarnation == head.incarnation && mark.sequence < pruned).then_some((mark.sequence, pruned)))
-}
-
 async fn people(accounts: &dyn AccountStore) -> Result<HashSet<AccountId>, StoreError> {
     let (mut people, mut after) = (HashSet::new(), None);
     loop {
@@ -115,15 +115,5 @@ async fn people(accounts: &dyn AccountStore) -> Result<HashSet<AccountId>, Store
         let Some(last) = page.last() else { return Ok(people) };
         after = Some(last.id);
         people.extend(page.iter().map(|account| account.id));
-    }
-}
-
-async fn ended(accounts: &dyn AccountStore) -> Result<HashSet<SessionId>, StoreError> {
-    let (mut ended, mut after) = (HashSet::new(), 0);
-    loop {
-        let page = accounts.ended_sessions(after, STEP).await?.sessions;
-        let Some((last, _)) = page.last() else { return Ok(ended) };
-        after = *last;
-        ended.extend(page.iter().map(|(_, session)| *session));
     }
 }

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod conformance;
 pub mod copy;
+mod ended;
 pub mod memory;
 mod moving;
 #[cfg(feature = "postgres")]
@@ -17,6 +18,7 @@ pub mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub(crate) use ended::{forget_ended, out_of_reach};
 pub use moving::Moving;
 use thiserror::Error;
 

@@ -238,36 +238,27 @@ async fn walk(
         seen.rows += u64::from(order.is_le());
         let same = order.is_eq() && one == other;
         seen.different += u64::from(!same);
-        if order.is_le() {
-            let row = old.take();
-            if order.is_lt() {
-                missing.extend(row);
-            }
+        let row = if order.is_le() { old.take() } else { None };
+        if order.is_lt() && work == Work::Add {
+            missing.extend(row);
         }
-        if order.is_ge() {
-            let row = new.take();
-            if !same {
-                wrong.extend(row.map(|row| row[..table.key].to_vec()));
-            }
+        let row = if order.is_ge() { new.take() } else { None };
+        if !same && work == Work::Clear {
+            wrong.extend(row.map(|row| row[..table.key].to_vec()));
         }
-        if work == Work::Add && missing.len() >= STEP {
+        if missing.len() >= STEP {
             to.add(table, std::mem::take(&mut missing)).await?;
             progress(seen.rows);
         }
-        if work == Work::Clear && wrong.len() >= STEP {
+        if wrong.len() >= STEP {
             to.remove(table, std::mem::take(&mut wrong)).await?;
         }
-        if work == Work::Compare {
-            (missing, wrong) = (Vec::new(), Vec::new());
-        }
-        if work != Work::Add {
-            missing.clear();
-        }
     }
-    match work {
-        Work::Add if !missing.is_empty() => to.add(table, missing).await?,
-        Work::Clear if !wrong.is_empty() => to.remove(table, wrong).await?,
-        _ => {}
+    if !missing.is_empty() {
+        to.add(table, missing).await?;
+    }
+    if !wrong.is_empty() {
+        to.remove(table, wrong).await?;
     }
     progress(seen.rows);
     Ok(seen)

@@ -10,16 +10,14 @@ use crate::{
     clock::Timestamp,
     ids::{AppTag, SessionId},
     method::Method,
-    revocation::Position,
     session::{Record, Write, Written},
     store::{
-        AccountStore, SessionStore, StoreError,
+        AccountStore, SessionStore, StoreError, forget_ended,
         moving::{AT_ONCE, STEP},
+        out_of_reach,
     },
 };
 
-/// How many ended sessions are deleted at once.
-const ENDS: usize = 1000;
 /// How many sessions are compared field by field, about.
 const SAMPLES: u64 = 1000;
 
@@ -92,7 +90,9 @@ pub async fn sessions(
             break;
         }
     }
-    let head = assert_ends(to, log).await?;
+    // Read before the walk: everything up to it is among what is met.
+    let head = log.log_head().await?;
+    forget_ended(to, log, 0).await?;
     to.set_watermark(head).await?;
     Ok(copied)
 }
@@ -100,16 +100,12 @@ pub async fn sessions(
 /// A store that has not seen ends which the log has forgotten holds sessions that nobody knows to have ended.
 async fn refuse_stale(from: &dyn SessionStore, log: &dyn AccountStore) -> Result<(), StoreError> {
     let (head, mark) = (log.log_head().await?, from.watermark().await?);
-    let pruned = log.ended_sessions(head.sequence, 1).await?.pruned;
-    match mark {
-        Some(mark) if mark.incarnation == head.incarnation && mark.sequence < pruned => {
-            Err(StoreError::Foreign(format!(
-                "the sessions are too old to be copied: their store has seen the revocation log up to line {}, and lines up to \
-             {pruned} are gone, so that sessions which were ended could live again",
-                mark.sequence
-            )))
-        }
-        _ => Ok(()),
+    match out_of_reach(log, mark, head).await? {
+        None => Ok(()),
+        Some((seen, pruned)) => Err(StoreError::Foreign(format!(
+            "the sessions are too old to be copied: their store has seen the revocation log up to line {seen}, and lines up to \
+             {pruned} are gone, so that sessions which were ended could live again"
+        ))),
     }
 }
 
@@ -161,19 +157,6 @@ async fn advance(to: &dyn SessionStore, id: SessionId, present: &Record, later: 
         done = true;
     }
     Ok(done)
-}
-
-/// Deletes every session that the log says has ended; up to where the log was read.
-async fn assert_ends(to: &dyn SessionStore, log: &dyn AccountStore) -> Result<Position, StoreError> {
-    let head = log.log_head().await?;
-    let mut after = 0;
-    loop {
-        let page = log.ended_sessions(after, ENDS).await?.sessions;
-        let Some((last, _)) = page.last() else { return Ok(head) };
-        after = *last;
-        let ids: Vec<_> = page.iter().map(|(_, session)| *session).collect();
-        to.forget(&ids).await?;
-    }
 }
 
 /// How many sessions of an app and method are in each store.

@@ -17,7 +17,7 @@ impl Tables for Postgres {
             Kind::Text | Kind::Blob => (*name).to_owned(),
         };
         let (all, key) = (table.columns.iter().map(read).collect::<Vec<_>>().join(", "), key_of(table));
-        let behind = after.as_ref().map_or(String::new(), |_| format!("WHERE ({key}) > ({})", marks(table)));
+        let behind = after.as_ref().map_or(String::new(), |_| format!("WHERE ({key}) > ({})", marks(table.key)));
         let query = format!("SELECT {all} FROM cloakroom_{} {behind} ORDER BY {key} LIMIT {limit}", table.name);
         let found = self.pool().ad_hoc(&query, &bound(after.as_ref())?).await?;
         let row = |row: &tokio_postgres::Row| {
@@ -57,21 +57,21 @@ impl Tables for Postgres {
                 Kind::Blob => blob.next().map(|values| Value::MaybeBlobs(values)),
             });
         }
-        let marks: Vec<_> = (1..=values.len()).map(|n| format!("${n}")).collect();
         // What numbers itself keeps its number here; done twice, it is done.
         let statement = format!(
             "INSERT INTO cloakroom_{} ({names}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS new ({names}) \
              ON CONFLICT DO NOTHING",
             table.name,
             table.columns.iter().map(read).collect::<Vec<_>>().join(", "),
-            marks.join(", "),
+            marks(values.len()),
             names = names.join(", "),
         );
         self.pool().ad_hoc(&statement, &values).await.map(drop)
     }
 
     async fn remove(&self, table: &'static Table, keys: Vec<Row>) -> Result<(), StoreError> {
-        let statement = format!("DELETE FROM cloakroom_{} WHERE ({}) = ({})", table.name, key_of(table), marks(table));
+        let statement =
+            format!("DELETE FROM cloakroom_{} WHERE ({}) = ({})", table.name, key_of(table), marks(table.key));
         for key in &keys {
             self.pool().ad_hoc(&statement, &bound(Some(key))?).await?;
         }
@@ -103,8 +103,8 @@ fn key_of(table: &Table) -> String {
     table.columns[..table.key].iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-fn marks(table: &Table) -> String {
-    (1..=table.key).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+fn marks(count: usize) -> String {
+    (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
 fn bound(key: Option<&Row>) -> Result<Vec<Value<'_>>, StoreError> {

@@ -21,9 +21,8 @@ impl Tables for Sqlite {
 
     async fn add(&self, table: &'static Table, rows: Vec<Row>) -> Result<(), StoreError> {
         self.write_with(Shape::Several, move |c| {
-            let marks = vec!["?"; table.columns.len()].join(", ");
-            let statement =
-                format!("INSERT INTO {} ({}) VALUES ({marks})", table.name, names(table, table.columns.len()));
+            let all = table.columns.len();
+            let statement = format!("INSERT INTO {} ({}) VALUES ({})", table.name, names(table, all), marks(all));
             rows.into_iter().try_for_each(|row| execute(c, &statement, bind(row)).map(drop))
         })
         .await
@@ -32,7 +31,7 @@ impl Tables for Sqlite {
     async fn remove(&self, table: &'static Table, keys: Vec<Row>) -> Result<(), StoreError> {
         self.write_with(Shape::Several, move |c| {
             let statement =
-                format!("DELETE FROM {} WHERE ({}) = ({})", table.name, names(table, table.key), marks(table));
+                format!("DELETE FROM {} WHERE ({}) = ({})", table.name, names(table, table.key), marks(table.key));
             keys.into_iter().try_for_each(|key| execute(c, &statement, bind(key)).map(drop))
         })
         .await
@@ -59,7 +58,7 @@ impl Tables for Sqlite {
 
 fn page(connection: &Connection, table: &Table, after: Option<Row>, limit: usize) -> Result<Vec<Row>, StoreError> {
     let (all, key) = (names(table, table.columns.len()), names(table, table.key));
-    let behind = after.as_ref().map_or(String::new(), |_| format!("WHERE ({key}) > ({})", marks(table)));
+    let behind = after.as_ref().map_or(String::new(), |_| format!("WHERE ({key}) > ({})", marks(table.key)));
     let query = format!("SELECT {all} FROM {} {behind} ORDER BY {key} LIMIT {}", table.name, at_most(limit));
     rows(connection, &query, bind(after.unwrap_or_default()), |row| {
         let cell = |column| {
@@ -79,8 +78,8 @@ fn names(table: &Table, count: usize) -> String {
     table.columns[..count].iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-fn marks(table: &Table) -> String {
-    vec!["?"; table.key].join(", ")
+fn marks(count: usize) -> String {
+    vec!["?"; count].join(", ")
 }
 
 fn bind(row: Row) -> impl rusqlite::Params {

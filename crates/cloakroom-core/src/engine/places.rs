@@ -5,7 +5,7 @@
 //! read to verify a session is bounded by the verifier, and far later. A warm verification asks nobody.
 
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     credential::{MAX_WAITING, PoolSettings},
     refusal::{Reason, Refusal},
+    seats::Seats,
 };
 
 /// Sign-ins at once, beside those whose password is being checked or waits to be. A half of these can be waiting to hear
@@ -71,16 +72,15 @@ pub(super) struct Room {
     kind: &'static str,
     size: usize,
     places: Semaphore,
-    waiting: AtomicUsize,
-    most_waiting: usize,
+    waiting: Seats,
     turned_away: AtomicU64,
 }
 
 impl Room {
     fn new(kind: &'static str, size: usize, most_waiting: usize) -> Self {
         let size = size.min(Semaphore::MAX_PERMITS);
-        let (waiting, turned_away) = Default::default();
-        Self { kind, size, places: Semaphore::new(size), waiting, most_waiting, turned_away }
+        let waiting = Seats::new(most_waiting);
+        Self { kind, size, places: Semaphore::new(size), waiting, turned_away: AtomicU64::new(0) }
     }
 
     /// A place, which is free again when this is dropped.
@@ -91,8 +91,7 @@ impl Room {
         if let Ok(place) = self.places.try_acquire() {
             return Ok(place);
         }
-        let seat = Seat(&self.waiting);
-        if seat.0.fetch_add(1, Ordering::Relaxed) < self.most_waiting
+        if let Some(_seat) = self.waiting.take()
             && let Ok(Ok(place)) = timeout(PATIENCE, self.places.acquire()).await
         {
             return Ok(place);
@@ -105,17 +104,8 @@ impl Room {
         Occupancy {
             kind: self.kind,
             under_way: self.size - self.places.available_permits(),
-            waiting: self.waiting.load(Ordering::Relaxed),
+            waiting: self.waiting.taken(),
             turned_away: self.turned_away.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// One that waits, until it is dropped.
-struct Seat<'a>(&'a AtomicUsize);
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -170,8 +170,7 @@ impl Ended {
         Ok(())
     }
 
-    /// Whether this end, or one that covers it, is held for long enough.
-    /// Whether this says nothing new.
+    /// Whether this end, or one that covers it, is held for long enough: it says nothing new.
     pub(crate) fn holds(&self, entry: &Entry) -> bool {
         let long_enough = |held: Option<&Held>| held.is_some_and(|held| held.until >= entry.until);
         let covers = |cut: Option<&(Epoch, Held)>, epoch: Epoch| {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -26,6 +26,7 @@ use crate::{
     random::Rng,
     refusal::{Reason, Refusal},
     revocation::{Answer, End, Entry, Gap, Position, Vigil},
+    seats::Seats,
     token,
 };
 
@@ -95,7 +96,7 @@ pub struct Verifier {
     /// How many renewals have begun.
     renewals: AtomicU64,
     /// How many questions are being answered by more than the cache.
-    under_way: AtomicUsize,
+    under_way: Seats,
     wake: Notify,
     heard: watch::Sender<u64>,
     counts: Counters,
@@ -145,7 +146,7 @@ impl Verifier {
             backing,
             renewing: Mutex::new(Renewal { number: 0, outcome: Ok(()) }),
             renewals: AtomicU64::new(0),
-            under_way: AtomicUsize::new(0),
+            under_way: Seats::new(MOST_UNDER_WAY),
             wake: Notify::new(),
             heard: watch::Sender::new(0),
             counts: Counters::default(),
@@ -246,7 +247,7 @@ impl Verifier {
             leases: load(&self.counts.leases),
             facts: self.cache.len() as u64,
             ended: self.vigil.read().ended().len() as u64,
-            under_way: self.under_way.load(Ordering::Relaxed) as u64,
+            under_way: self.under_way.taken() as u64,
             lag: self.counts.lag.counts(),
             lease_age: self.vigil.read().asked().map(|asked| self.clock.boot().since(asked)),
         }
@@ -361,7 +362,8 @@ impl Verifier {
     /// Finds the fact anew: one asker per credential does the work, the others wait for it.
     async fn verify_cold(&self, at: &Fingerprint, credential: &str) -> Result<Arc<Fact>, Refusal> {
         self.counts.cold.fetch_add(1, Ordering::Relaxed);
-        let _place = Place::take(&self.under_way)?;
+        let busy = || Refusal::from(Reason::Busy).retry_after(RENEWAL_LIMIT);
+        let _seat = self.under_way.take().ok_or_else(busy)?;
         let mut older = None;
         for _ in 0..2 {
             // Were the wait not limited, each of many that ask for the same would in turn wait for a store that is gone.
@@ -454,26 +456,6 @@ impl Verifier {
             last_active: None,
         };
         Ok((claims.app, found))
-    }
-}
-
-/// One of the questions under way, until it is dropped.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(under_way: &'a AtomicUsize) -> Result<Self, Refusal> {
-        let place = Self(under_way);
-        if under_way.fetch_add(1, Ordering::Relaxed) < MOST_UNDER_WAY {
-            Ok(place)
-        } else {
-            Err(Refusal::from(Reason::Busy).retry_after(RENEWAL_LIMIT))
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

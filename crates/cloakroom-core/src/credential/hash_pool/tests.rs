@@ -143,21 +143,23 @@ async fn a_full_queue_turns_the_next_away() {
 
 #[tokio::test]
 async fn the_time_to_come_back_grows_with_the_queue() {
-    let pool = pool(1, 4);
-    let held = pool.shared.outsized.lock();
-    let mut running = pin!(pool.check(typed(GOOD), Some(larger())));
-    poll_once(running.as_mut());
-    wait_until(|| pool.running() == 1);
-    pool.shared.average_micros.store(2_000_000, Ordering::Relaxed);
-    let mut queued: Vec<_> = (0..4).map(|_| Box::pin(pool.check(typed(GOOD), None))).collect();
-    for check in &mut queued {
-        poll_once(check.as_mut());
+    for (room, seconds) in [(0, 2), (4, 10)] {
+        let pool = pool(1, room);
+        let held = pool.shared.outsized.lock();
+        let mut running = pin!(pool.check(typed(GOOD), Some(larger())));
+        poll_once(running.as_mut());
+        wait_until(|| pool.running() == 1);
+        pool.shared.average_micros.store(2_000_000, Ordering::Relaxed);
+        let mut queued: Vec<_> = (0..room).map(|_| Box::pin(pool.check(typed(GOOD), None))).collect();
+        for check in &mut queued {
+            poll_once(check.as_mut());
+        }
+        let Err(PoolError::Overloaded { retry_after }) = pool.check(typed(GOOD), None).await else {
+            panic!("there is room for {room}");
+        };
+        assert_eq!(retry_after, Duration::from_secs(seconds));
+        drop(held);
     }
-    let Err(PoolError::Overloaded { retry_after }) = pool.check(typed(GOOD), None).await else {
-        panic!("there is room for four");
-    };
-    assert_eq!(retry_after, Duration::from_secs(10));
-    drop(held);
 }
 
 #[tokio::test]

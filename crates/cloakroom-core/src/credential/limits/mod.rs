@@ -12,15 +12,7 @@ mod settings;
 mod shared;
 mod table;
 
-use std::{
-    fmt,
-    hash::Hasher,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, hash::Hasher, sync::Arc, time::Duration};
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 use thiserror::Error;
@@ -38,6 +30,7 @@ pub use self::{
 use crate::{
     account::EmailAddress,
     clock::Clock,
+    seats::Seats,
     store::{AccountStore, StoreError},
 };
 
@@ -55,13 +48,13 @@ impl FailureLimits {
         let Some(store) = store.limits() else { return Self::here(settings, key, clock) };
         let settled = Arc::new(Notify::new());
         let counts = Counts::Shared(Shared::start(store, settings, clock, Arc::clone(&settled)));
-        Self(Arc::new(Inner { counts, key, settled, waiting: AtomicUsize::new(0) }))
+        Self(Arc::new(Inner { counts, key, settled, waiting: Seats::new(MAX_WAITING) }))
     }
 
     fn here(settings: LimitSettings, key: [u8; 16], clock: Clock) -> Self {
         let settled = Arc::new(Notify::new());
         let counts = Counts::Here(Arc::new(Here::new(settings, clock, Arc::clone(&settled))));
-        Self(Arc::new(Inner { counts, key, settled, waiting: AtomicUsize::new(0) }))
+        Self(Arc::new(Inner { counts, key, settled, waiting: Seats::new(MAX_WAITING) }))
     }
 
     /// Begins an attempt to prove who one is, before the secret is looked at.
@@ -124,7 +117,7 @@ impl FailureLimits {
                 return Err(limited(wait));
             }
             if seat.is_none() {
-                seat = Some(Seat::take(&self.0).ok_or_else(|| limited(Duration::from_secs(1)))?);
+                seat = Some(self.0.waiting.take().ok_or_else(|| limited(Duration::from_secs(1)))?);
             }
             // Another server's attempts are settled without a word to this one.
             let shared = matches!(self.0.counts, Counts::Shared(_));
@@ -271,7 +264,8 @@ struct Inner {
     key: [u8; 16],
     /// Rings whenever an attempt of this process has been settled.
     settled: Arc<Notify>,
-    waiting: AtomicUsize,
+    /// Attempts that wait for others' outcome.
+    waiting: Seats,
 }
 
 /// Where it is counted.
@@ -318,22 +312,6 @@ impl Inner {
                 taking.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
             }
         }
-    }
-}
-
-/// The place of one that waits for others' attempts; there are so many of them.
-struct Seat<'a>(&'a Inner);
-
-impl<'a> Seat<'a> {
-    fn take(limits: &'a Inner) -> Option<Self> {
-        let seat = Self(limits);
-        (limits.waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(seat)
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,4 +1,7 @@
-use std::{net::IpAddr, sync::atomic::AtomicU32};
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
@@ -142,12 +145,12 @@ async fn one_that_waits_is_refused_when_the_others_were_wrong() {
         let (limits, ada) = (limits.clone(), ada.clone());
         async move { limits.begin(Some(&ada), from, Familiar::No).await }
     });
-    while limits.0.waiting.load(Ordering::Relaxed) == 0 {
+    while limits.0.waiting.taken() == 0 {
         tokio::task::yield_now().await;
     }
     undecided.drain(..).for_each(Attempt::wrong);
     assert_eq!(limited(&waiting.await.unwrap().unwrap_err()).limit, LimitKind::Account);
-    assert_eq!(limits.0.waiting.load(Ordering::Relaxed), 0);
+    assert_eq!(limits.0.waiting.taken(), 0);
 }
 
 #[tokio::test]
@@ -164,7 +167,7 @@ async fn only_so_many_wait() {
             tokio::spawn(async move { limits.begin(Some(&ada), from, Familiar::No).await.map(Attempt::right) })
         })
         .collect();
-    while limits.0.waiting.load(Ordering::Relaxed) < MAX_WAITING {
+    while limits.0.waiting.taken() < MAX_WAITING {
         tokio::task::yield_now().await;
     }
     let refused = limits.begin(Some(&ada), from, Familiar::No).await.unwrap_err();

@@ -136,10 +136,12 @@ struct Opened<'a> {
 impl Opened<'_> {
     /// The database of the data directory, which is opened once.
     async fn sqlite(&mut self) -> Result<Sqlite, OpenError> {
-        if self.sqlite.is_none() {
-            self.sqlite = Some(sqlite(self.config).await?);
-        }
-        self.sqlite.clone().ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()).into())
+        let opened = match self.sqlite.take() {
+            Some(opened) => opened,
+            None => sqlite(self.config).await?,
+        };
+        self.sqlite = Some(opened.clone());
+        Ok(opened)
     }
 
     /// A store of sessions, and whether it is one database with the accounts.

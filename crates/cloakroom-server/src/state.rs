@@ -24,7 +24,7 @@ use cloakroom_verify::{
     Guard,
     cross_site::{self, Asked},
     guard::{NoAddress, activity},
-    query::parameters,
+    query::parameter,
 };
 
 use crate::{
@@ -135,7 +135,7 @@ impl<'r> Asker<'r> {
 
     /// A parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<std::borrow::Cow<'r, str>> {
-        parameters(self.query?).find(|(key, _)| key == name).map(|(_, value)| value)
+        parameter(self.query, name)
     }
 
     /// What the request presents.

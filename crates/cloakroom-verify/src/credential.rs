@@ -1,8 +1,7 @@
 //! The one place that reads what a request presents as its credential.
 //!
 //! An `Authorization: Bearer` header counts alone; without any `Authorization` header the cookies count. A credential in
-//! a URL is refused, for it would end up in logs and in `Referer` (F127). Reading borrows from the request and takes no
-//! memory from the heap.
+//! a URL is refused, for it would end up in logs and in `Referer` (F127). Reading borrows from the request.
 
 use std::fmt;
 

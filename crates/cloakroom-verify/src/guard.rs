@@ -17,7 +17,7 @@ use crate::{
     credential::Presented,
     cross_site::{self, Asked},
     origins::{OriginBook, Origins, origin_of},
-    query::parameters,
+    query::parameter,
 };
 
 /// Guards requests with a [`Verifier`]. Cheap to clone; put around routes by a [`GuardLayer`](crate::GuardLayer).
@@ -142,7 +142,7 @@ impl Guard {
             Demand::Any => None,
             Demand::App(app) => book.of(app),
             // Who names an app that there is not is told so later.
-            Demand::AsAsked => app_parameter(query).and_then(|app| book.named(&app)),
+            Demand::AsAsked => parameter(query, "app").and_then(|app| book.named(&app)),
         };
         named.unwrap_or(book.all())
     }
@@ -151,7 +151,7 @@ impl Guard {
         match &self.0.demand {
             Demand::Any => Ok(None),
             Demand::App(app) => Ok(Some(app)),
-            Demand::AsAsked => match app_parameter(query) {
+            Demand::AsAsked => match parameter(query, "app") {
                 Some(app) => Ok(Some(&self.0.verifier.apps().get(&app).ok_or(Reason::UnknownApp)?.id)),
                 None => Ok(None),
             },
@@ -224,8 +224,4 @@ pub fn telling(first: Option<Refusal>, next: Refusal) -> Refusal {
 /// Whether a refusal only says that something never was a credential of the asked kind.
 pub const fn is_noise(reason: Reason) -> bool {
     matches!(reason, Reason::NoCredential | Reason::Malformed | Reason::BadMac | Reason::UnknownKey | Reason::WrongKind)
-}
-
-fn app_parameter(query: Option<&str>) -> Option<std::borrow::Cow<'_, str>> {
-    parameters(query?).find(|(name, _)| name == "app").map(|(_, app)| app)
 }

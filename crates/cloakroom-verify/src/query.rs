@@ -18,6 +18,11 @@ pub fn parameters(query: &str) -> Parameters<'_> {
     })
 }
 
+/// The value of the first parameter of a name.
+pub fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
+    parameters(query?).find(|(its, _)| its == name).map(|(_, value)| value)
+}
+
 /// What [`parameters`] reads.
 pub struct Parameters<'q>(Form<'q>);
 

@@ -16,10 +16,10 @@ use cloakroom_core::{
 use cloakroom_server::{
     assemble::OpenError,
     config::{AccountsAt, Config, SessionsAt},
-    control::CommandError,
 };
 use serde_json::json;
 
+use super::store::{refused, unused};
 use crate::{args::Common, failure::Failure, operator::sources, output::Output};
 
 pub(crate) async fn backup(file: &Path, common: &Common, output: Output) -> Result<(), Failure> {
@@ -54,8 +54,7 @@ pub(crate) async fn restore(
         right_secret(&config, &backup).await?;
         let prepare = |store: Sqlite| async move {
             if end_all {
-                ending.end(&store).await?;
-                store.leap().await?;
+                ending.end(&store, Box::pin(store.leap())).await?;
             }
             Ok(())
         };
@@ -63,15 +62,10 @@ pub(crate) async fn restore(
     } else if let AccountsAt::Postgres(url) = &config.store.accounts {
         let store = Postgres::open(&url.for_operators()).await.map_err(refused)?;
         right_secret(&config, &store).await?;
-        let servers = store.servers().await.map_err(refused)?;
-        if servers > 0 {
-            let detail = format!("servers run on this database ({servers} connections): stop them first");
-            return Err(Failure::refused("store_in_use", detail));
-        }
+        unused(&store, "").await?;
         store.new_incarnation().await.map_err(refused)?;
         if end_all {
-            ending.end(&store).await.map_err(refused)?;
-            store.leap().await.map_err(refused)?;
+            ending.end(&store, Box::pin(store.leap())).await.map_err(refused)?;
         }
     } else {
         // Nothing is to be made where there is none.
@@ -80,8 +74,7 @@ pub(crate) async fn restore(
         right_secret(&config, &store).await?;
         store.new_incarnation().await.map_err(refused)?;
         if end_all {
-            ending.end(&store).await.map_err(refused)?;
-            store.leap().await.map_err(refused)?;
+            ending.end(&store, Box::pin(store.leap())).await.map_err(refused)?;
         }
     }
     output.answer(&json!({ "restored": true, "ended_all": end_all }), |_| {
@@ -102,11 +95,17 @@ struct Ending {
 }
 
 impl Ending {
-    /// Kills every key: what a key made that was killed after the backup is refused too, and verifiers hear of it.
-    async fn end(self, store: &dyn AccountStore) -> Result<(), StoreError> {
+    /// Kills every key: what a key made that was killed after the backup is refused too, and verifiers hear of it. Then
+    /// leaps, as the store does that.
+    async fn end(
+        self,
+        store: &dyn AccountStore,
+        leap: impl Future<Output = Result<u64, StoreError>>,
+    ) -> Result<(), StoreError> {
         let living = store.keys().await?.into_iter().filter(|key| key.killed.is_none());
         let ends: Vec<_> = living.map(|key| (EndRequest::Key(key.kid), self.until)).collect();
-        store.end(&ends, self.now).await.map(drop)
+        store.end(&ends, self.now).await?;
+        leap.await.map(drop)
     }
 }
 
@@ -132,8 +131,4 @@ async fn right_secret(config: &Config, store: &dyn AccountStore) -> Result<(), F
         "wrong_secret",
         "the master secret is not the one that the backup's keys are under: put that of its time in its place",
     ))
-}
-
-fn refused(error: StoreError) -> Failure {
-    CommandError::from(error).into()
 }

@@ -8,7 +8,7 @@ use cloakroom_core::store::{
 use cloakroom_server::config::{Config, SessionsAt};
 use serde_json::json;
 
-use super::{copy::place, refused};
+use super::{copy::place, refused, unused};
 use crate::{args::Common, failure::Failure, operator::sources, output::Output};
 
 pub(super) async fn run(from: &str, to: &str, common: &Common, output: Output) -> Result<(), Failure> {
@@ -43,13 +43,8 @@ async fn tables(what: &str, at: &SessionsAt, config: &Config) -> Result<Box<dyn 
         SessionsAt::Sqlite => Ok(Box::new(Sqlite::open(&config.data_dir, &Options::default()).map_err(refused)?)),
         SessionsAt::Postgres(url) => {
             let store = Postgres::open(&url.for_operators()).await.map_err(refused)?;
-            match store.servers().await.map_err(refused)? {
-                0 => Ok(Box::new(store)),
-                n => {
-                    let detail = format!("{what}: servers run on this database ({n} connections): stop them first");
-                    Err(Failure::refused("store_in_use", detail))
-                }
-            }
+            unused(&store, &format!("{what}: ")).await?;
+            Ok(Box::new(store))
         }
         _ => Err(Failure::usage(format!("{what}: accounts are kept in sqlite or postgres://…"))),
     }

@@ -58,6 +58,17 @@ fn beside(data_dir: &Path) -> Result<Sqlite, Failure> {
     Sqlite::open_beside(data_dir, &Options::default()).map_err(refused)
 }
 
-fn refused(error: StoreError) -> Failure {
+/// Refuses a database that servers run on; `what` comes before it is said.
+pub(super) async fn unused(store: &Postgres, what: &str) -> Result<(), Failure> {
+    match store.servers().await.map_err(refused)? {
+        0 => Ok(()),
+        n => {
+            let detail = format!("{what}servers run on this database ({n} connections): stop them first");
+            Err(Failure::refused("store_in_use", detail))
+        }
+    }
+}
+
+pub(super) fn refused(error: StoreError) -> Failure {
     CommandError::from(error).into()
 }

@@ -4,7 +4,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { run, wait } from '../lib/process.mjs';
+import { wallClock } from '../lib/clock.mjs';
+import { smallDisk } from '../lib/disk.mjs';
+import { wait } from '../lib/process.mjs';
 import { Cluster, LAG, ON_FEED_LOSS } from './cluster.mjs';
 import { FAULTS, during } from './faults.mjs';
 import { judge } from './history.mjs';
@@ -21,8 +23,8 @@ export async function trial(name, { seed = Date.now(), quiet = QUIET } = {}) {
   const fault = FAULTS[name];
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'cloakroom-cluster-'));
   fs.chmodSync(dir, 0o755);
-  const clock = fault.clock ? await wrongClock(dir) : undefined;
-  const disk = fault.disk ? await smallDisk(dir) : undefined;
+  const clock = fault.clock ? await wallClock(dir) : undefined;
+  const disk = fault.disk ? await smallDisk(path.join(dir, 'disk'), 'size=120m,mode=755') : undefined;
   let cluster;
   try {
     cluster = await Cluster.start(dir, { stores: fault.stores, env: clock?.env, postgresDir: disk?.dir });
@@ -57,39 +59,4 @@ async function warmReads(cluster, load) {
   const after = await cluster.reads();
   const sum = (from) => after.reduce((sum, counts, at) => sum + counts[from] - before[at][from], 0);
   return { cache: sum('cache'), source: sum('source') };
-}
-
-/** A wall clock that can be set; the clocks that count from the start of the machine stay true. */
-async function wrongClock(dir) {
-  const file = path.join(dir, 'clock');
-  const set = (offset) => fs.writeFileSync(file, offset);
-  set('+0');
-  // `faketime` knows where its library is.
-  const { output } = await run('faketime', ['-f', '+0', 'sh', '-c', 'echo $LD_PRELOAD']);
-  const library = output.trim().replace('libfaketime.so', 'libfaketimeMT.so');
-  return { set, env: { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', DONT_FAKE_MONOTONIC: '1' } };
-}
-
-/** A file system in memory that can be filled. */
-async function smallDisk(dir) {
-  const at = path.join(dir, 'disk');
-  fs.mkdirSync(at);
-  const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=120m,mode=755', 'tmpfs', at]);
-  if (mounted.code !== 0) throw new Error(`mount: ${mounted.output}`);
-  const filler = path.join(at, 'filler');
-  return {
-    dir: at,
-    fill() {
-      const file = fs.openSync(filler, 'a');
-      try {
-        for (const block = Buffer.alloc(4096); ; ) fs.writeSync(file, block);
-      } catch (error) {
-        if (error.code !== 'ENOSPC') throw error;
-      } finally {
-        fs.closeSync(file);
-      }
-    },
-    free: () => fs.rmSync(filler),
-    remove: () => run('umount', [at]),
-  };
 }

@@ -6,29 +6,20 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { fileURLToPath } from 'node:url';
 
-import { folder } from '../lib/cloakroom.mjs';
-import { run } from '../lib/process.mjs';
+import { BIN, ENVIRONMENT, ROOT, folder } from '../lib/cloakroom.mjs';
+import { must, run } from '../lib/process.mjs';
+import { pythonWith } from '../lib/python.mjs';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const deploy = path.join(root, 'deploy');
-const binary = process.env.CLOAKROOM_BIN;
-// The binary takes no variable of that prefix that it does not know.
-const { CLOAKROOM_BIN: _, ...environment } = process.env;
-const read = (...names) => fs.readFileSync(path.join(root, ...names), 'utf8');
-
-async function succeed(command, args, env = {}) {
-  const { code, output } = await run(command, args, { env: { ...environment, ...env } });
-  assert.equal(code, 0, `${command} ${args.join(' ')}:\n${output}`);
-  return output;
-}
+const deploy = path.join(ROOT, 'deploy');
+const read = (...names) => fs.readFileSync(path.join(ROOT, ...names), 'utf8');
+const succeed = (command, args, env) => must(command, args, { env: { ...ENVIRONMENT, ...env } });
 
 test('the systemd unit is well formed and leaves the server little', async (t) => {
   const at = folder(t);
   const unit = path.join(at, 'cloakroom.service');
   // The unit names the installed binary; to be verified it must name one that is there.
-  fs.writeFileSync(unit, read('deploy/systemd/cloakroom.service').replace('/usr/bin/cloakroom', binary));
+  fs.writeFileSync(unit, read('deploy/systemd/cloakroom.service').replace('/usr/bin/cloakroom', BIN));
   const said = await succeed('systemd-analyze', ['verify', '--man=no', unit]);
   assert.doesNotMatch(said, /cloakroom\.service/);
   // 'Exposure' from 0 to 10, in tenths; systemd itself calls less than 2 good.
@@ -37,7 +28,7 @@ test('the systemd unit is well formed and leaves the server little', async (t) =
 
 test('the Debian package has all of it, and its binary runs', async (t) => {
   const at = folder(t);
-  const output = await succeed(path.join(root, 'scripts/deb'), [binary, at]);
+  const output = await succeed(path.join(ROOT, 'scripts/deb'), [BIN, at]);
   const file = output.trim().split('\n').at(-1);
   assert.match(path.basename(file), /^cloakroom_\d+\.\d+\.\d+_\w+\.deb$/);
   const contents = await succeed('dpkg-deb', ['--contents', file]);
@@ -61,18 +52,16 @@ test('the Debian package has all of it, and its binary runs', async (t) => {
 test('the Kubernetes manifest is of the schema, and its configuration is one', async (t) => {
   const at = folder(t);
   const manifest = path.join(deploy, 'kubernetes/cloakroom.yaml');
-  const python = path.join(at, 'venv/bin/python');
-  await succeed('python3', ['-m', 'venv', path.join(at, 'venv')]);
-  await succeed(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'kubernetes-validate==1.37.0']);
-  await succeed(path.join(at, 'venv/bin/kubernetes-validate'), ['--strict', manifest]);
+  const programs = await pythonWith(at, 'kubernetes-validate==1.37.0');
+  await succeed(path.join(programs, 'kubernetes-validate'), ['--strict', manifest]);
   const script = 'import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))';
-  const documents = JSON.parse(await succeed(python, ['-c', script, manifest]));
+  const documents = JSON.parse(await succeed(path.join(programs, 'python'), ['-c', script, manifest]));
   const of = (kind) => documents.find((document) => document.kind === kind);
   const config = path.join(at, 'cloakroom.toml');
   fs.writeFileSync(config, of('ConfigMap').data['cloakroom.toml']);
   const secret = crypto.randomBytes(32).toString('base64');
   const env = { CLOAKROOM_SECRET: secret, CLOAKROOM_STORE__ACCOUNTS: 'postgres://cloakroom:x@db.example/cloakroom' };
-  await succeed(binary, ['config', 'check', '--config', config], env);
+  await succeed(BIN, ['config', 'check', '--config', config], env);
 
   const { replicas, template } = of('Deployment').spec;
   const { securityContext: pod, containers: [container] } = template.spec;
@@ -89,7 +78,7 @@ test('the Kubernetes manifest is of the schema, and its configuration is one', a
 test('the compose file is of the schema, and its nginx takes its configuration', async (t) => {
   const compose = path.join(deploy, 'compose/compose.yaml');
   await succeed('docker-compose', ['-f', compose, 'config', '--quiet'], { CLOAKROOM_SECRET: 'x', POSTGRES_PASSWORD: 'y' });
-  const { code, output } = await run('docker-compose', ['-f', compose, 'config', '--quiet'], { env: environment });
+  const { code, output } = await run('docker-compose', ['-f', compose, 'config', '--quiet'], { env: ENVIRONMENT });
   assert.notEqual(code, 0, 'it starts without a secret');
   assert.match(output, /see the head of this file/);
 

@@ -1,27 +1,16 @@
 // A wall clock that jumps by an hour, under a server that runs and over a restart.
 
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
 import test from 'node:test';
 
 import { Cloakroom, folder } from '../lib/cloakroom.mjs';
-import { run, wait } from '../lib/process.mjs';
+import { wallClock } from '../lib/clock.mjs';
+import { wait } from '../lib/process.mjs';
 
 /** A server whose wall clock the test sets; the clock that counts from the start of the machine stays true. */
 async function start(t) {
-  const file = path.join(folder(t), 'offset');
-  fs.writeFileSync(file, '+0');
-  // `faketime` knows where its library is.
-  const { output } = await run('faketime', ['-f', '+0', 'sh', '-c', 'echo $LD_PRELOAD']);
-  const env = {
-    LD_PRELOAD: output.trim().replace('libfaketime.so', 'libfaketimeMT.so'),
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_NO_CACHE: '1',
-    DONT_FAKE_MONOTONIC: '1',
-  };
+  const { set: jump, env } = await wallClock(folder(t));
   const server = await Cloakroom.start(t, { env });
-  const jump = (offset) => fs.writeFileSync(file, offset);
   return { server, jump };
 }
 

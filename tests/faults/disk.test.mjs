@@ -6,7 +6,8 @@ import path from 'node:path';
 import test from 'node:test';
 
 import { Cloakroom, credential, folder } from '../lib/cloakroom.mjs';
-import { run, until } from '../lib/process.mjs';
+import { smallDisk } from '../lib/disk.mjs';
+import { must, until } from '../lib/process.mjs';
 
 const MAY_MOUNT = process.getuid() === 0 ? false : 'only root may mount a small disk';
 
@@ -16,32 +17,12 @@ async function serveOnSmallDisk(t, size) {
   const at = path.join(folder(), 'disk');
   t.after(async () => {
     await server?.stop('SIGKILL');
-    await must('umount', at);
+    await must('umount', [at]);
     fs.rmSync(path.dirname(at), { recursive: true });
   });
-  fs.mkdirSync(at, { mode: 0o700 });
-  await must('mount', '-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', at);
+  const disk = await smallDisk(at, `size=${size},mode=700`);
   server = await Cloakroom.start(undefined, { dir: at, dataDir: path.join(at, 'data') });
-  return { disk: at, server };
-}
-
-async function must(command, ...args) {
-  const { code, output } = await run(command, args);
-  assert.equal(code, 0, `${command} ${args.join(' ')}: ${output}`);
-  return output;
-}
-
-/** Takes all the room that is left. */
-function fill(disk) {
-  const file = fs.openSync(path.join(disk, 'filler'), 'w');
-  const block = Buffer.alloc(4096);
-  try {
-    for (;;) fs.writeSync(file, block);
-  } catch (error) {
-    assert.equal(error.code, 'ENOSPC');
-  } finally {
-    fs.closeSync(file);
-  }
+  return { disk, server };
 }
 
 const acting = (server, who) => ({ headers: [...credential(who), ['Origin', `http://localhost:${server.port}`]] });
@@ -52,7 +33,7 @@ test('a full disk: what was acknowledged holds, what cannot be written is refuse
   const web = await server.signIn('ada', 'web');
   const api = await server.signIn('ada', 'api');
   const held = [web, api];
-  fill(disk);
+  disk.fill();
 
   // The file that is there may have a little room left in it.
   let refused;
@@ -70,7 +51,7 @@ test('a full disk: what was acknowledged holds, what cannot be written is refuse
   for (const who of held) assert.equal((await server.verify(who)).status, 200, 'reading goes on');
   assert.match(server.output, /disk|full|space/i, 'the operator is told');
 
-  fs.rmSync(path.join(disk, 'filler'));
+  disk.free();
   await until('room heals it', async () => (await server.login('ada', 'web')).status === 200);
   for (const who of held) assert.equal((await server.verify(who)).status, 200);
   await server.stop('SIGKILL');
@@ -84,7 +65,7 @@ test('a start on a full disk either serves what is there or says that the disk i
   await server.register('ada');
   const ada = await server.signIn('ada');
   await server.stop('SIGKILL');
-  fill(disk);
+  disk.fill();
   const program = server.launch();
   const ended = await Promise.race([program.ended, until('ready', async () => (await server.ask('GET', '/readyz').catch(() => ({}))).status === 200)]);
   if (ended) {
@@ -94,7 +75,7 @@ test('a start on a full disk either serves what is there or says that the disk i
     assert.equal((await server.verify(ada)).status, 200);
     await server.stop('SIGKILL');
   }
-  fs.rmSync(path.join(disk, 'filler'));
+  disk.free();
   await server.start();
   assert.equal((await server.verify(ada)).status, 200);
   await server.stop();
@@ -105,12 +86,12 @@ test('a data directory that may not be written is told at the start', { skip: MA
   await server.register('ada');
   const ada = await server.signIn('ada');
   await server.stop();
-  await must('mount', '-o', 'remount,ro', disk);
+  await must('mount', ['-o', 'remount,ro', disk.dir]);
   const { code } = await server.launch().ended;
   assert.equal(code, 1, server.output);
   assert.match(server.output, /read-only|written|writable/i);
   assert.ok(server.output.includes(server.dataDir), `it says which: ${server.output}`);
-  await must('mount', '-o', 'remount,rw', disk);
+  await must('mount', ['-o', 'remount,rw', disk.dir]);
   await server.start();
   assert.equal((await server.verify(ada)).status, 200);
   await server.stop();
@@ -126,7 +107,7 @@ test('a damaged record counts as none, and harms nobody else', async (t) => {
   const damage = async (session, record) => {
     const id = Buffer.from(session, 'base64url').toString('hex');
     const where = `WHERE hex(sid) = upper('${id}')`;
-    const changed = await must('sqlite3', file, `UPDATE sessions SET record = ${record} ${where}; SELECT changes();`);
+    const changed = await must('sqlite3', [file, `UPDATE sessions SET record = ${record} ${where}; SELECT changes();`]);
     assert.equal(changed.trim(), '1');
   };
   await damage(ada.session, `x'${'ff'.repeat(40)}'`);

@@ -11,6 +11,9 @@ import { Program, freePort, run } from './process.mjs';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const BIN = process.env.CLOAKROOM_BIN ?? path.join(ROOT, 'target/debug/cloakroom');
+const { CLOAKROOM_BIN: _, ...environment } = process.env;
+/** The tests' own variable is none of the binary's. */
+export const ENVIRONMENT = environment;
 export const PASSWORD = 'correct horse battery staple';
 /** As a server without a file has them. */
 export const APPS = [
@@ -60,10 +63,8 @@ export class Cloakroom {
     return this.program;
   }
 
-  /** The tests' own variable is none of the server's. */
   get environment() {
-    const { CLOAKROOM_BIN: _, ...environment } = process.env;
-    return { ...environment, ...this.env };
+    return { ...ENVIRONMENT, ...this.env };
   }
 
   async start() {

@@ -78,3 +78,10 @@ export async function run(command, args, options) {
   if (error) throw error;
   return { code, output: program.output };
 }
+
+/** Runs a program that must succeed; answers what it printed. */
+export async function must(command, args, options) {
+  const { code, output } = await run(command, args, options);
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ${output}`);
+  return output;
+}

@@ -10,6 +10,7 @@ import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 
 import { Cloakroom, folder } from '../lib/cloakroom.mjs';
 import { run } from '../lib/process.mjs';
+import { pythonWith } from '../lib/python.mjs';
 
 const ALGORITHMS = ['EdDSA', 'ES256', 'RS256'];
 const APPS = ALGORITHMS.map((algorithm) => `[[app]]\nid = "${algorithm.toLowerCase()}"\nmethod = "jwt"\nalgorithm = "${algorithm}"\n`).join('');
@@ -18,16 +19,9 @@ let python;
 let server;
 
 before(async () => {
-  const venv = path.join(folder(null), 'venv');
-  process.on('exit', () => fs.rmSync(path.dirname(venv), { recursive: true, force: true }));
-  python = path.join(venv, 'bin/python');
-  for (const [command, ...args] of [
-    ['python3', '-m', 'venv', venv],
-    [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'PyJWT==2.15.1', 'cryptography==50.0.2'],
-  ]) {
-    const { code, output } = await run(command, args);
-    assert.equal(code, 0, output);
-  }
+  const dir = folder();
+  process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
+  python = path.join(await pythonWith(dir, 'PyJWT==2.15.1', 'cryptography==50.0.2'), 'python');
 });
 
 const issuer = () => `http://localhost:${server.port}`;

@@ -10,12 +10,15 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    baseline::{self, BaselineArgs},
     ops,
     process::LOAD_CORE,
     report,
     rounds::Extent,
-    serve::{self, BaselineArgs, SubjectArgs},
+};
+use cloakroom_lab::{
     stopwatch::pin,
+    subject::{self, SubjectArgs},
 };
 
 /// Benchmarks, each beside its baseline in one run.
@@ -72,8 +75,8 @@ pub fn main() -> ExitCode {
             }
             Ok(())
         }
-        Command::ServeBaseline(args) => serve::baseline(&args),
-        Command::ServeSubject(args) => serve::subject(&args),
+        Command::ServeBaseline(args) => baseline::baseline(&args),
+        Command::ServeSubject(args) => subject::serve(&args),
         Command::RawArgon2(args) => ops::raw_argon2(&args),
         Command::StoreMemory(args) => ops::store_memory(&args),
     };

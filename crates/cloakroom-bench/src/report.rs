@@ -6,7 +6,7 @@ use std::{fmt::Write as _, fs, io, path::Path};
 use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
-use crate::stats::Estimate;
+use cloakroom_lab::stats::Estimate;
 
 /// What a figure is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

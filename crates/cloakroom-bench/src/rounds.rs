@@ -3,11 +3,11 @@
 
 use std::{io, thread, time::Duration};
 
-use crate::{
+use crate::report::{Bound, Figure};
+use cloakroom_lab::{
     load::{Client, Pace, Requests, Sample},
-    process::Process,
-    report::{Bound, Figure},
     stats::Estimate,
+    subject::Process,
 };
 
 /// How much is measured.

@@ -13,12 +13,11 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    process::{count, subject},
+    process::subject,
     report::{Bound, Figure, Findings},
     rounds::Extent,
-    stats::Estimate,
-    stopwatch::resident,
 };
+use cloakroom_lab::{stats::Estimate, stopwatch::resident, subject::count};
 
 pub(super) fn idle(extent: &Extent) -> io::Result<Findings> {
     let at = TempDir::new_in(env::current_dir()?)?;

@@ -32,9 +32,11 @@ use crate::{
     process::SERVER_CORE,
     report::{Bound, Figure, Findings},
     rounds::Extent,
-    serve::Seeder,
+};
+use cloakroom_lab::{
     stats::{Estimate, SplitMix},
     stopwatch::{pin, thread_nanos},
+    subject::Seeder,
 };
 
 /// What the counting process found, a number a batch.

@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{
-    load::{Client, Lines, Order, Pace, Requests},
     process::{SERVER_CORE, subject},
     report::{Bound, Figure, Findings},
     rounds::{Extent, settle},
-    serve::{ADDRESSES, PASSWORD, email},
+};
+use cloakroom_lab::{
+    load::{Client, Lines, Order, Pace, Requests},
     stats::{Estimate, SplitMix},
     stopwatch::{pin, thread_nanos},
+    subject::{ADDRESSES, PASSWORD, email},
 };
 
 /// Enough that the one hashing thread is never without work, and fewer than may wait.

@@ -7,11 +7,14 @@ use tempfile::TempDir;
 
 use super::verify::VERIFY_WEB;
 use crate::{
-    load::{Client, Order, Pace, Requests},
-    process::{count, subject},
+    process::subject,
     report::{Bound, Figure, Findings},
     rounds::Extent,
+};
+use cloakroom_lab::{
+    load::{Client, Order, Pace, Requests},
     stats::{Estimate, median},
+    subject::count,
 };
 
 /// What a live session may cost in memory, where it is kept there.

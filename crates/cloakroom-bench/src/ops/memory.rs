@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     report::{Bound, Figure, Findings},
     rounds::Extent,
-    stats::Estimate,
-    stopwatch::resident,
 };
+use cloakroom_lab::{stats::Estimate, stopwatch::resident};
 
 /// `store-memory`.
 #[derive(Args, Debug)]
@@ -54,7 +53,7 @@ pub(super) fn memory(extent: &Extent) -> io::Result<Findings> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("store-memory");
         for (name, number) in [("per-account", per_account), ("from", from), ("rotations", rotations)] {
-            command.args(crate::process::count(name, number));
+            command.args(cloakroom_lab::subject::count(name, number));
         }
         let output = command.output()?;
         if !output.status.success() {
@@ -106,10 +105,10 @@ struct Filler<'s> {
 
 /// Ids that look random and need not be remembered.
 fn id(number: usize) -> SessionId {
-    let mut mixed = crate::stats::SplitMix(number as u64);
+    let mut mixed = cloakroom_lab::stats::SplitMix(number as u64);
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&mixed.next().to_be_bytes());
-    bytes[8..].copy_from_slice(&mixed.next().to_be_bytes());
+    bytes[..8].copy_from_slice(&mixed.draw().to_be_bytes());
+    bytes[8..].copy_from_slice(&mixed.draw().to_be_bytes());
     SessionId::from_bytes(bytes)
 }
 

@@ -11,11 +11,14 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    load::{Client, Order, Pace, Requests},
-    process::{count, subject},
+    process::subject,
     report::{Bound, Figure, Findings},
     rounds::{Extent, settle},
+};
+use cloakroom_lab::{
+    load::{Client, Order, Pace, Requests},
     stats::Estimate,
+    subject::count,
 };
 
 const CLIENTS: usize = 64;

@@ -16,8 +16,8 @@ use cloakroom_core::{
 use crate::{
     report::{Bound, Figure, Findings},
     rounds::Extent,
-    stats::Estimate,
 };
+use cloakroom_lab::stats::Estimate;
 
 const ISSUER: &str = "https://id.example.co";
 const AUDIENCE: &str = "web";

@@ -9,12 +9,14 @@ use tempfile::TempDir;
 
 use super::{login, verify::VERIFY_WEB};
 use crate::{
-    load::{Client, Order, Pace, Requests},
-    process::{count, subject},
+    process::subject,
     report::{Bound, Figure, Findings},
     rounds::Extent,
-    serve::ADDRESSES,
+};
+use cloakroom_lab::{
+    load::{Client, Order, Pace, Requests},
     stats::{Estimate, median},
+    subject::{ADDRESSES, count},
 };
 
 const WARM: usize = 500;

@@ -6,12 +6,15 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, ParsedPublicKey};
 use tempfile::TempDir;
 
 use crate::{
-    load::{Order, Pace, Requests},
-    process::{LOAD_CORE, Process, SERVER_CORE, baseline, count, subject},
+    process::{LOAD_CORE, SERVER_CORE, baseline, subject},
     report::{Bound, Figure, Findings},
     rounds::{Contender, Extent, Series, compare, compare_beside, control},
+};
+use cloakroom_lab::{
+    load::{Order, Pace, Requests},
     stats::{Estimate, median},
     stopwatch::{pin, thread_nanos},
+    subject::{Process, count},
 };
 
 /// As every recipe asks it.
@@ -130,8 +133,8 @@ pub(super) fn session_half(extent: &Extent) -> io::Result<Findings> {
 
 /// Checks answered from the cache, and from behind it.
 fn counts(process: &Process) -> io::Result<(f64, f64)> {
-    let mut client = crate::load::Client::connect(process.address, 1)?;
-    let mut requests = Requests::get("/metrics", crate::load::Lines::one("accept: text/plain"), Order::Once);
+    let mut client = cloakroom_lab::load::Client::connect(process.address, 1)?;
+    let mut requests = Requests::get("/metrics", cloakroom_lab::load::Lines::one("accept: text/plain"), Order::Once);
     let sample = client.run(&mut requests, Pace::Closed, std::time::Duration::from_secs(5))?;
     sample.demand(200)?;
     let text = String::from_utf8_lossy(&sample.last).into_owned();

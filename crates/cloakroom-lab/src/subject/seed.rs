@@ -26,26 +26,31 @@ use cloakroom_core::{
 use tokio::task::JoinSet;
 
 /// How many accounts have a password.
-pub(crate) const ADDRESSES: usize = 16;
+pub const ADDRESSES: usize = 16;
 /// The address of the n-th of them.
-pub(crate) fn email(number: usize) -> String {
+pub fn email(number: usize) -> String {
     format!("person{number}@example.com")
 }
 /// Their password.
-pub(crate) const PASSWORD: &str = "correct-horse-battery-91";
+pub const PASSWORD: &str = "correct-horse-battery-91";
 
 /// What is to be there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) accounts: usize,
-    pub(crate) sessions: usize,
-    pub(crate) tokens: usize,
-    pub(crate) refresh: usize,
-    pub(crate) passwords: bool,
+pub struct Wanted {
+    /// Accounts without a password, on which the rest is spread.
+    pub accounts: usize,
+    /// Sessions with tickets.
+    pub sessions: usize,
+    /// Access tokens.
+    pub tokens: usize,
+    /// Sessions with refresh tokens.
+    pub refresh: usize,
+    /// Accounts with a password, so many as `ADDRESSES` says.
+    pub passwords: bool,
 }
 
 /// Stores, keys and apps of what is filled.
-pub(crate) struct Seeder<'s> {
+pub struct Seeder<'s> {
     stores: &'s Stores,
     ring: &'s KeyRing,
     rng: Rng,
@@ -60,7 +65,7 @@ const AGE: Duration = Duration::from_secs(3600);
 
 impl<'s> Seeder<'s> {
     /// Makes the accounts; on them everything else stands.
-    pub(crate) async fn new(stores: &'s Stores, ring: &'s KeyRing, accounts: usize) -> io::Result<Self> {
+    pub async fn new(stores: &'s Stores, ring: &'s KeyRing, accounts: usize) -> io::Result<Self> {
         let (rng, now) = (Rng::system(), Clock::system().now());
         let ids = (0..accounts).map(|_| AccountId::generate(now, &rng)).collect::<Vec<_>>();
         let mut seeder = Self { stores, ring, rng, now, accounts: ids };
@@ -112,7 +117,7 @@ impl<'s> Seeder<'s> {
     }
 
     /// Sessions with tickets: `cookie` lines.
-    pub(crate) async fn sessions(&self, count: usize, app: &App, out: &Path) -> io::Result<()> {
+    pub async fn sessions(&self, count: usize, app: &App, out: &Path) -> io::Result<()> {
         let mut out = BufWriter::new(File::create(out)?);
         let mut batch = Vec::new();
         for number in 0..count {
@@ -129,7 +134,7 @@ impl<'s> Seeder<'s> {
     }
 
     /// Sessions with tickets, whose texts are handed back.
-    pub(crate) async fn session_texts(&self, count: usize, app: &App) -> io::Result<Vec<String>> {
+    pub async fn session_texts(&self, count: usize, app: &App) -> io::Result<Vec<String>> {
         let (mut texts, mut batch) = (Vec::with_capacity(count), Vec::new());
         for number in 0..count {
             let ticket = SessionTicket::mint(self.ring, &self.rng, self.now).ok_or_else(no_key)?;
@@ -144,7 +149,7 @@ impl<'s> Seeder<'s> {
     }
 
     /// Sessions with refresh tokens: JSON bodies. Returns their ids.
-    pub(crate) async fn refresh_tokens(&self, count: usize, app: &App, out: &Path) -> io::Result<Vec<SessionId>> {
+    pub async fn refresh_tokens(&self, count: usize, app: &App, out: &Path) -> io::Result<Vec<SessionId>> {
         let mut out = BufWriter::new(File::create(out)?);
         let (mut batch, mut ids) = (Vec::new(), Vec::with_capacity(count));
         for number in 0..count {
@@ -163,7 +168,7 @@ impl<'s> Seeder<'s> {
     }
 
     /// Access tokens of sessions of their own, signed by the server's key: `authorization` lines.
-    pub(crate) fn access_tokens(&self, count: usize, app: &App, issuer: &str, out: &Path) -> io::Result<()> {
+    pub fn access_tokens(&self, count: usize, app: &App, issuer: &str, out: &Path) -> io::Result<()> {
         let mut out = BufWriter::new(File::create(out)?);
         for number in 0..count {
             let text = self.access_token(number, app, issuer)?;
@@ -173,7 +178,7 @@ impl<'s> Seeder<'s> {
     }
 
     /// One access token.
-    pub(crate) fn access_token(
+    pub fn access_token(
         &self,
         number: usize,
         app: &App,
@@ -221,7 +226,7 @@ impl<'s> Seeder<'s> {
 }
 
 /// Accounts with a password, through the engine.
-pub(crate) async fn people(engine: &Engine) -> io::Result<()> {
+pub(super) async fn people(engine: &Engine) -> io::Result<()> {
     for number in 0..ADDRESSES {
         let address = EmailAddress::parse(&email(number)).map_err(io::Error::other)?;
         let password = Some(PASSWORD.to_owned().into());

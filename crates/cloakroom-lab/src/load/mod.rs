@@ -10,6 +10,6 @@ mod client;
 mod requests;
 mod response;
 
-pub(crate) use client::{Client, Pace, Sample};
-pub(crate) use requests::{Lines, Order, Requests};
-pub(crate) use response::{Head, parse_head};
+pub use client::{Client, Pace, Sample};
+pub use requests::{Lines, Order, Requests};
+pub use response::{Head, parse_head};

@@ -20,6 +20,10 @@ use axum::{
 };
 use clap::{Args, ValueEnum};
 use cloakroom_core::ids::AppId;
+use cloakroom_lab::{
+    stopwatch::pin,
+    subject::{Ready, say, words},
+};
 use cloakroom_server::http::{
     Scheme, cors,
     origins::{OriginBook, Origins},
@@ -31,9 +35,6 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
-
-use super::control::{Ready, say, words};
-use crate::stopwatch::pin;
 
 /// How a baseline finds out who is asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

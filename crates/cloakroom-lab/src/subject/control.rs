@@ -10,12 +10,13 @@ use tokio::sync::mpsc;
 
 /// The first line of a server's process.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Ready {
-    pub(crate) address: SocketAddr,
+pub struct Ready {
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 /// Writes a line for the benchmark.
-pub(crate) fn say(line: &impl Serialize) -> io::Result<()> {
+pub fn say(line: &impl Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, line)?;
     out.write_all(b"\n")?;
@@ -23,7 +24,7 @@ pub(crate) fn say(line: &impl Serialize) -> io::Result<()> {
 }
 
 /// Reads a line of a server's process.
-pub(crate) fn hear<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<T> {
+pub fn hear<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<T> {
     let mut line = String::new();
     if from.read_line(&mut line)? == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server's process has ended"));
@@ -32,7 +33,7 @@ pub(crate) fn hear<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<T
 }
 
 /// The words that come on standard input; the channel closes with it.
-pub(crate) fn words() -> mpsc::UnboundedReceiver<String> {
+pub fn words() -> mpsc::UnboundedReceiver<String> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {

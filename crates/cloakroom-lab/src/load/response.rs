@@ -4,16 +4,17 @@ use std::io;
 
 /// What the head of an answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
+pub struct Head {
+    /// Its status.
+    pub status: u16,
     /// Bytes until the body begins.
-    pub(crate) body_at: usize,
+    pub body_at: usize,
     /// Bytes until it ends.
-    pub(crate) end: usize,
+    pub end: usize,
 }
 
 /// Reads the head at the beginning of `bytes`; `None` while it is not complete.
-pub(crate) fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
+pub fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let mut lines = bytes[..end].split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let status = lines.next().and_then(|line| line.strip_prefix(b"HTTP/1.1 ")).and_then(|rest| rest.get(..3));

@@ -21,7 +21,7 @@ use crate::stopwatch::pin;
 
 /// `serve-subject`.
 #[derive(Args, Debug)]
-pub(crate) struct SubjectArgs {
+pub struct SubjectArgs {
     /// The core to run on.
     #[arg(long)]
     core: Option<usize>,
@@ -52,7 +52,7 @@ pub(crate) struct SubjectArgs {
 }
 
 /// Runs the server until standard input ends.
-pub(crate) fn subject(args: &SubjectArgs) -> io::Result<()> {
+pub fn serve(args: &SubjectArgs) -> io::Result<()> {
     if let Some(core) = args.core {
         pin(core)?;
     }

@@ -5,14 +5,14 @@ use std::{fs, io, path::Path, sync::Arc};
 use crate::stats::{SplitMix, Zipf};
 
 /// Many lines of text in one piece: credentials, or bodies.
-pub(crate) struct Lines {
+pub struct Lines {
     text: Vec<u8>,
     ends: Vec<u32>,
 }
 
 impl Lines {
     /// The lines of a file.
-    pub(crate) fn read(path: &Path) -> io::Result<Arc<Self>> {
+    pub fn read(path: &Path) -> io::Result<Arc<Self>> {
         let mut lines = Self { text: Vec::new(), ends: Vec::new() };
         for line in fs::read(path)?.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             lines.push(line)?;
@@ -21,12 +21,12 @@ impl Lines {
     }
 
     /// The same line, once.
-    pub(crate) fn one(line: &str) -> Arc<Self> {
+    pub fn one(line: &str) -> Arc<Self> {
         Arc::new(Self { text: line.as_bytes().to_vec(), ends: vec![line.len() as u32] })
     }
 
     /// These lines.
-    pub(crate) fn of(all: &[String]) -> io::Result<Arc<Self>> {
+    pub fn of(all: &[String]) -> io::Result<Arc<Self>> {
         let mut lines = Self { text: Vec::new(), ends: Vec::new() };
         for line in all {
             lines.push(line.as_bytes())?;
@@ -41,24 +41,29 @@ impl Lines {
         Ok(())
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn count(&self) -> usize {
         self.ends.len()
     }
 
-    pub(crate) fn get(&self, index: usize) -> &[u8] {
+    /// One of them.
+    pub fn get(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         &self.text[start..self.ends[index] as usize]
     }
 }
 
 /// In which order the items are used.
-pub(crate) enum Order {
+pub enum Order {
     /// One after another, again and again, among the first so many.
     Cycle(usize),
     /// Each once; then there are no more requests.
     Once,
     /// By turns one of the first `hot`, and one of the others, which come round again as late as can be.
-    Half { hot: usize },
+    Half {
+        /// How many those of the first kind are.
+        hot: usize,
+    },
     /// Each as likely.
     Uniform,
     /// By Zipf's law, over a shuffled ranking.
@@ -66,7 +71,8 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    pub(crate) fn zipf(items: usize, exponent: f64) -> Self {
+    /// By Zipf's law with an exponent below 1, over a shuffled ranking of so many items.
+    pub fn zipf(items: usize, exponent: f64) -> Self {
         let mut ranking: Vec<u32> = (0..items as u32).collect();
         SplitMix(11).shuffle(&mut ranking);
         Self::Zipf(Zipf::new(items, exponent), ranking)
@@ -81,7 +87,7 @@ enum Form {
 }
 
 /// Requests, one after another.
-pub(crate) struct Requests {
+pub struct Requests {
     form: Form,
     path: &'static str,
     items: Arc<Lines>,
@@ -93,17 +99,17 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// `GET`s that differ by one header line.
-    pub(crate) fn get(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
+    pub fn get(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
         Self { form: Form::Get, path, items, order, next: 0, random: SplitMix(5), text: Vec::with_capacity(1024) }
     }
 
     /// `POST`s that differ by their JSON body.
-    pub(crate) fn post(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
+    pub fn post(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
         Self { form: Form::Post, ..Self::get(path, items, order) }
     }
 
     /// The bytes of the next request, if there is one.
-    pub(crate) fn next(&mut self) -> Option<&[u8]> {
+    pub fn following(&mut self) -> Option<&[u8]> {
         let index = self.index()?;
         let item = self.items.get(index);
         let (method, path) = match self.form {
@@ -128,7 +134,7 @@ impl Requests {
     }
 
     fn index(&mut self) -> Option<usize> {
-        let (turn, items) = (self.next, self.items.len());
+        let (turn, items) = (self.next, self.items.count());
         self.next += 1;
         Some(match &self.order {
             Order::Cycle(first) => turn % items.min(*first),
@@ -153,13 +159,13 @@ mod tests {
     fn a_get_has_the_item_among_its_headers() {
         let mut requests = Requests::get("/v1/verify", lines(&["cookie: a=b"]), Order::Cycle(1));
         let expected = b"GET /v1/verify HTTP/1.1\r\nhost: localhost:8080\r\ncookie: a=b\r\n\r\n";
-        assert_eq!(requests.next(), Some(&expected[..]));
+        assert_eq!(requests.following(), Some(&expected[..]));
     }
 
     #[test]
     fn a_post_has_the_item_as_its_body() {
         let mut requests = Requests::post("/v1/login", lines(&["{}"]), Order::Cycle(1));
-        let text = String::from_utf8(requests.next().unwrap().to_vec()).unwrap();
+        let text = String::from_utf8(requests.following().unwrap().to_vec()).unwrap();
         assert!(text.starts_with("POST /v1/login HTTP/1.1\r\n") && text.ends_with("content-length: 2\r\n\r\n{}"));
     }
 

@@ -5,10 +5,13 @@ use serde::Serialize;
 
 /// A value with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Estimate {
-    pub(crate) value: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
 }
 
 /// Enough that the ends of the interval do not move in the second digit.
@@ -16,12 +19,12 @@ const RESAMPLES: usize = 4_000;
 
 impl Estimate {
     /// A value that was counted, not estimated.
-    pub(crate) const fn exact(value: f64) -> Self {
+    pub const fn exact(value: f64) -> Self {
         Self { value, low: value, high: value }
     }
 
     /// The median of rounds.
-    pub(crate) fn of(rounds: &[f64]) -> Self {
+    pub fn of(rounds: &[f64]) -> Self {
         let mut random = SplitMix(0x00c1_0a4b_0011);
         let mut medians: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
@@ -35,18 +38,18 @@ impl Estimate {
     }
 
     /// The median ratio of paired rounds.
-    pub(crate) fn ratio(of: &[f64], to: &[f64]) -> Self {
+    pub fn ratio(of: &[f64], to: &[f64]) -> Self {
         Self::of(&of.iter().zip(to).map(|(a, b)| a / b).collect::<Vec<_>>())
     }
 
     /// The median difference of paired rounds.
-    pub(crate) fn difference(of: &[f64], from: &[f64]) -> Self {
+    pub fn difference(of: &[f64], from: &[f64]) -> Self {
         Self::of(&of.iter().zip(from).map(|(a, b)| a - b).collect::<Vec<_>>())
     }
 }
 
 /// The middle value; of none, not a number.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
+pub fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
         return f64::NAN;
     }
@@ -56,10 +59,11 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 }
 
 /// A small repeatable generator: the same rounds give the same interval, and the same run the same order of requests.
-pub(crate) struct SplitMix(pub(crate) u64);
+pub struct SplitMix(pub u64);
 
 impl SplitMix {
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -68,17 +72,17 @@ impl SplitMix {
     }
 
     /// Below a bound that is not 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.draw()) * bound as u128) >> 64) as usize
     }
 
     /// From 0 up to, but not including, 1.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    pub fn unit(&mut self) -> f64 {
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// A random order.
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
@@ -87,7 +91,7 @@ impl SplitMix {
 
 /// Ranks by Zipf's law with an exponent below 1, after Gray et al., "Quickly generating billion-record synthetic
 /// databases" (1994), section 3.
-pub(crate) struct Zipf {
+pub struct Zipf {
     items: usize,
     exponent: f64,
     alpha: f64,
@@ -96,7 +100,8 @@ pub(crate) struct Zipf {
 }
 
 impl Zipf {
-    pub(crate) fn new(items: usize, exponent: f64) -> Self {
+    /// For so many items; the exponent is above 0 and below 1.
+    pub fn new(items: usize, exponent: f64) -> Self {
         let sum = |n: usize| (1..=n).map(|rank| (rank as f64).powf(-exponent)).sum::<f64>();
         let zeta = sum(items);
         let eta = (1.0 - (2.0 / items as f64).powf(1.0 - exponent)) / (1.0 - sum(2) / zeta);
@@ -105,7 +110,7 @@ impl Zipf {
 
     /// A rank; 0 is the most frequent one.
     #[expect(clippy::cast_sign_loss, reason = "none of these is negative")]
-    pub(crate) fn rank(&self, random: &mut SplitMix) -> usize {
+    pub fn rank(&self, random: &mut SplitMix) -> usize {
         let u = random.unit();
         let scaled = u * self.zeta;
         if scaled < 1.0 {

@@ -8,12 +8,12 @@ use rustix::{
 };
 
 /// The CPU time of each thread of a process.
-pub(crate) struct CpuTimes(HashMap<u32, u64>);
+pub struct CpuTimes(HashMap<u32, u64>);
 
 impl CpuTimes {
     /// As they are now. The kernel brings a running thread's time up to date when it stops or at its clock tick, so this is
     /// asked when the process has come to rest.
-    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+    pub fn of(pid: u32) -> io::Result<Self> {
         let mut times = HashMap::new();
         for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
             let name = entry?.file_name();
@@ -27,19 +27,19 @@ impl CpuTimes {
     }
 
     /// Nanoseconds from `before` until these. A thread that ended in between is left out.
-    pub(crate) fn since(&self, before: &Self) -> u64 {
+    pub fn since(&self, before: &Self) -> u64 {
         self.0.iter().map(|(thread, nanos)| nanos.saturating_sub(before.0.get(thread).copied().unwrap_or(0))).sum()
     }
 }
 
 /// Nanoseconds of CPU that this thread has used.
-pub(crate) fn thread_nanos() -> u64 {
+pub fn thread_nanos() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// Resident memory in bytes, shared pages included.
-pub(crate) fn resident(pid: u32) -> io::Result<u64> {
+pub fn resident(pid: u32) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: Option<u64> = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
@@ -47,7 +47,7 @@ pub(crate) fn resident(pid: u32) -> io::Result<u64> {
 }
 
 /// Keeps this thread, and those that it starts from now on, on one core.
-pub(crate) fn pin(core: usize) -> io::Result<()> {
+pub fn pin(core: usize) -> io::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
     Ok(sched_setaffinity(None::<Pid>, &cores)?)

@@ -21,7 +21,7 @@ use super::{Head, Requests, parse_head};
 
 /// How requests follow one another.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Pace {
+pub enum Pace {
     /// Each connection asks again when it is answered.
     Closed,
     /// So many a second, answered or not.
@@ -29,36 +29,37 @@ pub(crate) enum Pace {
 }
 
 /// What a round of load saw.
-pub(crate) struct Sample {
+pub struct Sample {
     /// Answers, all of which came to requests of this round.
-    pub(crate) answers: u64,
+    pub answers: u64,
     /// From the first request to the last answer.
-    pub(crate) elapsed: Duration,
+    pub elapsed: Duration,
     /// In nanoseconds.
-    pub(crate) latency: Histogram<u64>,
+    pub latency: Histogram<u64>,
     /// How many answers had which status.
-    pub(crate) statuses: BTreeMap<u16, u64>,
+    pub statuses: BTreeMap<u16, u64>,
     /// The last answer's body.
-    pub(crate) last: Vec<u8>,
+    pub last: Vec<u8>,
 }
 
 impl Sample {
-    pub(crate) fn per_second(&self) -> f64 {
+    /// Answers a second.
+    pub fn per_second(&self) -> f64 {
         self.answers as f64 / self.elapsed.as_secs_f64()
     }
 
     /// Answers with a status.
-    pub(crate) fn with(&self, status: u16) -> u64 {
+    pub fn with(&self, status: u16) -> u64 {
         self.statuses.get(&status).copied().unwrap_or(0)
     }
 
     /// A quantile of the latency in microseconds.
-    pub(crate) fn micros(&self, quantile: f64) -> f64 {
+    pub fn micros(&self, quantile: f64) -> f64 {
         self.latency.value_at_quantile(quantile) as f64 / 1000.0
     }
 
     /// Fails unless every answer had that status.
-    pub(crate) fn demand(&self, status: u16) -> io::Result<()> {
+    pub fn demand(&self, status: u16) -> io::Result<()> {
         if self.answers > 0 && self.with(status) == self.answers {
             return Ok(());
         }
@@ -76,7 +77,7 @@ struct Connection {
 }
 
 /// Keep-alive connections to a server.
-pub(crate) struct Client {
+pub struct Client {
     poll: OwnedFd,
     connections: Vec<Connection>,
 }
@@ -85,7 +86,8 @@ pub(crate) struct Client {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr, connections: usize) -> io::Result<Self> {
+    /// Opens so many connections to a server.
+    pub fn connect(address: SocketAddr, connections: usize) -> io::Result<Self> {
         let poll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut all = Vec::with_capacity(connections);
         for index in 0..connections {
@@ -99,7 +101,7 @@ impl Client {
     }
 
     /// A round: requests for so long, or until there are no more; then the answers that are still to come.
-    pub(crate) fn run(&mut self, requests: &mut Requests, pace: Pace, lasting: Duration) -> io::Result<Sample> {
+    pub fn run(&mut self, requests: &mut Requests, pace: Pace, lasting: Duration) -> io::Result<Sample> {
         let start = Instant::now();
         let mut round = Round { requests, pace, start, end: start + lasting, sent: 0, over: false };
         let latency = Histogram::new_with_bounds(100, 60_000_000_000, 3).map_err(io::Error::other)?;
@@ -109,7 +111,7 @@ impl Client {
         loop {
             while let Some(&index) = free.last() {
                 let Some(since) = round.due() else { break };
-                let Some(bytes) = round.requests.next() else {
+                let Some(bytes) = round.requests.following() else {
                     round.over = true;
                     break;
                 };

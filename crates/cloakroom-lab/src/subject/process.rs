@@ -1,0 +1,102 @@
+//! Servers as they are held: started, asked, measured, and ended with it.
+
+use std::{
+    env, io,
+    io::{BufReader, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Arc,
+};
+
+use super::{Ready, hear};
+use crate::{
+    load::Lines,
+    stopwatch::{CpuTimes, resident},
+};
+
+/// A server's process; it ends when this is dropped.
+pub struct Process {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The beginning of the paths of its credentials.
+    files: PathBuf,
+}
+
+impl Process {
+    /// Starts this program with other arguments, and waits until it says where it listens.
+    pub fn start(arguments: &[String], files: PathBuf) -> io::Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let out = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
+        let mut out = BufReader::new(out);
+        match hear::<Ready>(&mut out) {
+            Ok(ready) => Ok(Self { child, out, address: ready.address, files }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(io::Error::other(format!("{} does not start: {error}", arguments.join(" "))))
+            }
+        }
+    }
+
+    /// Its credentials of one kind.
+    pub fn lines(&self, kind: &str) -> io::Result<Arc<Lines>> {
+        Lines::read(&self.files.with_extension(kind))
+    }
+
+    /// Says a word to it and hears the answer.
+    pub fn ask<T: serde::de::DeserializeOwned>(&mut self, word: &str) -> io::Result<T> {
+        let input = self.child.stdin.as_mut().ok_or_else(|| io::Error::other("no input"))?;
+        writeln!(input, "{word}")?;
+        input.flush()?;
+        hear(&mut self.out)
+    }
+
+    /// The CPU time that it has used up to now.
+    pub fn cpu(&self) -> io::Result<CpuTimes> {
+        CpuTimes::of(self.child.id())
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident(&self) -> io::Result<u64> {
+        resident(self.child.id())
+    }
+
+    /// Lets it come to an orderly end.
+    pub fn stop(mut self) -> io::Result<()> {
+        drop(self.child.stdin.take());
+        self.child.wait().map(|_| ())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts this program as a server that is filled before it answers (`serve-subject`), on one core if that is given, its data in
+/// a directory at `files`, with settings as their environment variables and further arguments.
+pub fn start(files: PathBuf, core: Option<usize>, settings: &[&str], more: &[String]) -> io::Result<Process> {
+    let mut arguments = vec!["serve-subject".to_owned()];
+    if let Some(core) = core {
+        arguments.extend(count("core", core));
+    }
+    arguments.extend(["--data-dir".to_owned(), files.display().to_string()]);
+    for setting in settings {
+        arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    arguments.extend_from_slice(more);
+    Process::start(&arguments, files)
+}
+
+/// `--name number`.
+pub fn count(name: &str, number: usize) -> [String; 2] {
+    [format!("--{name}"), number.to_string()]
+}

@@ -13,7 +13,11 @@ use super::{
     row::{KeyRow, Purpose},
     schedule::{self, Rotation, State},
 };
-use crate::{clock::Timestamp, ids::Kid, token::Algorithm};
+use crate::{
+    clock::Timestamp,
+    ids::Kid,
+    token::{self, Algorithm},
+};
 
 /// Why the stored keys cannot be opened.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -28,12 +32,24 @@ pub enum RingError {
 
 /// Public keys by name: what access tokens are checked with.
 #[derive(Default, Debug)]
-pub struct VerifyingKeys(HashMap<Kid, PublicKey>);
+pub struct VerifyingKeys(HashMap<Kid, Known>);
+
+/// A public key, and the header that its tokens have when we write them.
+#[derive(Debug)]
+struct Known {
+    key: PublicKey,
+    header: String,
+}
 
 impl VerifyingKeys {
     /// The key of that name.
     pub fn get(&self, kid: Kid) -> Option<&PublicKey> {
-        self.0.get(&kid)
+        self.0.get(&kid).map(|known| &known.key)
+    }
+
+    /// The key of a token whose header, encoded, is exactly as we write it; of any other nothing is said.
+    pub(crate) fn of_header(&self, encoded: &str) -> Option<(Kid, &PublicKey)> {
+        self.0.iter().find(|(_, known)| known.header == encoded).map(|(kid, known)| (*kid, &known.key))
     }
 
     /// Whether there is none.
@@ -42,14 +58,19 @@ impl VerifyingKeys {
     }
 
     pub(super) fn insert(&mut self, kid: Kid, key: PublicKey) {
-        self.0.insert(kid, key);
+        let header = token::header_text(key.algorithm(), kid);
+        self.0.insert(kid, Known { key, header });
     }
 }
 
 /// Of one name the last key counts.
 impl FromIterator<(Kid, PublicKey)> for VerifyingKeys {
     fn from_iter<I: IntoIterator<Item = (Kid, PublicKey)>>(keys: I) -> Self {
-        Self(keys.into_iter().collect())
+        let mut all = Self::default();
+        for (kid, key) in keys {
+            all.insert(kid, key);
+        }
+        all
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor},
+    de::{self, MapAccess, SeqAccess, Visitor},
 };
 
 use crate::{
@@ -155,8 +155,45 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// At most this many members: ours have 12, a later release may have a few more.
-const MAX_MEMBERS: usize = 32;
+/// The names of `amr`, all of them known.
+struct Means(AuthMethods);
+
+impl<'de> Deserialize<'de> for Means {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct MeansVisitor;
+
+        impl<'de> Visitor<'de> for MeansVisitor {
+            type Value = Means;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names of authentication methods")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Means, A::Error> {
+                let mut all = AuthMethods::default();
+                while let Some(name) = names.next_element::<Text<'de>>()? {
+                    let known = AuthMethods::from_names([&*name.0]);
+                    all.0 |= known.ok_or_else(|| de::Error::custom("an unknown authentication method"))?.0;
+                }
+                Ok(Means(all))
+            }
+        }
+
+        from.deserialize_seq(MeansVisitor)
+    }
+}
+
+/// At most this many members that are not known here: ours have none, a later release may have a few.
+const MAX_OTHERS: usize = 20;
+
+/// A member that may be there once.
+fn once<T, E: de::Error>(place: &mut Option<T>, value: T) -> Result<(), E> {
+    if place.replace(value).is_some() { Err(repeated()) } else { Ok(()) }
+}
+
+fn repeated<E: de::Error>() -> E {
+    E::custom("a repeated member, or too many")
+}
 
 impl<'de> Visitor<'de> for ClaimsVisitor {
     type Value = Claims;
@@ -166,33 +203,33 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
-        let mut seen: Vec<Text<'de>> = Vec::with_capacity(12);
         let (mut issuer, mut account, mut audience, mut expires, mut issued, mut token_id) =
             (None, None, None, None, None, None);
         let (mut client, mut session, mut auth_time, mut amr) = (None, None, None, None);
-        let (mut epoch, mut app_epoch) = (0u32, 0u32);
+        let (mut epoch, mut app_epoch) = (None, None);
+        let mut others: Vec<Text<'de>> = Vec::new();
         while let Some(name) = map.next_key::<Text<'de>>()? {
             match &*name.0 {
-                "iss" => issuer = Some(map.next_value::<String>()?),
-                "sub" => account = Some(map.next_value::<Text<'de>>()?),
-                "aud" => audience = Some(map.next_value::<Text<'de>>()?),
-                "exp" => expires = Some(map.next_value::<u64>()?),
-                "iat" => issued = Some(map.next_value::<u64>()?),
-                "jti" => token_id = Some(map.next_value::<Text<'de>>()?),
-                "client_id" => client = Some(map.next_value::<Text<'de>>()?),
-                "sid" => session = Some(map.next_value::<Text<'de>>()?),
-                "auth_time" => auth_time = Some(map.next_value::<u64>()?),
-                "amr" => amr = Some(map.next_value::<Vec<Text<'de>>>()?),
-                "epoch" => epoch = map.next_value()?,
-                "app_epoch" => app_epoch = map.next_value()?,
+                "iss" => once(&mut issuer, map.next_value::<String>()?)?,
+                "sub" => once(&mut account, map.next_value::<Text<'de>>()?)?,
+                "aud" => once(&mut audience, map.next_value::<Text<'de>>()?)?,
+                "exp" => once(&mut expires, map.next_value::<u64>()?)?,
+                "iat" => once(&mut issued, map.next_value::<u64>()?)?,
+                "jti" => once(&mut token_id, map.next_value::<Text<'de>>()?)?,
+                "client_id" => once(&mut client, map.next_value::<Text<'de>>()?)?,
+                "sid" => once(&mut session, map.next_value::<Text<'de>>()?)?,
+                "auth_time" => once(&mut auth_time, map.next_value::<u64>()?)?,
+                "amr" => once(&mut amr, map.next_value::<Means>()?)?,
+                "epoch" => once(&mut epoch, map.next_value::<u32>()?)?,
+                "app_epoch" => once(&mut app_epoch, map.next_value::<u32>()?)?,
                 _ => {
                     map.next_value::<de::IgnoredAny>()?;
+                    if others.len() >= MAX_OTHERS || others.contains(&name) {
+                        return Err(repeated());
+                    }
+                    others.push(name);
                 }
             }
-            if seen.len() >= MAX_MEMBERS || seen.contains(&name) {
-                return Err(de::Error::custom("a repeated member, or too many"));
-            }
-            seen.push(name);
         }
         let missing = || de::Error::custom("a claim is missing or malformed");
         let moment = |secs: Option<u64>| match secs {
@@ -212,9 +249,9 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
             token_id: token_id.as_ref().and_then(|text| TokenId::parse(&text.0)).ok_or_else(missing)?,
             session: session.as_ref().and_then(|text| SessionId::parse(&text.0)).ok_or_else(missing)?,
             auth_time: moment(auth_time)?,
-            amr: AuthMethods::from_names(amr.ok_or_else(missing)?.iter().map(|text| &*text.0)).ok_or_else(missing)?,
-            epoch: Epoch(epoch),
-            app_epoch: Epoch(app_epoch),
+            amr: amr.ok_or_else(missing)?.0,
+            epoch: Epoch(epoch.unwrap_or_default()),
+            app_epoch: Epoch(app_epoch.unwrap_or_default()),
         })
     }
 }

@@ -18,8 +18,10 @@ struct Header<'a> {
 /// Our headers have 60 characters; none may have more than twice that.
 const MAX_HEADER: usize = 128;
 
-pub(super) fn write(algorithm: Algorithm, kid: Kid) -> String {
-    format!(r#"{{"typ":"at+jwt","alg":"{}","kid":"{kid}"}}"#, algorithm.name())
+/// The header as we write it, encoded.
+pub(crate) fn header_text(algorithm: Algorithm, kid: Kid) -> String {
+    let json = format!(r#"{{"typ":"at+jwt","alg":"{}","kid":"{kid}"}}"#, algorithm.name());
+    BASE64URL_NOPAD.encode(json.as_bytes())
 }
 
 /// `crit`, `jku`, `jwk`, `x5u`, `x5c`, `zip`, `enc`, `p2c`, `b64` and all else that ours never hold are refused (F032,

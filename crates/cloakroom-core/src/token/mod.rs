@@ -12,11 +12,13 @@ use data_encoding::BASE64URL_NOPAD;
 
 pub use algorithm::Algorithm;
 pub use claims::{Claims, TokenId};
+pub(crate) use header::header_text;
 pub use jws::{Jws, check_signature};
+use smallvec::SmallVec;
 
 use crate::{
     ids::Kid,
-    key::{KeyError, SigningKey, VerifyingKeys},
+    key::{KeyError, PublicKey, SigningKey, VerifyingKeys},
     refusal::Reason,
     secret::SecretText,
 };
@@ -26,7 +28,7 @@ pub const MAX_TOKEN: usize = 2048;
 
 /// Signs claims.
 pub fn sign(claims: &Claims, kid: Kid, key: &SigningKey) -> Result<SecretText, KeyError> {
-    let mut text = BASE64URL_NOPAD.encode(header::write(key.algorithm(), kid).as_bytes());
+    let mut text = header_text(key.algorithm(), kid);
     text.push('.');
     BASE64URL_NOPAD.encode_append(claims.to_json().as_bytes(), &mut text);
     let signature = key.sign(text.as_bytes())?;
@@ -48,24 +50,38 @@ pub struct Checked {
 /// good. Times, issuer and audience are the caller's to judge.
 pub fn check(text: &str, keys: &VerifyingKeys) -> Result<Checked, Reason> {
     let parts = Parts::split(text, MAX_TOKEN)?;
-    let (algorithm, kid) = header::read(parts.header)?;
-    let key = keys.get(kid).ok_or(Reason::UnknownKey)?;
-    if algorithm != key.algorithm() {
+    let (kid, key) = match keys.of_header(parts.header) {
+        Some(found) => found,
+        None => key_of(parts.header, keys)?,
+    };
+    if !key.verifies(parts.signed.as_bytes(), &decode(parts.signature)?) {
         return Err(Reason::BadSignature);
     }
-    let signature = BASE64URL_NOPAD.decode(parts.signature.as_bytes()).map_err(|_| Reason::Malformed)?;
-    if !key.verifies(parts.signed.as_bytes(), &signature) {
-        return Err(Reason::BadSignature);
-    }
-    let payload = BASE64URL_NOPAD.decode(parts.payload.as_bytes()).map_err(|_| Reason::Malformed)?;
+    let payload = decode(parts.payload)?;
     Ok(Checked { claims: Claims::from_json(&payload)?, kid })
+}
+
+/// The key that a header names which is not written as ours are.
+fn key_of<'k>(header: &str, keys: &'k VerifyingKeys) -> Result<(Kid, &'k PublicKey), Reason> {
+    let (algorithm, kid) = header::read(header)?;
+    let key = keys.get(kid).ok_or(Reason::UnknownKey)?;
+    if algorithm == key.algorithm() { Ok((kid, key)) } else { Err(Reason::BadSignature) }
+}
+
+/// What a part of a token encodes; our own take no allocation.
+fn decode(part: &str) -> Result<SmallVec<[u8; 512]>, Reason> {
+    let longest = BASE64URL_NOPAD.decode_len(part.len()).map_err(|_| Reason::Malformed)?;
+    let mut bytes = SmallVec::from_elem(0, longest);
+    let length = BASE64URL_NOPAD.decode_mut(part.as_bytes(), &mut bytes).map_err(|_| Reason::Malformed)?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// A token's claims without a check of any kind but its form, for `cloakroom token inspect`: for the eyes only.
 pub fn inspect(text: &str) -> Result<(Algorithm, Kid, serde_json::Value), Reason> {
     let parts = Parts::split(text, MAX_TOKEN)?;
     let (algorithm, kid) = header::read(parts.header)?;
-    let payload = BASE64URL_NOPAD.decode(parts.payload.as_bytes()).map_err(|_| Reason::Malformed)?;
+    let payload = decode(parts.payload)?;
     Ok((algorithm, kid, serde_json::from_slice(&payload).map_err(|_| Reason::Malformed)?))
 }
 

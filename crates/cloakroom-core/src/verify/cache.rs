@@ -102,6 +102,11 @@ impl FactCache {
         self.cache.get_value_or_guard_async(at).await
     }
 
+    /// Keeps a fact that was found without waiting.
+    pub(super) fn insert(&self, at: &Fingerprint, fact: &Arc<Fact>) {
+        self.cache.insert(*at, Arc::clone(fact));
+    }
+
     /// Takes a fact out that is of no more use, unless another has come in its place.
     pub(super) fn drop_fact(&self, at: &Fingerprint, fact: &Arc<Fact>) {
         self.cache.remove_if(at, |held| Arc::ptr_eq(held, fact));

@@ -172,6 +172,12 @@ impl Verifier {
                 Judgement::Refuse(reason) => return Err(self.refuse(reason.into())),
                 Judgement::ReadAgain | Judgement::NoLease => {}
             }
+        } else if let Some(found) = self.check_at_once(&at, question.credential) {
+            self.counts.cold.fetch_add(1, Ordering::Relaxed);
+            return match found {
+                Ok(fact) => self.admit(fact, question, self.clock.now()),
+                Err(refusal) => Err(self.refuse(refusal)),
+            };
         }
         let found = Box::pin(self.verify_cold(&at, question.credential)).await;
         match found {
@@ -359,6 +365,34 @@ impl Verifier {
         refusal
     }
 
+    /// A token that keys at hand and what has been heard suffice to judge: nobody waits, so nobody need share the work.
+    /// `None` where more is needed.
+    fn check_at_once(&self, at: &Fingerprint, credential: &str) -> Option<Result<Arc<Fact>, Refusal>> {
+        if !is_token(credential) {
+            return None;
+        }
+        let read_at = self.clock.boot();
+        let (era, never_heard) = {
+            let vigil = self.vigil.read();
+            (vigil.era(), vigil.position().is_none())
+        };
+        let (app, found) = match self.read_token(credential) {
+            Ok(read) => read,
+            Err(Reason::UnknownKey) => return None,
+            Err(reason) => return Some(Err(reason.into())),
+        };
+        let fact = Arc::new(Fact::new(found, Arc::clone(app), read_at, era));
+        match self.judge(&fact, Basis::JustNow) {
+            Judgement::Accept if never_heard => None,
+            Judgement::Accept => {
+                self.cache.insert(at, &fact);
+                Some(Ok(fact))
+            }
+            Judgement::Refuse(reason) => Some(Err(reason.into())),
+            Judgement::ReadAgain | Judgement::NoLease => None,
+        }
+    }
+
     /// Finds the fact anew: one asker per credential does the work, the others wait for it.
     async fn verify_cold(&self, at: &Fingerprint, credential: &str) -> Result<Arc<Fact>, Refusal> {
         self.counts.cold.fetch_add(1, Ordering::Relaxed);
@@ -393,12 +427,13 @@ impl Verifier {
     async fn find(&self, credential: &str, older: Option<&Fact>) -> Result<Arc<Fact>, Refusal> {
         let read_at = self.clock.boot();
         let era = self.vigil.read().era();
-        let (app, found) = if credential.contains('.') {
+        let (app, found) = if is_token(credential) {
             self.check_token(credential).await?
         } else {
-            self.backing.look_up(credential).await.map_err(|not_found| self.with_memory(not_found))?
+            let looked_up = self.backing.look_up(credential).await;
+            let (app, found) = looked_up.map_err(|not_found| self.with_memory(not_found))?;
+            (self.apps.get(app.as_str()).ok_or(Reason::AppGone)?, found)
         };
-        let app = self.apps.get(app.as_str()).ok_or(Reason::AppGone)?;
         let fact = Arc::new(Fact::new(found, Arc::clone(app), read_at, era));
         if let Some(older) = older {
             fact.remember(older);
@@ -431,16 +466,23 @@ impl Verifier {
         }
     }
 
-    async fn check_token(&self, text: &str) -> Result<(AppId, Finding), Refusal> {
-        let mut checked = token::check(text, &self.backing.keys());
-        if checked.as_ref().is_err_and(|reason| *reason == Reason::UnknownKey) {
-            self.backing.refresh_keys().await?;
-            checked = token::check(text, &self.backing.keys());
+    /// Checks a token by its signature, fetching keys anew for one that is not known.
+    async fn check_token(&self, text: &str) -> Result<(&Arc<App>, Finding), Refusal> {
+        match self.read_token(text) {
+            Err(Reason::UnknownKey) => {
+                self.backing.refresh_keys().await?;
+                Ok(self.read_token(text)?)
+            }
+            read => Ok(read?),
         }
-        let token::Checked { claims, kid } = checked?;
+    }
+
+    /// What a token says, if a key at hand has signed it and its times are possible.
+    fn read_token(&self, text: &str) -> Result<(&Arc<App>, Finding), Reason> {
+        let token::Checked { claims, kid } = token::check(text, &self.backing.keys())?;
         let app = self.apps.get(claims.app.as_str()).ok_or(Reason::AppGone)?;
         if claims.issuer != self.issuer {
-            return Err(Reason::BadClaims.into());
+            return Err(Reason::BadClaims);
         }
         check_times(&claims, app, self.clock.now())?;
         let found = Finding {
@@ -455,8 +497,13 @@ impl Verifier {
             expires: claims.expires,
             last_active: None,
         };
-        Ok((claims.app, found))
+        Ok((app, found))
     }
+}
+
+/// Tickets have no dot.
+fn is_token(credential: &str) -> bool {
+    credential.contains('.')
 }
 
 /// The lifetime is judged by the app's present setting, whatever the token says.

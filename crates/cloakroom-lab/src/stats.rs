@@ -1,10 +1,10 @@
 //! Estimates with intervals. Rounds are paired: what ran in the same round is compared, and the interval is a bootstrap
 //! over rounds (percentiles of resampled medians), which supposes nothing about how the noise is distributed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A value with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The value.
     pub value: f64,

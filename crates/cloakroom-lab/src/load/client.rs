@@ -70,16 +70,18 @@ impl Sample {
 
 struct Connection {
     stream: TcpStream,
+    server: usize,
     /// From when the latency of the request in flight counts.
     since: Option<Instant>,
     read: Vec<u8>,
     head: Option<Head>,
 }
 
-/// Keep-alive connections to a server.
+/// Keep-alive connections to a server, or to several.
 pub struct Client {
     poll: OwnedFd,
     connections: Vec<Connection>,
+    servers: usize,
 }
 
 /// How long an answer may take after the last request.
@@ -88,16 +90,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Client {
     /// Opens so many connections to a server.
     pub fn connect(address: SocketAddr, connections: usize) -> io::Result<Self> {
+        Self::connect_all(&[address], connections)
+    }
+
+    /// Opens so many connections to each of some servers; requests go where their route says.
+    pub fn connect_all(addresses: &[SocketAddr], each: usize) -> io::Result<Self> {
         let poll = epoll::create(CreateFlags::CLOEXEC)?;
-        let mut all = Vec::with_capacity(connections);
-        for index in 0..connections {
-            let stream = TcpStream::connect(address)?;
+        let mut all = Vec::with_capacity(addresses.len() * each);
+        for server in (0..addresses.len()).cycle().take(addresses.len() * each) {
+            let stream = TcpStream::connect(addresses[server])?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
-            epoll::add(&poll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
-            all.push(Connection { stream, since: None, read: Vec::with_capacity(4096), head: None });
+            epoll::add(&poll, &stream, EventData::new_u64(all.len() as u64), EventFlags::IN)?;
+            all.push(Connection { stream, server, since: None, read: Vec::with_capacity(4096), head: None });
         }
-        Ok(Self { poll, connections: all })
+        Ok(Self { poll, connections: all, servers: addresses.len() })
     }
 
     /// A round: requests for so long, or until there are no more; then the answers that are still to come.
@@ -106,20 +113,20 @@ impl Client {
         let mut round = Round { requests, pace, start, end: start + lasting, sent: 0, over: false };
         let latency = Histogram::new_with_bounds(100, 60_000_000_000, 3).map_err(io::Error::other)?;
         let mut sample = Sample { answers: 0, elapsed: lasting, latency, statuses: BTreeMap::new(), last: Vec::new() };
-        let mut free: Vec<usize> = (0..self.connections.len()).rev().collect();
+        let mut free = Free::of(self);
         let mut events = Vec::with_capacity(self.connections.len().max(1));
         loop {
-            while let Some(&index) = free.last() {
+            while free.count > 0 {
                 let Some(since) = round.due() else { break };
-                let Some(bytes) = round.requests.following() else {
+                let Some(server) = round.requests.ready(self.servers) else {
                     round.over = true;
                     break;
                 };
+                let Some(index) = free.take(server) else { break };
                 round.sent += 1;
-                free.pop();
-                self.connections[index].send(bytes, since)?;
+                self.connections[index].send(round.requests.take(), since)?;
             }
-            if free.len() == self.connections.len() && round.is_over() {
+            if free.count == self.connections.len() && round.is_over() {
                 break;
             }
             // Spins while the round runs. In an open loop a sleep would end too late; in a closed one each answer that finds
@@ -128,8 +135,9 @@ impl Client {
             epoll::wait(&self.poll, spare_capacity(&mut events), Some(&wait))?;
             for event in events.drain(..) {
                 let index = event.data.u64() as usize;
-                if self.connections[index].receive(&mut sample)? {
-                    free.push(index);
+                let connection = &mut self.connections[index];
+                if connection.receive(&mut sample)? {
+                    free.give(connection.server, index);
                 }
             }
             if round.is_over() && Instant::now() > round.end + PATIENCE {
@@ -138,6 +146,33 @@ impl Client {
         }
         sample.elapsed = start.elapsed();
         Ok(sample)
+    }
+}
+
+/// The connections of each server that wait for a request.
+struct Free {
+    of: Vec<Vec<usize>>,
+    count: usize,
+}
+
+impl Free {
+    fn of(client: &Client) -> Self {
+        let mut free = Self { of: vec![Vec::new(); client.servers], count: 0 };
+        for (index, connection) in client.connections.iter().enumerate().rev() {
+            free.give(connection.server, index);
+        }
+        free
+    }
+
+    fn take(&mut self, server: usize) -> Option<usize> {
+        let taken = self.of[server].pop();
+        self.count -= usize::from(taken.is_some());
+        taken
+    }
+
+    fn give(&mut self, server: usize, index: usize) {
+        self.of[server].push(index);
+        self.count += 1;
     }
 }
 

@@ -11,5 +11,5 @@ mod requests;
 mod response;
 
 pub use client::{Client, Pace, Sample};
-pub use requests::{Lines, Order, Requests};
+pub use requests::{Lines, Order, Requests, Route};
 pub use response::{Head, parse_head};

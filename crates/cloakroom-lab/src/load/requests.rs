@@ -79,6 +79,15 @@ impl Order {
     }
 }
 
+/// Which of several servers a request goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The next one, whatever it was about: a balancer without memory. An item meets all servers in turn.
+    Next,
+    /// Always the same one for an item: a balancer that keeps clients and servers together.
+    OfItem,
+}
+
 enum Form {
     /// The item is a header line.
     Get,
@@ -92,15 +101,19 @@ pub struct Requests {
     path: &'static str,
     items: Arc<Lines>,
     order: Order,
+    route: Route,
     next: usize,
     random: SplitMix,
     text: Vec<u8>,
+    /// The server that the request in `text` is to go to, if it has not gone yet.
+    ready: Option<usize>,
 }
 
 impl Requests {
     /// `GET`s that differ by one header line.
     pub fn get(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
-        Self { form: Form::Get, path, items, order, next: 0, random: SplitMix(5), text: Vec::with_capacity(1024) }
+        let (random, text) = (SplitMix(5), Vec::with_capacity(1024));
+        Self { form: Form::Get, path, items, order, route: Route::Next, next: 0, random, text, ready: None }
     }
 
     /// `POST`s that differ by their JSON body.
@@ -108,9 +121,34 @@ impl Requests {
         Self { form: Form::Post, ..Self::get(path, items, order) }
     }
 
-    /// The bytes of the next request, if there is one.
-    pub fn following(&mut self) -> Option<&[u8]> {
-        let index = self.index()?;
+    /// The same, with a way to choose among servers.
+    #[must_use]
+    pub fn routed(self, route: Route) -> Self {
+        Self { route, ..self }
+    }
+
+    /// To which of so many servers the next request goes, if there is one.
+    pub fn ready(&mut self, servers: usize) -> Option<usize> {
+        if self.ready.is_none() {
+            let turn = self.next;
+            let index = self.index()?;
+            let server = match self.route {
+                Route::Next => turn + turn / self.items.count(),
+                Route::OfItem => index,
+            };
+            self.write(index);
+            self.ready = Some(server % servers);
+        }
+        self.ready
+    }
+
+    /// Its bytes, once.
+    pub fn take(&mut self) -> &[u8] {
+        self.ready = None;
+        &self.text
+    }
+
+    fn write(&mut self, index: usize) {
         let item = self.items.get(index);
         let (method, path) = match self.form {
             Form::Get => ("GET", self.path),
@@ -130,7 +168,6 @@ impl Requests {
             text.extend_from_slice(item);
             text.extend_from_slice(b"\r\n\r\n");
         }
-        Some(text)
     }
 
     fn index(&mut self) -> Option<usize> {
@@ -159,14 +196,32 @@ mod tests {
     fn a_get_has_the_item_among_its_headers() {
         let mut requests = Requests::get("/v1/verify", lines(&["cookie: a=b"]), Order::Cycle(1));
         let expected = b"GET /v1/verify HTTP/1.1\r\nhost: localhost:8080\r\ncookie: a=b\r\n\r\n";
-        assert_eq!(requests.following(), Some(&expected[..]));
+        assert_eq!(requests.ready(1), Some(0));
+        assert_eq!(requests.take(), &expected[..]);
     }
 
     #[test]
     fn a_post_has_the_item_as_its_body() {
         let mut requests = Requests::post("/v1/login", lines(&["{}"]), Order::Cycle(1));
-        let text = String::from_utf8(requests.following().unwrap().to_vec()).unwrap();
+        assert_eq!(requests.ready(1), Some(0));
+        let text = String::from_utf8(requests.take().to_vec()).unwrap();
         assert!(text.starts_with("POST /v1/login HTTP/1.1\r\n") && text.ends_with("content-length: 2\r\n\r\n{}"));
+    }
+
+    #[test]
+    fn a_route_moves_on_or_stays_with_its_item() {
+        let servers = |route| {
+            let mut requests = Requests::get("/", lines(&["a", "b", "c"]), Order::Cycle(3)).routed(route);
+            let next = |_| {
+                let server = requests.ready(3).unwrap();
+                assert_eq!(requests.ready(3), Some(server), "it stays until it is taken");
+                requests.take();
+                server
+            };
+            (0..9).map(next).collect::<Vec<_>>()
+        };
+        assert_eq!(servers(Route::OfItem), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+        assert_eq!(servers(Route::Next), [0, 1, 2, 1, 2, 0, 2, 0, 1]);
     }
 
     #[test]

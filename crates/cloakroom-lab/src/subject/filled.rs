@@ -46,6 +46,10 @@ pub struct SubjectArgs {
     /// Sessions with refresh tokens, each due to rotate; they go into `refresh`.
     #[arg(long, default_value_t = 0)]
     refresh: usize,
+    /// Live logins of an app, whatever its method: `web:1000`. Their credentials go into `web`, their refresh tokens into
+    /// `web-refresh`.
+    #[arg(long = "fill", value_parser = app_and_count)]
+    fill: Vec<(String, usize)>,
     /// Accounts that can sign in.
     #[arg(long)]
     people: bool,
@@ -113,10 +117,19 @@ async fn fill(args: &SubjectArgs, config: &Config, server: &Server, wanted: Want
     if wanted.tokens > 0 {
         seeder.access_tokens(wanted.tokens, app("api")?, server.public_url(), &beside("tokens"))?;
     }
+    for (id, count) in &args.fill {
+        seeder.live_logins(*count, app(id)?, server.public_url(), beside).await?;
+    }
     if wanted.refresh > 0 {
         return seeder.refresh_tokens(wanted.refresh, app("api")?, &beside("refresh")).await;
     }
     Ok(Vec::new())
+}
+
+/// Reads `web:1000`.
+fn app_and_count(text: &str) -> Result<(String, usize), String> {
+    let parts = text.split_once(':').and_then(|(app, count)| Some((app.to_owned(), count.parse().ok()?)));
+    parts.ok_or_else(|| "an app and a number, as web:1000".to_owned())
 }
 
 /// How many rotations the store holds: the sum of the seeded sessions' generations.

@@ -16,11 +16,10 @@ use cloakroom_core::{
     engine::{Client, Engine},
     ids::{AccountId, Epoch, Generation, SessionId},
     key::KeyRing,
-    method::Method,
     random::Rng,
     session::{AuthMethods, ClientKind, Record, Write, Written},
     store::{Creation, NewAccount, SessionStore, Stores},
-    ticket::{RefreshToken, SessionTicket},
+    ticket::{RefreshToken, SessionTicket, StatelessClaims, StatelessRefreshToken},
     token::{self, Claims, TokenId},
 };
 use tokio::task::JoinSet;
@@ -97,14 +96,14 @@ impl<'s> Seeder<'s> {
         self.accounts[number % self.accounts.len()]
     }
 
-    fn record(&self, number: usize, app: &App, method: Method) -> Record {
+    fn record(&self, number: usize, app: &App) -> Record {
         let began = (self.now - AGE).whole_secs();
         Record {
             account: self.account(number),
             epoch: Epoch(0),
             app: app.id.tag(),
             app_epoch: Epoch(0),
-            method,
+            method: app.method,
             created: began,
             last_active: self.now,
             expires: (began + app.absolute_timeout).whole_secs(),
@@ -116,6 +115,27 @@ impl<'s> Seeder<'s> {
         }
     }
 
+    /// Live logins of an app, as its method remembers them: records in the store, where it keeps any, and what the clients hold.
+    /// Into `out(id)` goes a header line for each, and where there are refresh tokens, their JSON bodies into
+    /// `out(id-refresh)`.
+    pub async fn live_logins(
+        &self,
+        count: usize,
+        app: &App,
+        issuer: &str,
+        out: impl Fn(&str) -> std::path::PathBuf,
+    ) -> io::Result<()> {
+        if !app.method.has_tokens() {
+            return self.sessions(count, app, &out(app.id.as_str())).await;
+        }
+        self.access_tokens(count, app, issuer, &out(app.id.as_str()))?;
+        let refresh = out(&format!("{}-refresh", app.id));
+        if app.method.keeps_record() {
+            return self.refresh_tokens(count, app, &refresh).await.map(|_| ());
+        }
+        self.stateless_tokens(count, app, &refresh)
+    }
+
     /// Sessions with tickets: `cookie` lines.
     pub async fn sessions(&self, count: usize, app: &App, out: &Path) -> io::Result<()> {
         let mut out = BufWriter::new(File::create(out)?);
@@ -124,7 +144,7 @@ impl<'s> Seeder<'s> {
             let ticket = SessionTicket::mint(self.ring, &self.rng, self.now).ok_or_else(no_key)?;
             let text = ticket.text(self.ring).ok_or_else(no_key)?;
             writeln!(out, "cookie: cloakroom-{}={}", app.id, text.expose())?;
-            batch.push((ticket.id(), self.record(number, app, Method::Session)));
+            batch.push((ticket.id(), self.record(number, app)));
             if batch.len() == BATCH {
                 self.keep(std::mem::take(&mut batch)).await?;
             }
@@ -139,7 +159,7 @@ impl<'s> Seeder<'s> {
         for number in 0..count {
             let ticket = SessionTicket::mint(self.ring, &self.rng, self.now).ok_or_else(no_key)?;
             texts.push(ticket.text(self.ring).ok_or_else(no_key)?.expose().to_owned());
-            batch.push((ticket.id(), self.record(number, app, Method::Session)));
+            batch.push((ticket.id(), self.record(number, app)));
             if batch.len() == BATCH {
                 self.keep(std::mem::take(&mut batch)).await?;
             }
@@ -157,7 +177,7 @@ impl<'s> Seeder<'s> {
             let text = token.text(self.ring).ok_or_else(no_key)?;
             writeln!(out, r#"{{"refresh_token":"{}"}}"#, text.expose())?;
             ids.push(token.id());
-            batch.push((token.id(), self.record(number, app, Method::Jwt)));
+            batch.push((token.id(), self.record(number, app)));
             if batch.len() == BATCH {
                 self.keep(std::mem::take(&mut batch)).await?;
             }
@@ -165,6 +185,27 @@ impl<'s> Seeder<'s> {
         self.keep(batch).await?;
         out.flush()?;
         Ok(ids)
+    }
+
+    /// Refresh tokens that carry all there is to know: JSON bodies.
+    fn stateless_tokens(&self, count: usize, app: &App, out: &Path) -> io::Result<()> {
+        let mut out = BufWriter::new(File::create(out)?);
+        for number in 0..count {
+            let record = self.record(number, app);
+            let claims = StatelessClaims {
+                account: record.account,
+                app: record.app,
+                epoch: record.epoch,
+                app_epoch: record.app_epoch,
+                auth_time: record.auth_time,
+                amr: record.amr,
+                expires: record.expires,
+            };
+            let token = StatelessRefreshToken::mint(claims, self.ring, &self.rng, self.now).ok_or_else(no_key)?;
+            let text = token.text(self.ring).ok_or_else(no_key)?;
+            writeln!(out, r#"{{"refresh_token":"{}"}}"#, text.expose())?;
+        }
+        out.flush()
     }
 
     /// Access tokens of sessions of their own, signed by the server's key: `authorization` lines.
@@ -192,7 +233,7 @@ impl<'s> Seeder<'s> {
             app: app.id.clone(),
             expires: issued + app.access_token_lifetime,
             issued,
-            token_id: TokenId::generate(Method::Jwt, &self.rng),
+            token_id: TokenId::generate(app.method, &self.rng),
             session: SessionId::from_bytes(self.rng.bytes()),
             auth_time: issued,
             amr: AuthMethods::PASSWORD,

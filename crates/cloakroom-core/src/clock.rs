@@ -55,6 +55,15 @@ impl Clock {
         }
     }
 
+    /// The wall clock of a test, which is everybody's; `None`: the machine's, which may go wrong, so that what several machines
+    /// share is better measured by one clock that they share too.
+    pub fn by_hand(&self) -> Option<Timestamp> {
+        match &self.0 {
+            Source::System => None,
+            Source::Manual(_) => Some(self.now()),
+        }
+    }
+
     /// The clock that no one sets and that counts suspend: what leases and limits are measured on.
     #[inline]
     pub fn boot(&self) -> Boot {

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{Counted, Empty, LimitKind, LimitSettings, Outcome, Rate};
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::{Boot, Clock, Timestamp},
     store::StoreError,
 };
 
@@ -32,18 +32,19 @@ const SHARES: u8 = 16;
 
 /// Buckets of tokens, kept in a store for all servers that share it. Nothing in them needs to outlive the store's crash.
 ///
-/// A bucket is a moment: when it will be full again. A full one says nothing, and need not be kept.
+/// A bucket is a moment: when it will be full again. A full one says nothing, and need not be kept. Moments are the store's own
+/// (`at` is `None`), so that no server's clock lends or takes time from others; tests give theirs.
 #[async_trait]
 pub trait SharedLimits: Send + Sync + 'static {
     /// Takes a token of the first bucket, and if it had one, also of the other. Atomic for each bucket, whoever else takes.
-    async fn take(&self, first: &Bucket, then: Option<&Bucket>, at: Timestamp) -> Result<Taken, StoreError>;
+    async fn take(&self, first: &Bucket, then: Option<&Bucket>, at: Option<Timestamp>) -> Result<Taken, StoreError>;
 
     /// Notes that so many tokens of each bucket are decided, and that they are back by so much time earlier. No bucket
     /// stands in the list twice.
     async fn settle(&self, settled: &[(BucketKey, u32, Duration)]) -> Result<(), StoreError>;
 
     /// Forgets at most `limit` buckets that are full at this moment, and whose tokens are decided.
-    async fn sweep(&self, at: Timestamp, limit: usize) -> Result<Swept, StoreError>;
+    async fn sweep(&self, at: Option<Timestamp>, limit: usize) -> Result<Swept, StoreError>;
 }
 
 /// A bucket to take a token from.
@@ -94,8 +95,8 @@ impl BucketKey {
 pub struct SharedToken {
     /// From which bucket.
     pub key: BucketKey,
-    /// When it would be back by itself, at the latest.
-    pub back: Timestamp,
+    /// How long until it would be back by itself, at the latest.
+    pub back: Duration,
 }
 
 /// What [`SharedLimits::take`] took.
@@ -130,7 +131,11 @@ pub(super) struct Shared {
     settling: mpsc::Sender<(Tokens, Outcome)>,
 }
 
-pub(super) struct Tokens([Option<(SharedToken, Duration)>; 2]);
+/// What an attempt has taken.
+pub(super) struct Tokens {
+    held: [Option<(SharedToken, Duration)>; 2],
+    taken: Boot,
+}
 
 impl Shared {
     pub(super) fn start(
@@ -151,8 +156,9 @@ impl Shared {
         first: Counted,
         then: Option<Counted>,
     ) -> Result<Result<Tokens, (LimitKind, Empty)>, StoreError> {
-        let other = then.map(|counted| self.bucket(counted));
-        let taken = self.store.take(&self.bucket(first), other.as_ref(), self.clock.now()).await?;
+        let (other, taken_at) = (then.map(|counted| self.bucket(counted)), self.clock.boot());
+        let taken = self.store.take(&self.bucket(first), other.as_ref(), self.clock.by_hand()).await?;
+        let tokens = |held| Tokens { held, taken: taken_at };
         let held = |counted: Counted, token: SharedToken| {
             self.room[counted.limit as usize].fetch_sub(1, Ordering::Relaxed);
             Some((token, self.settings.rate(counted.limit).every()))
@@ -162,10 +168,10 @@ impl Shared {
             Err(empty) => return Ok(Err((first.limit, empty))),
         };
         match then.zip(taken.then) {
-            None => Ok(Ok(Tokens([of_first, None]))),
-            Some((then, Ok(token))) => Ok(Ok(Tokens([of_first, held(then, token)]))),
+            None => Ok(Ok(tokens([of_first, None]))),
+            Some((then, Ok(token))) => Ok(Ok(tokens([of_first, held(then, token)]))),
             Some((then, Err(empty))) => {
-                self.settle(Tokens([of_first, None]), Outcome::GivenBack);
+                self.settle(tokens([of_first, None]), Outcome::GivenBack);
                 Ok(Err((then.limit, empty)))
             }
         }
@@ -179,7 +185,7 @@ impl Shared {
     }
 
     pub(super) async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
-        let swept = self.store.sweep(self.clock.now(), limit).await?;
+        let swept = self.store.sweep(self.clock.by_hand(), limit).await?;
         for (limit, room) in LimitKind::ALL.into_iter().zip(&self.room) {
             let left = swept.left.iter().find(|(number, _)| *number == code(limit)).map_or(0, |(_, left)| *left);
             room.store(number(self.settings.capacity as u64) - number(left), Ordering::Relaxed);
@@ -206,15 +212,15 @@ async fn settle(
 ) {
     let mut attempts = Vec::new();
     while queue.recv_many(&mut attempts, BATCH).await > 0 {
-        let now = clock.now();
+        let now = clock.boot();
         let mut buckets = BTreeMap::<BucketKey, (u32, Duration)>::new();
         for (tokens, outcome) in attempts.drain(..) {
-            for (token, every) in tokens.0.into_iter().flatten() {
+            for (token, every) in tokens.held.into_iter().flatten() {
                 let (decided, earlier) = buckets.entry(token.key).or_default();
                 *decided += 1;
                 if outcome == Outcome::GivenBack {
                     // No more than is still missing of it: the rest has come back by itself, and may be another's by now.
-                    *earlier += every.min(token.back.since(now));
+                    *earlier += every.min(token.back.saturating_sub(now.since(tokens.taken)));
                 }
             }
         }

@@ -173,7 +173,7 @@ fn bucket(limit: LimitKind, n: u8) -> Bucket {
 }
 
 async fn take(limits: &dyn SharedLimits, bucket: Bucket, at: crate::clock::Timestamp) -> Result<(), Empty> {
-    limits.take(&bucket, None, at).await.unwrap().first.map(drop)
+    limits.take(&bucket, None, Some(at)).await.unwrap().first.map(drop)
 }
 
 /// What a server had taken when it died is spent, and others soon stop waiting for its word.
@@ -191,7 +191,23 @@ pub(super) async fn a_vanished_server_holds_nothing_up(store: Store) {
     assert_eq!(take(&*limits, ada, NOW + MINUTE).await, Err(Empty::Until(MINUTE)));
 }
 
-/// A server whose clock is an hour ahead fills its own buckets early; the others are held up by no more than their own rate.
+/// F119: whatever the servers' own clocks say, they count by one that they share: the store's.
+pub(super) async fn servers_whose_clocks_differ_count_by_the_stores(store: Store) {
+    let Some(limits) = store.limits() else { return };
+    let ada = bucket(LimitKind::Account, 1);
+    let ask = async || limits.take(&ada, None, None).await.unwrap().first;
+    for _ in 0..3 {
+        let token = ask().await.unwrap();
+        assert!(token.back <= MINUTE * 3 && token.back > Duration::ZERO);
+    }
+    limits.settle(&[(ada.key, 3, Duration::ZERO)]).await.unwrap();
+    let Err(Empty::Until(wait)) = ask().await else { panic!("a fourth guess") };
+    assert!(wait <= MINUTE && wait > MINUTE / 2, "{wait:?}");
+    // Nothing is full yet, by that clock.
+    assert_eq!(limits.sweep(None, 100).await.unwrap().removed, 0);
+}
+
+/// What was counted while the shared clock was an hour ahead holds up nobody longer than the rate does.
 pub(super) async fn a_clock_that_is_ahead_locks_nobody_out(store: Store) {
     let Some(limits) = store.limits() else { return };
     let ada = bucket(LimitKind::Account, 1);
@@ -209,20 +225,20 @@ pub(super) async fn a_sweep_removes_only_full_buckets(store: Store) {
         take(&*limits, bucket(LimitKind::Account, n), NOW + Duration::from_secs(n.into())).await.unwrap();
     }
     let first = bucket(LimitKind::Network, 1);
-    let taken = limits.take(&first, Some(&bucket(LimitKind::Familiar, 1)), NOW).await.unwrap();
+    let taken = limits.take(&first, Some(&bucket(LimitKind::Familiar, 1)), Some(NOW)).await.unwrap();
     assert!(taken.first.is_ok() && matches!(taken.then, Some(Ok(_))));
     // Empty, a first bucket keeps the other one from being made.
     for _ in 0..2 {
         take(&*limits, first, NOW).await.unwrap();
     }
-    assert_eq!(limits.take(&first, Some(&bucket(LimitKind::Familiar, 2)), NOW).await.unwrap().then, None);
-    let swept = limits.sweep(NOW + MINUTE - Duration::from_millis(1), 100).await.unwrap();
+    assert_eq!(limits.take(&first, Some(&bucket(LimitKind::Familiar, 2)), Some(NOW)).await.unwrap().then, None);
+    let swept = limits.sweep(Some(NOW + MINUTE - Duration::from_millis(1)), 100).await.unwrap();
     assert_eq!((swept.removed, swept.left.iter().map(|(_, left)| left).sum::<u64>()), (0, 11));
     // The first five of the accounts' are full by now, and the familiar one; three at a time.
     let at = NOW + MINUTE + Duration::from_secs(4);
     let mut removed = Vec::new();
     for _ in 0..3 {
-        let swept = limits.sweep(at, 3).await.unwrap();
+        let swept = limits.sweep(Some(at), 3).await.unwrap();
         removed.push((swept.removed, swept.left.iter().map(|(_, left)| left).sum::<u64>()));
     }
     assert_eq!(removed, [(3, 8), (3, 5), (0, 5)]);
@@ -249,7 +265,7 @@ pub(super) async fn past_the_bound_new_keys_share_buckets(store: Store) {
     }
     let Some(limits) = store.limits() else { return };
     // Each of two servers may make so many before the first sweep tells it of the other's.
-    let left = limits.sweep(NOW, 1000).await.unwrap().left;
+    let left = limits.sweep(Some(NOW), 1000).await.unwrap().left;
     assert!(left.iter().all(|(_, left)| *left <= 2 * 50 + 16), "{left:?}");
     assert_eq!(servers.guess("p0x0", 20).await, 9, "one that is known keeps its own");
 }

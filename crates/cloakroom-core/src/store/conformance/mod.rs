@@ -110,6 +110,7 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         limits::nobody_is_shut_out_from_where_they_have_been,
         limits::what_came_to_nothing_does_not_count,
         limits::a_vanished_server_holds_nothing_up,
+        limits::servers_whose_clocks_differ_count_by_the_stores,
         limits::a_clock_that_is_ahead_locks_nobody_out,
         limits::a_sweep_removes_only_full_buckets,
         limits::past_the_bound_new_keys_share_buckets,

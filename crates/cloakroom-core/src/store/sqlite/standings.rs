@@ -18,8 +18,8 @@ use crate::{
     store::{AccountChange, EndRequest, Standing},
 };
 
-/// The most accounts that are kept; some 8 MiB.
-const ACCOUNTS: usize = 32_768;
+/// The most accounts that are kept; some 2 MiB.
+const ACCOUNTS: usize = 8_192;
 
 /// The standings that are known.
 pub(super) struct Standings {

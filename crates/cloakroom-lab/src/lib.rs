@@ -3,8 +3,11 @@
 //! `compare` measures the methods on one's own case. Below it, `subject` starts servers that are filled before they answer, `load` asks them, `stopwatch` says what they have used, and
 //! `stats` says how sure that is.
 
+pub mod call;
 pub mod compare;
 pub mod load;
+pub mod relay;
 pub mod stats;
 pub mod stopwatch;
+pub mod stores;
 pub mod subject;

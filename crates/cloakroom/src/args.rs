@@ -129,6 +129,36 @@ Examples:
 Looks at the clocks, file permissions, the certificate, settings for proxies, the stores, the disk, limits of the system,
 memory for password hashing, the keys, and whether a running server answers. Exit status 1 if something failed.")]
     Doctor,
+    /// Measure the four methods on your own case: cost, bytes, ends, theft, survival
+    #[command(after_help = "\
+Starts servers of its own on loopback, with stores of its own: memory and SQLite, and PostgreSQL and Redis where they are
+installed. Writes report.html, report.md and result.json. Takes some eight minutes, with --quick less than one; Ctrl-C keeps what
+is done. Let nothing else run meanwhile.
+
+Examples:
+  cloakroom compare --quick
+  cloakroom compare --case shop.toml --out comparison --lang ko")]
+    Compare(Compare),
+    /// A server that is filled before it answers, as `compare` starts it
+    #[command(hide = true)]
+    ServeSubject(cloakroom_lab::subject::SubjectArgs),
+}
+
+/// `compare`.
+#[derive(Args)]
+pub(crate) struct Compare {
+    /// The case: how many are signed in, how often they ask, … (see `advise`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) case: Option<PathBuf>,
+    /// Where the report goes
+    #[arg(long, value_name = "DIR", default_value = cloakroom_lab::compare::DEFAULT_OUT)]
+    pub(crate) out: PathBuf,
+    /// In less than a minute, and less sure
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// The report's language
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    pub(crate) lang: String,
 }
 
 /// `serve`.

@@ -38,6 +38,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     let common = &cli.common;
+    if let Command::ServeSubject(subject) = &cli.command {
+        return cloakroom_lab::subject::serve(subject).map_err(|error| Failure::fault(&error));
+    }
     let mut runtime = match &cli.command {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
@@ -59,6 +62,9 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
             Command::Audit(audit) => commands::audit::run(audit, common, output).await,
             Command::Config(config) => commands::config::run(&config, common, output),
             Command::Doctor => doctor::run(common, output).await,
+            Command::Compare(compare) => commands::compare::run(compare, output).await,
+            // It has its own runtime, and was done above.
+            Command::ServeSubject(_) => Ok(()),
         }
     });
     // What still runs in the background, such as a store that hangs, must not keep the process.

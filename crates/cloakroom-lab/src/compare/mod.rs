@@ -1,5 +1,21 @@
 //! `cloakroom compare`: the four methods measured on one's own case.
+//!
+//! `run` goes through the work: a `rig` (servers with their stores) is built, filled and measured (`cost`, `state`, `ending`),
+//! copied credentials are tried (`theft`), things are killed (`survival`), bytes are counted (`wire`), and a `model` is fitted and tested.
 
+mod cost;
+mod ending;
+mod extent;
+mod machine;
+mod model;
 mod result;
+mod rig;
+mod run;
+mod state;
+mod survival;
+mod theft;
+mod wire;
 
+pub use model::{Size, renewals};
 pub use result::*;
+pub use run::{DEFAULT_OUT, Options, Progress, methods, run};

@@ -212,7 +212,8 @@ pub struct Wire {
     pub credential_bytes: u64,
     /// A whole request by HTTP/1.1.
     pub request_bytes_http1: u64,
-    /// A whole request by HTTP/2 on a connection that has seen the credential before.
+    /// A whole request by HTTP/2 on a connection that has seen the credential before, by a client that lets HPACK remember it, as
+    /// browsers do.
     pub request_bytes_http2: u64,
 }
 
@@ -225,6 +226,8 @@ pub struct WirePage {
     pub request: Wire,
     /// A whole request by HTTP/2, the first one of its connection; without the connection's preface and settings.
     pub request_bytes_http2_cold: u64,
+    /// Every further one by a client that does not let HPACK remember credentials (RFC 7541 section 7.1.3).
+    pub request_bytes_http2_unindexed: u64,
     /// The same requests without any credential: HTTP/1.1, HTTP/2 cold, HTTP/2 warm.
     pub bare: [u64; 3],
     /// A whole answer to a sign-in.
@@ -250,6 +253,8 @@ pub struct Growth {
     pub live_sessions: usize,
     /// Verification, the credentials drawn by Zipf's law with an exponent of 0.99.
     pub verify: Cost,
+    /// Of 1,000 of these, how many the near-cache could not answer: a look-up, or a signature's check.
+    pub misses_per_1000: f64,
     /// Store operations per 1,000 of these.
     pub store_operations_per_1000: f64,
     /// The server's resident memory.

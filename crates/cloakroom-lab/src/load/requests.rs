@@ -82,8 +82,8 @@ impl Order {
 /// Which of several servers a request goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The next one, whatever it was about: a balancer without memory. An item meets all servers in turn.
-    Next,
+    /// Any of them, each as likely: a balancer without memory.
+    Any,
     /// Always the same one for an item: a balancer that keeps clients and servers together.
     OfItem,
 }
@@ -113,7 +113,7 @@ impl Requests {
     /// `GET`s that differ by one header line.
     pub fn get(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
         let (random, text) = (SplitMix(5), Vec::with_capacity(1024));
-        Self { form: Form::Get, path, items, order, route: Route::Next, next: 0, random, text, ready: None }
+        Self { form: Form::Get, path, items, order, route: Route::Any, next: 0, random, text, ready: None }
     }
 
     /// `POST`s that differ by their JSON body.
@@ -130,14 +130,12 @@ impl Requests {
     /// To which of so many servers the next request goes, if there is one.
     pub fn ready(&mut self, servers: usize) -> Option<usize> {
         if self.ready.is_none() {
-            let turn = self.next;
             let index = self.index()?;
-            let server = match self.route {
-                Route::Next => turn + turn / self.items.count(),
-                Route::OfItem => index,
-            };
+            self.ready = Some(match self.route {
+                Route::Any => self.random.below(servers),
+                Route::OfItem => index % servers,
+            });
             self.write(index);
-            self.ready = Some(server % servers);
         }
         self.ready
     }
@@ -209,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_moves_on_or_stays_with_its_item() {
+    fn a_route_goes_anywhere_or_stays_with_its_item() {
         let servers = |route| {
             let mut requests = Requests::get("/", lines(&["a", "b", "c"]), Order::Cycle(3)).routed(route);
             let next = |_| {
@@ -218,10 +216,16 @@ mod tests {
                 requests.take();
                 server
             };
-            (0..9).map(next).collect::<Vec<_>>()
+            (0..900).map(next).collect::<Vec<_>>()
         };
-        assert_eq!(servers(Route::OfItem), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
-        assert_eq!(servers(Route::Next), [0, 1, 2, 1, 2, 0, 2, 0, 1]);
+        assert!(servers(Route::OfItem).chunks(3).all(|three| three == [0, 1, 2]));
+        let any = servers(Route::Any);
+        for item in 0..3 {
+            for server in 0..3 {
+                let met = any.iter().skip(item).step_by(3).filter(|met| **met == server).count();
+                assert!((60..140).contains(&met), "item {item} met server {server} {met} times of 300");
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The server itself, as its binary runs it, filled before it answers.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use cloakroom_core::{
+    app::App,
+    engine::Engine,
     ids::{Generation, SessionId},
     key::KeyRing,
     random::Rng,
@@ -15,7 +17,7 @@ use cloakroom_server::{
 
 use super::{
     control::{Ready, say, words},
-    seed::{Seeder, Wanted, people},
+    seed::{Seeder, people},
 };
 use crate::stopwatch::pin;
 
@@ -30,7 +32,7 @@ pub struct SubjectArgs {
     listen: String,
     /// Where it keeps its data.
     #[arg(long)]
-    data_dir: PathBuf,
+    dir: PathBuf,
     /// A setting, as its environment variable: `CLOAKROOM_STORE__SESSIONS=memory`.
     #[arg(long = "set")]
     settings: Vec<String>,
@@ -46,10 +48,6 @@ pub struct SubjectArgs {
     /// Sessions with refresh tokens, each due to rotate; they go into `refresh`.
     #[arg(long, default_value_t = 0)]
     refresh: usize,
-    /// Live logins of an app, whatever its method: `web:1000`. Their credentials go into `web`, their refresh tokens into
-    /// `web-refresh`.
-    #[arg(long = "fill", value_parser = app_and_count)]
-    fill: Vec<(String, usize)>,
     /// Accounts that can sign in.
     #[arg(long)]
     people: bool,
@@ -66,30 +64,30 @@ pub fn serve(args: &SubjectArgs) -> io::Result<()> {
 async fn run(args: &SubjectArgs) -> io::Result<()> {
     // An issuer of 21 bytes, whichever port is free.
     let address = ("CLOAKROOM_PUBLIC_URL", "http://localhost:8080");
-    let settings = args.settings.iter().filter_map(|setting| setting.split_once('=')).chain([address]);
-    let data_dir = args.data_dir.to_str().ok_or_else(|| io::Error::other("the path is no text"))?;
-    let sources = Sources::new().environment(settings).listen(args.listen.as_str()).data_dir(data_dir);
+    let settings = args.settings.iter().filter_map(|setting| setting.split_once('='));
+    let data_dir = args.dir.to_str().ok_or_else(|| io::Error::other("the path is no text"))?;
+    let sources = Sources::new()
+        .environment(std::iter::once(address).chain(settings))
+        .listen(args.listen.as_str())
+        .data_dir(data_dir);
     let config = Config::load(sources).map_err(|errors| io::Error::other(errors.to_string()))?;
     let server = Server::bind(config.clone()).await.map_err(io::Error::other)?;
-    let wanted = Wanted {
-        accounts: args.accounts,
-        sessions: args.sessions,
-        tokens: args.tokens,
-        refresh: args.refresh,
-        passwords: args.people,
+    let (master, _) = config.master_secret(&Rng::system()).map_err(io::Error::other)?;
+    let rows = server.engine().stores().accounts.keys().await.map_err(io::Error::other)?;
+    let filler = Filler {
+        engine: Arc::clone(server.engine()),
+        ring: KeyRing::open(rows, &master).map_err(io::Error::other)?,
+        issuer: server.public_url().to_owned(),
+        data_dir: args.dir.clone(),
     };
-    let seeded = fill(args, &config, &server, wanted).await?;
+    let seeded = filler.before_it_answers(args).await?;
     say(&Ready { address: server.address()? })?;
-    let engine = std::sync::Arc::clone(server.engine());
     let mut words = words();
     server
         .run(async move {
             while let Some(word) = words.recv().await {
-                if word == "rotations" {
-                    let said = say(&rotations(&engine, &seeded).await);
-                    if said.is_err() {
-                        return;
-                    }
+                if filler.answer(&word, &seeded).await.is_err() {
+                    return;
                 }
             }
         })
@@ -97,43 +95,66 @@ async fn run(args: &SubjectArgs) -> io::Result<()> {
     Ok(())
 }
 
-async fn fill(args: &SubjectArgs, config: &Config, server: &Server, wanted: Wanted) -> io::Result<Vec<SessionId>> {
-    let engine = server.engine();
-    if wanted.passwords {
-        people(engine).await?;
-    }
-    if wanted.accounts == 0 {
-        return Ok(Vec::new());
-    }
-    let (master, _) = config.master_secret(&Rng::system()).map_err(io::Error::other)?;
-    let rows = engine.stores().accounts.keys().await.map_err(io::Error::other)?;
-    let ring = KeyRing::open(rows, &master).map_err(io::Error::other)?;
-    let seeder = Seeder::new(engine.stores(), &ring, wanted.accounts).await?;
-    let app = |id: &str| engine.app(Some(id)).map_err(|refusal| io::Error::other(refusal.to_string()));
-    let beside = |name: &str| args.data_dir.with_extension(name);
-    if wanted.sessions > 0 {
-        seeder.sessions(wanted.sessions, app("web")?, &beside("sessions")).await?;
-    }
-    if wanted.tokens > 0 {
-        seeder.access_tokens(wanted.tokens, app("api")?, server.public_url(), &beside("tokens"))?;
-    }
-    for (id, count) in &args.fill {
-        seeder.live_logins(*count, app(id)?, server.public_url(), beside).await?;
-    }
-    if wanted.refresh > 0 {
-        return seeder.refresh_tokens(wanted.refresh, app("api")?, &beside("refresh")).await;
-    }
-    Ok(Vec::new())
+/// What fills a server's stores, before it answers and later.
+struct Filler {
+    engine: Arc<Engine>,
+    ring: KeyRing,
+    issuer: String,
+    data_dir: PathBuf,
 }
 
-/// Reads `web:1000`.
-fn app_and_count(text: &str) -> Result<(String, usize), String> {
-    let parts = text.split_once(':').and_then(|(app, count)| Some((app.to_owned(), count.parse().ok()?)));
-    parts.ok_or_else(|| "an app and a number, as web:1000".to_owned())
+impl Filler {
+    async fn before_it_answers(&self, args: &SubjectArgs) -> io::Result<Vec<SessionId>> {
+        if args.people {
+            people(&self.engine).await?;
+        }
+        if args.accounts == 0 {
+            return Ok(Vec::new());
+        }
+        let seeder = Seeder::new(self.engine.stores(), &self.ring, args.accounts).await?;
+        if args.sessions > 0 {
+            seeder.sessions(args.sessions, self.app("web")?, &self.beside("sessions")).await?;
+        }
+        if args.tokens > 0 {
+            seeder.access_tokens(args.tokens, self.app("api")?, &self.issuer, &self.beside("tokens"))?;
+        }
+        if args.refresh > 0 {
+            return seeder.refresh_tokens(args.refresh, self.app("api")?, &self.beside("refresh")).await;
+        }
+        Ok(Vec::new())
+    }
+
+    fn app(&self, id: &str) -> io::Result<&App> {
+        self.engine.app(Some(id)).map(Arc::as_ref).map_err(|refusal| io::Error::other(refusal.to_string()))
+    }
+
+    fn beside(&self, name: &str) -> PathBuf {
+        self.data_dir.with_extension(name)
+    }
+
+    /// `rotations`: how many the store holds. `fill APP COUNT`: so many more live logins of an app, ten to an account; their
+    /// credentials replace those in `APP`, their refresh tokens those in `APP-refresh`.
+    async fn answer(&self, word: &str, seeded: &[SessionId]) -> io::Result<()> {
+        let parts: Vec<&str> = word.split_ascii_whitespace().collect();
+        match parts.as_slice() {
+            ["rotations"] => say(&rotations(&self.engine, seeded).await),
+            ["fill", app, count] => {
+                let filled = self.fill(app, count).await;
+                say(&filled.err().map(|error| error.to_string()))
+            }
+            _ => say(&Some(format!("`{word}` is no word"))),
+        }
+    }
+
+    async fn fill(&self, app: &str, count: &str) -> io::Result<()> {
+        let count: usize = count.parse().map_err(io::Error::other)?;
+        let seeder = Seeder::new(self.engine.stores(), &self.ring, count.div_ceil(10)).await?;
+        seeder.live_logins(count, self.app(app)?, &self.issuer, |name| self.beside(name)).await
+    }
 }
 
 /// How many rotations the store holds: the sum of the seeded sessions' generations.
-async fn rotations(engine: &cloakroom_core::engine::Engine, seeded: &[SessionId]) -> u64 {
+async fn rotations(engine: &Engine, seeded: &[SessionId]) -> u64 {
     let mut sum = 0;
     for id in seeded {
         if let Ok(Some(record)) = engine.stores().sessions.read(*id).await {

@@ -9,4 +9,4 @@ mod seed;
 pub use control::{Ready, hear, say, words};
 pub use filled::{SubjectArgs, serve};
 pub use process::{Process, count, start};
-pub use seed::{ADDRESSES, PASSWORD, Seeder, Wanted, email};
+pub use seed::{ADDRESSES, PASSWORD, Seeder, email};

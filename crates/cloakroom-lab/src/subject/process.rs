@@ -4,6 +4,7 @@ use std::{
     env, io,
     io::{BufReader, Write},
     net::SocketAddr,
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
@@ -30,6 +31,8 @@ impl Process {
     pub fn start(arguments: &[String], files: PathBuf) -> io::Result<Self> {
         let mut command = Command::new(env::current_exe()?);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // A Ctrl-C is for whoever started it, which then ends it in order.
+        command.process_group(0);
         let mut child = command.spawn()?;
         let out = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
         let mut out = BufReader::new(out);
@@ -54,6 +57,21 @@ impl Process {
         writeln!(input, "{word}")?;
         input.flush()?;
         hear(&mut self.out)
+    }
+
+    /// Fills it with so many more live logins of an app; their credentials are the [`lines`](Self::lines) of the app's name, their
+    /// refresh tokens those of `APP-refresh`.
+    pub fn fill(&mut self, app: &str, count: usize) -> io::Result<()> {
+        match self.ask::<Option<String>>(&format!("fill {app} {count}"))? {
+            None => Ok(()),
+            Some(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(|_| ())
     }
 
     /// The CPU time that it has used up to now.
@@ -88,7 +106,7 @@ pub fn start(files: PathBuf, core: Option<usize>, settings: &[&str], more: &[Str
     if let Some(core) = core {
         arguments.extend(count("core", core));
     }
-    arguments.extend(["--data-dir".to_owned(), files.display().to_string()]);
+    arguments.extend(["--dir".to_owned(), files.display().to_string()]);
     for setting in settings {
         arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
     }

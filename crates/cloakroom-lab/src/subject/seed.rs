@@ -13,10 +13,12 @@ use cloakroom_core::{
     account::{Account, AccountState, EmailAddress},
     app::App,
     clock::{Clock, Timestamp},
-    engine::{Client, Engine},
+    credential::NewPassword,
+    engine::Engine,
     ids::{AccountId, Epoch, Generation, SessionId},
     key::KeyRing,
     random::Rng,
+    secret::SecretText,
     session::{AuthMethods, ClientKind, Record, Write, Written},
     store::{Creation, NewAccount, SessionStore, Stores},
     ticket::{RefreshToken, SessionTicket, StatelessClaims, StatelessRefreshToken},
@@ -32,21 +34,6 @@ pub fn email(number: usize) -> String {
 }
 /// Their password.
 pub const PASSWORD: &str = "correct-horse-battery-91";
-
-/// What is to be there.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// Accounts without a password, on which the rest is spread.
-    pub accounts: usize,
-    /// Sessions with tickets.
-    pub sessions: usize,
-    /// Access tokens.
-    pub tokens: usize,
-    /// Sessions with refresh tokens.
-    pub refresh: usize,
-    /// Accounts with a password, so many as `ADDRESSES` says.
-    pub passwords: bool,
-}
 
 /// Stores, keys and apps of what is filled.
 pub struct Seeder<'s> {
@@ -125,15 +112,22 @@ impl<'s> Seeder<'s> {
         issuer: &str,
         out: impl Fn(&str) -> std::path::PathBuf,
     ) -> io::Result<()> {
+        let file = out(app.id.as_str());
         if !app.method.has_tokens() {
-            return self.sessions(count, app, &out(app.id.as_str())).await;
+            return self.sessions(count, app, &file).await;
         }
-        self.access_tokens(count, app, issuer, &out(app.id.as_str()))?;
         let refresh = out(&format!("{}-refresh", app.id));
-        if app.method.keeps_record() {
-            return self.refresh_tokens(count, app, &refresh).await.map(|_| ());
+        let sessions = if app.method.keeps_record() {
+            self.refresh_tokens(count, app, &refresh).await?
+        } else {
+            self.stateless_tokens(count, app, &refresh)?
+        };
+        let mut out = BufWriter::new(File::create(file)?);
+        for (number, session) in sessions.into_iter().enumerate() {
+            let text = self.token_of(session, number, app, issuer)?;
+            writeln!(out, "authorization: Bearer {}", text.expose())?;
         }
-        self.stateless_tokens(count, app, &refresh)
+        out.flush()
     }
 
     /// Sessions with tickets: `cookie` lines.
@@ -187,9 +181,9 @@ impl<'s> Seeder<'s> {
         Ok(ids)
     }
 
-    /// Refresh tokens that carry all there is to know: JSON bodies.
-    fn stateless_tokens(&self, count: usize, app: &App, out: &Path) -> io::Result<()> {
-        let mut out = BufWriter::new(File::create(out)?);
+    /// Refresh tokens that carry all there is to know: JSON bodies. Returns their sessions' ids.
+    fn stateless_tokens(&self, count: usize, app: &App, out: &Path) -> io::Result<Vec<SessionId>> {
+        let (mut out, mut ids) = (BufWriter::new(File::create(out)?), Vec::with_capacity(count));
         for number in 0..count {
             let record = self.record(number, app);
             let claims = StatelessClaims {
@@ -204,8 +198,10 @@ impl<'s> Seeder<'s> {
             let token = StatelessRefreshToken::mint(claims, self.ring, &self.rng, self.now).ok_or_else(no_key)?;
             let text = token.text(self.ring).ok_or_else(no_key)?;
             writeln!(out, r#"{{"refresh_token":"{}"}}"#, text.expose())?;
+            ids.push(token.id());
         }
-        out.flush()
+        out.flush()?;
+        Ok(ids)
     }
 
     /// Access tokens of sessions of their own, signed by the server's key: `authorization` lines.
@@ -218,13 +214,12 @@ impl<'s> Seeder<'s> {
         out.flush()
     }
 
-    /// One access token.
-    pub fn access_token(
-        &self,
-        number: usize,
-        app: &App,
-        issuer: &str,
-    ) -> io::Result<cloakroom_core::secret::SecretText> {
+    /// One access token, of a session that nothing else knows of.
+    pub fn access_token(&self, number: usize, app: &App, issuer: &str) -> io::Result<SecretText> {
+        self.token_of(SessionId::from_bytes(self.rng.bytes()), number, app, issuer)
+    }
+
+    fn token_of(&self, session: SessionId, number: usize, app: &App, issuer: &str) -> io::Result<SecretText> {
         let (kid, key) = self.ring.signer(app.algorithm, self.now).ok_or_else(no_key)?;
         let issued = self.now.whole_secs();
         let claims = Claims {
@@ -234,7 +229,7 @@ impl<'s> Seeder<'s> {
             expires: issued + app.access_token_lifetime,
             issued,
             token_id: TokenId::generate(app.method, &self.rng),
-            session: SessionId::from_bytes(self.rng.bytes()),
+            session,
             auth_time: issued,
             amr: AuthMethods::PASSWORD,
             epoch: Epoch(0),
@@ -266,13 +261,20 @@ impl<'s> Seeder<'s> {
     }
 }
 
-/// Accounts with a password, through the engine.
+/// Accounts with the same password, hashed once; those that are there already stay.
 pub(super) async fn people(engine: &Engine) -> io::Result<()> {
+    let fault = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+    let password = NewPassword::choose(PASSWORD.to_owned(), &[]).map_err(|error| fault(&error))?;
+    let password = engine.passwords().hash(password).await.map_err(|error| fault(&error))?;
+    let (rng, created) = (Rng::system(), Clock::system().now());
     for number in 0..ADDRESSES {
-        let address = EmailAddress::parse(&email(number)).map_err(io::Error::other)?;
-        let password = Some(PASSWORD.to_owned().into());
-        let made = engine.make_account(address, password, None, &Client::default()).await;
-        made.map_err(|refusal| io::Error::other(refusal.to_string()))?;
+        let email = EmailAddress::parse(&email(number)).map_err(io::Error::other)?;
+        let id = AccountId::generate(created, &rng);
+        let account = Account { id, email, name: None, state: AccountState::Active, epoch: Epoch(0), created };
+        let new = NewAccount { account, password: Some(password.clone()) };
+        match engine.stores().accounts.create(new).await.map_err(io::Error::other)? {
+            Creation::Made | Creation::EmailTaken => {}
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod key;
 pub(crate) mod serve;

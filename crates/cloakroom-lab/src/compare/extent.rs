@@ -1,0 +1,73 @@
+//! How much is measured.
+
+use std::time::Duration;
+
+/// How much is measured of a rig.
+#[derive(Clone, Debug)]
+pub(super) struct Extent {
+    /// Rounds of verification and renewal.
+    pub(super) rounds: usize,
+    /// Rounds of logins.
+    pub(super) login_rounds: usize,
+    /// How long a round takes.
+    pub(super) lasting: Duration,
+    /// Keep-alive connections, spread over the servers.
+    pub(super) connections: usize,
+    /// Clients that sign in at once.
+    pub(super) hashing: usize,
+    /// Live logins of each method whose credentials go round.
+    pub(super) credentials: usize,
+    /// Refresh tokens of each method; each is used once.
+    pub(super) refreshes: usize,
+    /// Ends that are timed, of each method in each topology.
+    pub(super) ends: usize,
+    /// How long one is watched for at most.
+    pub(super) watch: Duration,
+    /// Numbers of live logins for the curves, ascending.
+    pub(super) sizes: Vec<usize>,
+    /// Facts that the near-cache holds while the curves are measured.
+    pub(super) cache: usize,
+    /// How many live logins a store gets to tell its bytes per login.
+    pub(super) slope: usize,
+    /// How many are signed in when something is killed.
+    pub(super) survivors: usize,
+}
+
+impl Extent {
+    /// In a few minutes.
+    pub(super) fn full() -> Self {
+        Self {
+            rounds: 6,
+            login_rounds: 3,
+            lasting: Duration::from_millis(400),
+            connections: 24,
+            hashing: 4,
+            credentials: 500,
+            refreshes: 8_000,
+            ends: 40,
+            watch: Duration::from_secs(10),
+            sizes: vec![1_000, 10_000, 100_000, 1_000_000],
+            cache: 100_000,
+            slope: 20_000,
+            survivors: 40,
+        }
+    }
+
+    /// In less than a minute.
+    pub(super) fn quick() -> Self {
+        Self {
+            rounds: 3,
+            login_rounds: 1,
+            lasting: Duration::from_millis(150),
+            credentials: 200,
+            refreshes: 1_500,
+            ends: 8,
+            watch: Duration::from_millis(2_500),
+            sizes: vec![1_000, 8_000, 20_000],
+            cache: 4_000,
+            slope: 3_000,
+            survivors: 12,
+            ..Self::full()
+        }
+    }
+}

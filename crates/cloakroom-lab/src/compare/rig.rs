@@ -1,0 +1,313 @@
+//! What is measured: one or three servers with their stores, filled with live logins of all four methods.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use cloakroom_core::{key::MasterSecret, method::Method, random::Rng};
+
+use super::{Store, Topology};
+use crate::{
+    call::Caller,
+    load::{Client, Lines, Order, Pace, Requests, Route},
+    relay::Relay,
+    stopwatch::CpuTimes,
+    stores::{Postgres, Redis},
+    subject::{self, Process},
+};
+
+/// The methods in the order in which they are shown, with the app of each that a server without a configuration has, and how its
+/// credential is checked.
+pub(super) const METHODS: [(Method, &str, &str); 4] = [
+    (Method::Session, "web", "/v1/verify?app=web"),
+    (Method::Phantom, "edge", "/v1/verify?app=edge"),
+    (Method::Jwt, "api", "/v1/verify?app=api"),
+    (Method::JwtStateless, "stateless", "/v1/verify?app=stateless"),
+];
+
+/// The app of a method.
+pub(super) const fn app_of(method: Method) -> &'static str {
+    match method {
+        Method::Session => METHODS[0].1,
+        Method::Phantom => METHODS[1].1,
+        Method::Jwt => METHODS[2].1,
+        Method::JwtStateless => METHODS[3].1,
+    }
+}
+
+/// Longer than any comparison: a token that ended in its middle would say nothing about its method.
+const LONG_TOKENS: [&str; 2] =
+    ["CLOAKROOM_APP__1__ACCESS_TOKEN_LIFETIME=1h", "CLOAKROOM_APP__3__ACCESS_TOKEN_LIFETIME=1h"];
+
+/// As long as it takes.
+const LONG: Duration = Duration::from_secs(120);
+
+/// Servers where there are several.
+const SERVERS: usize = 3;
+
+/// What rigs are built from.
+pub(super) struct Workshop {
+    /// Where servers keep their data.
+    pub(super) dir: PathBuf,
+    /// A PostgreSQL.
+    pub(super) postgres: Option<Postgres>,
+    /// A Redis.
+    pub(super) redis: Option<Redis>,
+    /// The servers' core, where it is kept apart from the load's.
+    pub(super) core: Option<usize>,
+    built: AtomicUsize,
+}
+
+impl Workshop {
+    /// An empty one in a directory.
+    pub(super) fn new(dir: PathBuf, core: Option<usize>) -> io::Result<Self> {
+        let (master, text) = MasterSecret::generate(&Rng::system());
+        drop(master);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join("secret"))?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        Ok(Self { dir, postgres: None, redis: None, core, built: AtomicUsize::new(0) })
+    }
+
+    /// Whether there is what a store, in a topology, needs.
+    pub(super) fn has(&self, store: Store, topology: Topology) -> bool {
+        let several = topology != Topology::One;
+        match store {
+            Store::Memory | Store::Sqlite => !several || self.postgres.is_some(),
+            Store::Postgres => self.postgres.is_some(),
+            Store::Redis => self.redis.is_some() && (!several || self.postgres.is_some()),
+        }
+    }
+
+    /// Builds a rig.
+    pub(super) fn build(&self, store: Store, topology: Topology) -> io::Result<Rig> {
+        self.build_with(store, topology, &[])
+    }
+
+    /// The same with further settings for all its servers.
+    pub(super) fn build_with(&self, store: Store, topology: Topology, more: &[&str]) -> io::Result<Rig> {
+        let name = self.name();
+        let accounts = if store == Store::Postgres || topology != Topology::One {
+            Some(self.postgres()?.database(&name, self.postgres()?.port())?)
+        } else {
+            None
+        };
+        let settings = self.settings(&name, store, accounts.as_deref(), more)?;
+        let servers = if topology == Topology::One { 1 } else { SERVERS };
+        let places = self.places(&name, vec![settings; servers]);
+        Rig::start(store, topology, self.core, name, places)
+    }
+
+    /// Two servers with one PostgreSQL; the second reaches it by a wire that can be cut.
+    pub(super) fn build_with_wire(&self) -> io::Result<(Rig, Relay)> {
+        let name = self.name();
+        let port = self.postgres()?.port();
+        let relay = Relay::lay(port)?;
+        let direct = self.postgres()?.database(&name, port)?;
+        let by_wire = direct.replace(&format!(":{port}/"), &format!(":{}/", relay.port()));
+        let all = [direct, by_wire].map(|accounts| self.settings(&name, Store::Postgres, Some(&accounts), &[]));
+        let places = self.places(&name, all.into_iter().collect::<io::Result<_>>()?);
+        Ok((Rig::start(Store::Postgres, Topology::Shared, self.core, name, places)?, relay))
+    }
+
+    fn name(&self) -> String {
+        format!("rig{}", self.built.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn settings(&self, name: &str, store: Store, accounts: Option<&str>, more: &[&str]) -> io::Result<Vec<String>> {
+        let mut settings: Vec<String> = LONG_TOKENS.iter().chain(more).map(|s| (*s).to_owned()).collect();
+        if let Some(accounts) = accounts {
+            settings.push(format!("CLOAKROOM_STORE__ACCOUNTS={accounts}"));
+            settings.push(format!("CLOAKROOM_SECRET_FILE={}", self.dir.join("secret").display()));
+        }
+        match store {
+            Store::Postgres => {}
+            Store::Memory => settings.push("CLOAKROOM_STORE__SESSIONS=memory".to_owned()),
+            Store::Sqlite => settings.push("CLOAKROOM_STORE__SESSIONS=sqlite".to_owned()),
+            Store::Redis => {
+                let redis = self.redis.as_ref().ok_or_else(|| io::Error::other("there is no Redis"))?;
+                settings.push(format!("CLOAKROOM_STORE__SESSIONS={}", Redis::keys_apart(name, redis.port())));
+            }
+        }
+        Ok(settings)
+    }
+
+    fn places(&self, name: &str, settings: Vec<Vec<String>>) -> Vec<Place> {
+        let place = |(number, settings)| Place { dir: self.dir.join(format!("{name}-{number}")), settings };
+        settings.into_iter().enumerate().map(place).collect()
+    }
+
+    fn postgres(&self) -> io::Result<&Postgres> {
+        self.postgres.as_ref().ok_or_else(|| io::Error::other("there is no PostgreSQL"))
+    }
+}
+
+/// Where a server keeps its data, and how it is set.
+struct Place {
+    dir: PathBuf,
+    settings: Vec<String>,
+}
+
+/// Servers that run, and what they were filled with.
+pub(super) struct Rig {
+    /// Where sessions are kept.
+    pub(super) store: Store,
+    /// The servers.
+    pub(super) topology: Topology,
+    /// Its name: that of its database and of its keys in Redis.
+    pub(super) name: String,
+    core: Option<usize>,
+    places: Vec<Place>,
+    servers: Vec<Option<Process>>,
+}
+
+impl Rig {
+    fn start(
+        store: Store,
+        topology: Topology,
+        core: Option<usize>,
+        name: String,
+        places: Vec<Place>,
+    ) -> io::Result<Self> {
+        let mut rig = Self { store, topology, name, core, places, servers: Vec::new() };
+        for number in 0..rig.places.len() {
+            // The first one makes the tables, and the people.
+            let people = if number == 0 { vec!["--people".to_owned()] } else { vec![] };
+            let server = rig.server(number, &people)?;
+            rig.servers.push(Some(server));
+        }
+        Ok(rig)
+    }
+
+    fn server(&self, number: usize, more: &[String]) -> io::Result<Process> {
+        let place = &self.places[number];
+        let settings: Vec<&str> = place.settings.iter().map(String::as_str).collect();
+        subject::start(place.dir.clone(), self.core, &settings, more)
+    }
+
+    /// The servers that run.
+    pub(super) fn running(&self) -> impl Iterator<Item = &Process> {
+        self.servers.iter().flatten()
+    }
+
+    /// Where the servers that run listen.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.running().map(|server| server.address).collect()
+    }
+
+    /// The data directory of a server.
+    pub(super) fn place(&self, number: usize) -> &Path {
+        &self.places[number].dir
+    }
+
+    /// Kills a server.
+    pub(super) fn kill(&mut self, number: usize) -> io::Result<()> {
+        self.servers[number].take().map_or(Ok(()), Process::kill)
+    }
+
+    /// Starts a server again with what it has.
+    pub(super) fn revive(&mut self, number: usize) -> io::Result<()> {
+        self.servers[number] = Some(self.server(number, &[])?);
+        Ok(())
+    }
+
+    /// Adds live logins of a method; where the servers share no sessions, a part at each.
+    pub(super) fn fill(&mut self, method: Method, count: usize) -> io::Result<()> {
+        let homes = if self.topology == Topology::Unshared { self.servers.len() } else { 1 };
+        for server in self.servers.iter_mut().take(homes).flatten() {
+            server.fill(app_of(method), count.div_ceil(homes))?;
+        }
+        Ok(())
+    }
+
+    /// The credentials of the last filling, a header line each; the n-th one's home is server n modulo their number, where they share
+    /// no sessions.
+    pub(super) fn credentials(&self, method: Method) -> io::Result<Arc<Lines>> {
+        self.lines(app_of(method))
+    }
+
+    /// The refresh tokens of the last filling, as JSON bodies.
+    pub(super) fn refresh_bodies(&self, method: Method) -> io::Result<Arc<Lines>> {
+        self.lines(&format!("{}-refresh", app_of(method)))
+    }
+
+    fn lines(&self, kind: &str) -> io::Result<Arc<Lines>> {
+        if self.topology != Topology::Unshared {
+            return self.first()?.lines(kind);
+        }
+        let all = self.running().map(|server| server.lines(kind)).collect::<io::Result<Vec<_>>>()?;
+        let shortest = all.iter().map(|lines| lines.count()).min().unwrap_or_default();
+        let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
+        let mixed: Vec<String> = (0..shortest).flat_map(|n| all.iter().map(move |lines| text(lines.get(n)))).collect();
+        Lines::of(&mixed)
+    }
+
+    /// The first server.
+    pub(super) fn first(&self) -> io::Result<&Process> {
+        self.running().next().ok_or_else(|| io::Error::other("no server runs"))
+    }
+
+    /// How a balancer would choose.
+    pub(super) fn route(&self) -> Route {
+        if self.topology == Topology::Sticky { Route::OfItem } else { Route::Any }
+    }
+
+    /// Connections to all servers.
+    pub(super) fn client(&self, connections: usize) -> io::Result<Client> {
+        let addresses = self.addresses();
+        Client::connect_all(&addresses, connections.div_ceil(addresses.len().max(1)))
+    }
+
+    /// Shows every credential of the last filling of a method to every server once, so that they know it.
+    pub(super) fn warm(&self, method: Method, path: &'static str) -> io::Result<()> {
+        let lines = self.credentials(method)?;
+        for address in self.addresses() {
+            let mut requests = Requests::get(path, Arc::clone(&lines), Order::Once);
+            Client::connect(address, 16)?.run(&mut requests, Pace::Closed, LONG)?;
+        }
+        Ok(())
+    }
+
+    /// A caller of one server.
+    pub(super) fn caller(&self, number: usize) -> io::Result<Caller> {
+        let server = self.servers[number].as_ref().ok_or_else(|| io::Error::other("that server does not run"))?;
+        Caller::connect(server.address, HOST)
+    }
+
+    /// The CPU time of all servers up to now.
+    pub(super) fn cpu(&self) -> io::Result<Vec<CpuTimes>> {
+        self.running().map(Process::cpu).collect()
+    }
+
+    /// Nanoseconds that all servers have used since then.
+    pub(super) fn cpu_since(&self, before: &[CpuTimes]) -> io::Result<u64> {
+        Ok(self.cpu()?.iter().zip(before).map(|(now, before)| now.since(before)).sum())
+    }
+
+    /// The sum of a metric's values over all servers, of lines that hold `label`.
+    pub(super) fn metric(&self, name: &str, label: &str) -> io::Result<f64> {
+        let mut sum = 0.0;
+        for server in self.running() {
+            let reply = Caller::connect(server.address, HOST)?.call("GET", "/metrics", &[], None)?.demand(200)?;
+            let text = String::from_utf8_lossy(&reply.body).into_owned();
+            let is_it = |line: &&str| {
+                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(label)
+            };
+            let values = text.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+            sum += values.sum::<f64>();
+        }
+        Ok(sum)
+    }
+}
+
+/// What requests name as their host, and browsers as their origin.
+pub(super) const HOST: &str = "localhost:8080";
+/// That origin, as a header line.
+pub(super) const ORIGIN: &str = "origin: http://localhost:8080";

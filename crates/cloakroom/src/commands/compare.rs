@@ -1,0 +1,100 @@
+//! `cloakroom compare`.
+
+use std::{
+    io::IsTerminal,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use cloakroom_lab::compare::{self, Comparison, Options, Progress, Size};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{args::Compare, failure::Failure, output::Output};
+
+pub(crate) async fn run(args: Compare, output: Output) -> Result<(), Failure> {
+    let fault = |error: std::io::Error| Failure::fault(&error);
+    let options = Options {
+        case: serde_json::Value::Null,
+        size: Size {
+            live_sessions: 10_000,
+            requests_per_second: 100.0,
+            logins_per_second: 1.0,
+            egress_price_per_gb: 0.09,
+        },
+        quick: args.quick,
+        program: std::env::current_exe().map_err(fault)?,
+        command: command(&args),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&stop);
+    let measuring = tokio::task::spawn_blocking(move || {
+        let bar = bar(output);
+        let told = |progress: Progress<'_>| show(bar.as_ref(), output, &progress);
+        let found = compare::run(&options, &told, &heard);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        found
+    });
+    tokio::pin!(measuring);
+    let found = loop {
+        tokio::select! {
+            found = &mut measuring => break found,
+            Ok(()) = tokio::signal::ctrl_c() => {
+                output.remark(format_args!("What is being measured is finished, and what there is is kept. Please wait."));
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let found = found.map_err(|error| Failure::fault(&error))?.map_err(fault)?;
+    write(&args, &found).map_err(fault)?;
+    output.answer(&serde_json::to_value(&found).unwrap_or_default(), |_| {
+        output.remark(format_args!("{}", args.out.join("report.html").display()));
+    });
+    Ok(())
+}
+fn write(args: &Compare, found: &Comparison) -> std::io::Result<()> {
+    std::fs::create_dir_all(&args.out)?;
+    std::fs::write(args.out.join("result.json"), serde_json::to_vec_pretty(found)?)
+}
+
+fn command(args: &Compare) -> String {
+    let mut command = "cloakroom compare".to_owned();
+    if let Some(case) = &args.case {
+        command.push_str(" --case ");
+        command.push_str(&case.display().to_string());
+    }
+    if args.quick {
+        command.push_str(" --quick");
+    }
+    command
+}
+
+/// A bar at a terminal; lines elsewhere.
+fn bar(output: Output) -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let _ = output;
+    let bar = ProgressBar::new(1000);
+    bar.set_style(
+        ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar.enable_steady_tick(Duration::from_millis(200));
+    Some(bar)
+}
+
+fn show(bar: Option<&ProgressBar>, output: Output, progress: &Progress<'_>) {
+    let left = progress.left.as_secs();
+    let text = format!("{} ({}:{:02} left)", progress.what, left / 60, left % 60);
+    match bar {
+        Some(bar) => {
+            bar.set_position(progress.per_mille());
+            bar.set_message(text);
+        }
+        None => output.remark(format_args!("{:3.0} %  {text}", progress.per_mille() as f64 / 10.0)),
+    }
+}

@@ -7,6 +7,7 @@ pub mod call;
 pub mod compare;
 pub mod load;
 pub mod relay;
+pub mod rig;
 pub mod stats;
 pub mod stopwatch;
 pub mod stores;

@@ -6,6 +6,7 @@ mod login;
 mod many;
 mod memory;
 mod refresh;
+mod shared;
 mod sizes;
 mod storm;
 mod verify;
@@ -20,7 +21,7 @@ use crate::{report::Findings, rounds::Extent};
 type Operation = fn(&Extent) -> io::Result<Findings>;
 
 /// Name, what it measures, and how.
-pub(crate) const ALL: [(&str, &str, Operation); 14] = [
+pub(crate) const ALL: [(&str, &str, Operation); 17] = [
     ("verify-session-warm", "/v1/verify by a session that the near-cache holds", verify::session_warm),
     ("verify-session-half", "the same with every second session unknown to the near-cache", verify::session_half),
     ("verify-session-p99", "its p99 at half load, open loop", verify::session_p99),
@@ -34,5 +35,8 @@ pub(crate) const ALL: [(&str, &str, Operation); 14] = [
     ("sizes", "bytes of a ticket and of an access token", sizes::sizes),
     ("memory-per-login", "resident memory per login in the memory store", memory::memory),
     ("many-sessions", "ten thousand to a million live sessions", many::many),
+    ("servers", "/v1/verify by three servers beside one, sessions in PostgreSQL", shared::servers),
+    ("refresh-shared", "renewals with PostgreSQL and Redis beside bare compare-and-swaps", shared::swaps),
+    ("many-sessions-shared", "ten thousand to a million live sessions in PostgreSQL and Redis", shared::many),
     ("idle", "memory of an idle server; start to /readyz", idle::idle),
 ];

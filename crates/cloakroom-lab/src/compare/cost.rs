@@ -5,13 +5,10 @@ use std::{io, thread, time::Duration};
 
 use cloakroom_core::method::Method;
 
-use super::{
-    Cost,
-    extent::Extent,
-    rig::{METHODS, Rig, app_of},
-};
+use super::{Cost, extent::Extent};
 use crate::{
-    load::{Client, Lines, Order, Pace, Requests, Sample},
+    load::{Lines, Order, Pace, Requests, Sample},
+    rig::{METHODS, Rig, app_of},
     stats::{Estimate, SplitMix, median},
     subject::{ADDRESSES, PASSWORD, email},
 };
@@ -120,20 +117,6 @@ fn order(count: usize, random: &mut SplitMix) -> Vec<usize> {
     order
 }
 
-/// A round in a closed loop, with the CPU time that the servers took for it.
-pub(super) fn closed(
-    rig: &Rig,
-    client: &mut Client,
-    requests: &mut Requests,
-    lasting: Duration,
-) -> io::Result<(u64, Sample)> {
-    let before = rig.cpu()?;
-    let sample = client.run(requests, Pace::Closed, lasting)?;
-    // The kernel counts a thread's time when it stops.
-    thread::sleep(Duration::from_millis(5));
-    Ok((rig.cpu_since(&before)?, sample))
-}
-
 /// Operations of all servers on their stores for checks of a method, up to now: each look-up that the near-cache could not answer,
 /// and each look at the head of the revocation log.
 pub(super) fn store_operations(rig: &Rig, method: Method) -> io::Result<f64> {
@@ -163,7 +146,7 @@ fn verifications(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Resul
     for _ in 0..extent.rounds {
         for index in order(METHODS.len(), random) {
             let before = store_operations(rig, METHODS[index].0)?;
-            let (cpu, sample) = closed(rig, &mut client, &mut requests[index], extent.lasting)?;
+            let (cpu, sample) = rig.closed(&mut client, &mut requests[index], extent.lasting)?;
             operations[index].0 += store_operations(rig, METHODS[index].0)? - before;
             operations[index].1 += sample.answers;
             all[index].push_cost(cpu, &sample);
@@ -193,7 +176,7 @@ fn renewals(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec
     for _ in 0..extent.rounds {
         for which in order(requests.len(), random) {
             let (index, requests) = &mut requests[which];
-            let (cpu, sample) = closed(rig, &mut client, requests, extent.lasting / 2)?;
+            let (cpu, sample) = rig.closed(&mut client, requests, extent.lasting / 2)?;
             all[*index].push_cost(cpu, &sample);
             if sample.answers > 0 {
                 all[*index].push_latency(&sample);
@@ -212,7 +195,7 @@ fn logins(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec<S
     }
     for _ in 0..extent.login_rounds {
         for index in order(METHODS.len(), random) {
-            let (cpu, sample) = closed(rig, &mut client, &mut requests[index], extent.lasting)?;
+            let (cpu, sample) = rig.closed(&mut client, &mut requests[index], extent.lasting)?;
             all[index].push_cost(cpu, &sample);
             all[index].push_latency(&sample);
         }

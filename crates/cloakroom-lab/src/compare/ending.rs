@@ -13,14 +13,10 @@ use std::{
 
 use cloakroom_core::method::Method;
 
-use super::{
-    FeedCut, Lag,
-    cost::login_body,
-    extent::Extent,
-    rig::{HOST, METHODS, ORIGIN, Rig, Workshop},
-};
+use super::{FeedCut, Lag, cost::login_body, extent::Extent};
 use crate::{
     call::Caller,
+    rig::{HOST, METHODS, ORIGIN, Rig, Workshop},
     subject::{ADDRESSES, PASSWORD},
 };
 

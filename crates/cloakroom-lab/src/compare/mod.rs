@@ -9,13 +9,13 @@ mod extent;
 mod machine;
 mod model;
 mod result;
-mod rig;
 mod run;
 mod state;
 mod survival;
 mod theft;
 mod wire;
 
+pub use crate::rig::{Store, Topology};
 pub use model::{Size, renewals};
 pub use result::*;
 pub use run::{DEFAULT_OUT, Options, Progress, methods, run};

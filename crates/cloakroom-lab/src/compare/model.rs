@@ -16,9 +16,8 @@ use super::{
     Cost, Extrapolation, Growth, Model, Prediction, Term,
     cost::{Costs, Mixture},
     ending::TOKEN_LIFE,
-    rig::METHODS,
 };
-use crate::stats::Estimate;
+use crate::{rig::METHODS, stats::Estimate};
 
 /// Facts that a server's near-cache holds by default.
 const CACHE: f64 = 100_000.0;

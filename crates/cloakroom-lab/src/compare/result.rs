@@ -4,7 +4,10 @@
 use cloakroom_core::method::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::stats::Estimate;
+use crate::{
+    rig::{Store, Topology},
+    stats::Estimate,
+};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,58 +90,6 @@ pub struct LeftOut {
     pub why: String,
     /// What would help.
     pub remedy: String,
-}
-
-/// Where sessions are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Store {
-    /// In the server's memory.
-    Memory,
-    /// In its file.
-    Sqlite,
-    /// In PostgreSQL, beside the accounts.
-    Postgres,
-    /// In Redis.
-    Redis,
-}
-
-impl Store {
-    /// Its name in results.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "postgres",
-            Self::Redis => "redis",
-        }
-    }
-}
-
-/// How many servers, and what they share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Topology {
-    /// One server.
-    One,
-    /// Three with one store; each request goes to the next server.
-    Shared,
-    /// Three with one store; each client's requests go to the same server.
-    Sticky,
-    /// Three whose session stores are their own, while accounts and keys are shared; each request goes to the next server.
-    Unshared,
-}
-
-impl Topology {
-    /// Its name in results.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::One => "one",
-            Self::Shared => "shared",
-            Self::Sticky => "sticky",
-            Self::Unshared => "unshared",
-        }
-    }
 }
 
 /// One method, with one store, in one topology.

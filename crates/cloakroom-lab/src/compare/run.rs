@@ -18,10 +18,10 @@ use super::{
     extent::Extent,
     machine,
     model::{self, Known, Size},
-    rig::{METHODS, Workshop},
     state, survival, theft, wire,
 };
 use crate::{
+    rig::{METHODS, Workshop},
     stats::SplitMix,
     stopwatch::pin,
     stores::{Postgres, Redis},

@@ -7,12 +7,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     Cost, Growth, Store, Topology,
-    cost::{closed, missed, store_operations},
+    cost::{missed, store_operations},
     extent::Extent,
-    rig::{METHODS, Rig, Workshop},
 };
 use crate::{
     load::{Order, Pace, Requests},
+    rig::{METHODS, Rig, Workshop},
     stats::{Estimate, median},
 };
 
@@ -81,7 +81,7 @@ pub(super) fn growth(
     let (mut operations, mut misses, mut answers) = (0.0, 0.0, 0);
     for _ in 0..extent.rounds {
         let before = (store_operations(&rig, method)?, missed(&rig)?);
-        let (nanos, sample) = closed(&rig, &mut client, &mut requests, extent.lasting)?;
+        let (nanos, sample) = rig.closed(&mut client, &mut requests, extent.lasting)?;
         operations += store_operations(&rig, method)? - before.0;
         misses += missed(&rig)? - before.1;
         answers += sample.answers;

@@ -11,12 +11,11 @@ use std::{
 
 use cloakroom_core::method::Method;
 
-use super::{
-    Store, Survival, Topology,
-    extent::Extent,
+use super::{Store, Survival, Topology, extent::Extent};
+use crate::{
+    call::Caller,
     rig::{HOST, METHODS, Rig, Workshop},
 };
-use crate::call::Caller;
 
 /// Longer than any verifier goes on without having heard of the log.
 const BEYOND_THE_LEASE: Duration = Duration::from_millis(2_500);

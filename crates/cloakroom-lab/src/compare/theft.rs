@@ -11,9 +11,12 @@ use super::{
     Store, Theft, Topology,
     ending::{LONGEST_SESSION, MAX_REVOCATION_LAG, SignedIn, TOKEN_LIFE, Watch, sign_in},
     extent::Extent,
-    rig::{METHODS, ORIGIN, Rig, Workshop},
 };
-use crate::{call::Caller, subject::PASSWORD};
+use crate::{
+    call::Caller,
+    rig::{METHODS, ORIGIN, Rig, Workshop},
+    subject::PASSWORD,
+};
 
 /// As short as it can be set, so that nobody waits: it bounds how long owner and thief can share a token unnoticed.
 const GRACE: Duration = Duration::from_secs(1);

@@ -22,11 +22,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{
-    Store, Topology, Wire, WirePage,
-    cost::login_body,
-    rig::{METHODS, Rig, Workshop, app_of},
-};
+use super::{Store, Topology, Wire, WirePage, cost::login_body};
+use crate::rig::{METHODS, Rig, Workshop, app_of};
 
 /// Where the server says that it is; 21 bytes as an issuer.
 const PUBLIC: &str = "https://id.example.co";

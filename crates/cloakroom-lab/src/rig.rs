@@ -9,24 +9,78 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
 use cloakroom_core::{key::MasterSecret, method::Method, random::Rng};
 
-use super::{Store, Topology};
+use serde::{Deserialize, Serialize};
+
 use crate::{
     call::Caller,
-    load::{Client, Lines, Order, Pace, Requests, Route},
+    load::{Client, Lines, Order, Pace, Requests, Route, Sample},
     relay::Relay,
     stopwatch::CpuTimes,
     stores::{Postgres, Redis},
     subject::{self, Process},
 };
 
+/// Where sessions are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Store {
+    /// In the server's memory.
+    Memory,
+    /// In its file.
+    Sqlite,
+    /// In PostgreSQL, beside the accounts.
+    Postgres,
+    /// In Redis.
+    Redis,
+}
+
+impl Store {
+    /// Its name in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// How many servers, and what they share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topology {
+    /// One server.
+    One,
+    /// Three with one store; each request goes to the next server.
+    Shared,
+    /// Three with one store; each client's requests go to the same server.
+    Sticky,
+    /// Three whose session stores are their own, while accounts and keys are shared; each request goes to the next server.
+    Unshared,
+}
+
+impl Topology {
+    /// Its name in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Shared => "shared",
+            Self::Sticky => "sticky",
+            Self::Unshared => "unshared",
+        }
+    }
+}
+
 /// The methods in the order in which they are shown, with the app of each that a server without a configuration has, and how its
 /// credential is checked.
-pub(super) const METHODS: [(Method, &str, &str); 4] = [
+pub const METHODS: [(Method, &str, &str); 4] = [
     (Method::Session, "web", "/v1/verify?app=web"),
     (Method::Phantom, "edge", "/v1/verify?app=edge"),
     (Method::Jwt, "api", "/v1/verify?app=api"),
@@ -34,7 +88,7 @@ pub(super) const METHODS: [(Method, &str, &str); 4] = [
 ];
 
 /// The app of a method.
-pub(super) const fn app_of(method: Method) -> &'static str {
+pub const fn app_of(method: Method) -> &'static str {
     match method {
         Method::Session => METHODS[0].1,
         Method::Phantom => METHODS[1].1,
@@ -54,21 +108,21 @@ const LONG: Duration = Duration::from_secs(120);
 const SERVERS: usize = 3;
 
 /// What rigs are built from.
-pub(super) struct Workshop {
+pub struct Workshop {
     /// Where servers keep their data.
-    pub(super) dir: PathBuf,
+    pub dir: PathBuf,
     /// A PostgreSQL.
-    pub(super) postgres: Option<Postgres>,
+    pub postgres: Option<Postgres>,
     /// A Redis.
-    pub(super) redis: Option<Redis>,
+    pub redis: Option<Redis>,
     /// The servers' core, where it is kept apart from the load's.
-    pub(super) core: Option<usize>,
+    pub core: Option<usize>,
     built: AtomicUsize,
 }
 
 impl Workshop {
     /// An empty one in a directory.
-    pub(super) fn new(dir: PathBuf, core: Option<usize>) -> io::Result<Self> {
+    pub fn new(dir: PathBuf, core: Option<usize>) -> io::Result<Self> {
         let (master, text) = MasterSecret::generate(&Rng::system());
         drop(master);
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join("secret"))?;
@@ -77,7 +131,7 @@ impl Workshop {
     }
 
     /// Whether there is what a store, in a topology, needs.
-    pub(super) fn has(&self, store: Store, topology: Topology) -> bool {
+    pub fn has(&self, store: Store, topology: Topology) -> bool {
         let several = topology != Topology::One;
         match store {
             Store::Memory | Store::Sqlite => !several || self.postgres.is_some(),
@@ -87,12 +141,12 @@ impl Workshop {
     }
 
     /// Builds a rig.
-    pub(super) fn build(&self, store: Store, topology: Topology) -> io::Result<Rig> {
+    pub fn build(&self, store: Store, topology: Topology) -> io::Result<Rig> {
         self.build_with(store, topology, &[])
     }
 
     /// The same with further settings for all its servers.
-    pub(super) fn build_with(&self, store: Store, topology: Topology, more: &[&str]) -> io::Result<Rig> {
+    pub fn build_with(&self, store: Store, topology: Topology, more: &[&str]) -> io::Result<Rig> {
         let name = self.name();
         let accounts = if store == Store::Postgres || topology != Topology::One {
             Some(self.postgres()?.database(&name, self.postgres()?.port())?)
@@ -106,7 +160,7 @@ impl Workshop {
     }
 
     /// Two servers with one PostgreSQL; the second reaches it by a wire that can be cut.
-    pub(super) fn build_with_wire(&self) -> io::Result<(Rig, Relay)> {
+    pub fn build_with_wire(&self) -> io::Result<(Rig, Relay)> {
         let name = self.name();
         let port = self.postgres()?.port();
         let relay = Relay::lay(port)?;
@@ -156,13 +210,13 @@ struct Place {
 }
 
 /// Servers that run, and what they were filled with.
-pub(super) struct Rig {
+pub struct Rig {
     /// Where sessions are kept.
-    pub(super) store: Store,
+    pub store: Store,
     /// The servers.
-    pub(super) topology: Topology,
+    pub topology: Topology,
     /// Its name: that of its database and of its keys in Redis.
-    pub(super) name: String,
+    pub name: String,
     core: Option<usize>,
     places: Vec<Place>,
     servers: Vec<Option<Process>>,
@@ -193,33 +247,33 @@ impl Rig {
     }
 
     /// The servers that run.
-    pub(super) fn running(&self) -> impl Iterator<Item = &Process> {
+    pub fn running(&self) -> impl Iterator<Item = &Process> {
         self.servers.iter().flatten()
     }
 
     /// Where the servers that run listen.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+    pub fn addresses(&self) -> Vec<SocketAddr> {
         self.running().map(|server| server.address).collect()
     }
 
     /// The data directory of a server.
-    pub(super) fn place(&self, number: usize) -> &Path {
+    pub fn place(&self, number: usize) -> &Path {
         &self.places[number].dir
     }
 
     /// Kills a server.
-    pub(super) fn kill(&mut self, number: usize) -> io::Result<()> {
+    pub fn kill(&mut self, number: usize) -> io::Result<()> {
         self.servers[number].take().map_or(Ok(()), Process::kill)
     }
 
     /// Starts a server again with what it has.
-    pub(super) fn revive(&mut self, number: usize) -> io::Result<()> {
+    pub fn revive(&mut self, number: usize) -> io::Result<()> {
         self.servers[number] = Some(self.server(number, &[])?);
         Ok(())
     }
 
     /// Adds live logins of a method; where the servers share no sessions, a part at each.
-    pub(super) fn fill(&mut self, method: Method, count: usize) -> io::Result<()> {
+    pub fn fill(&mut self, method: Method, count: usize) -> io::Result<()> {
         let homes = if self.topology == Topology::Unshared { self.servers.len() } else { 1 };
         for server in self.servers.iter_mut().take(homes).flatten() {
             server.fill(app_of(method), count.div_ceil(homes))?;
@@ -229,12 +283,12 @@ impl Rig {
 
     /// The credentials of the last filling, a header line each; the n-th one's home is server n modulo their number, where they share
     /// no sessions.
-    pub(super) fn credentials(&self, method: Method) -> io::Result<Arc<Lines>> {
+    pub fn credentials(&self, method: Method) -> io::Result<Arc<Lines>> {
         self.lines(app_of(method))
     }
 
     /// The refresh tokens of the last filling, as JSON bodies.
-    pub(super) fn refresh_bodies(&self, method: Method) -> io::Result<Arc<Lines>> {
+    pub fn refresh_bodies(&self, method: Method) -> io::Result<Arc<Lines>> {
         self.lines(&format!("{}-refresh", app_of(method)))
     }
 
@@ -250,23 +304,23 @@ impl Rig {
     }
 
     /// The first server.
-    pub(super) fn first(&self) -> io::Result<&Process> {
+    pub fn first(&self) -> io::Result<&Process> {
         self.running().next().ok_or_else(|| io::Error::other("no server runs"))
     }
 
     /// How a balancer would choose.
-    pub(super) fn route(&self) -> Route {
+    pub fn route(&self) -> Route {
         if self.topology == Topology::Sticky { Route::OfItem } else { Route::Any }
     }
 
     /// Connections to all servers.
-    pub(super) fn client(&self, connections: usize) -> io::Result<Client> {
+    pub fn client(&self, connections: usize) -> io::Result<Client> {
         let addresses = self.addresses();
         Client::connect_all(&addresses, connections.div_ceil(addresses.len().max(1)))
     }
 
     /// Shows every credential of the last filling of a method to every server once, so that they know it.
-    pub(super) fn warm(&self, method: Method, path: &'static str) -> io::Result<()> {
+    pub fn warm(&self, method: Method, path: &'static str) -> io::Result<()> {
         let lines = self.credentials(method)?;
         for address in self.addresses() {
             let mut requests = Requests::get(path, Arc::clone(&lines), Order::Once);
@@ -276,23 +330,32 @@ impl Rig {
     }
 
     /// A caller of one server.
-    pub(super) fn caller(&self, number: usize) -> io::Result<Caller> {
+    pub fn caller(&self, number: usize) -> io::Result<Caller> {
         let server = self.servers[number].as_ref().ok_or_else(|| io::Error::other("that server does not run"))?;
         Caller::connect(server.address, HOST)
     }
 
     /// The CPU time of all servers up to now.
-    pub(super) fn cpu(&self) -> io::Result<Vec<CpuTimes>> {
+    pub fn cpu(&self) -> io::Result<Vec<CpuTimes>> {
         self.running().map(Process::cpu).collect()
     }
 
     /// Nanoseconds that all servers have used since then.
-    pub(super) fn cpu_since(&self, before: &[CpuTimes]) -> io::Result<u64> {
+    pub fn cpu_since(&self, before: &[CpuTimes]) -> io::Result<u64> {
         Ok(self.cpu()?.iter().zip(before).map(|(now, before)| now.since(before)).sum())
     }
 
+    /// A round in a closed loop, with the nanoseconds of CPU time that the servers took for it.
+    pub fn closed(&self, client: &mut Client, requests: &mut Requests, lasting: Duration) -> io::Result<(u64, Sample)> {
+        let before = self.cpu()?;
+        let sample = client.run(requests, Pace::Closed, lasting)?;
+        // The kernel counts a thread's time when it stops.
+        thread::sleep(Duration::from_millis(5));
+        Ok((self.cpu_since(&before)?, sample))
+    }
+
     /// The sum of a metric's values over all servers, of lines that hold `label`.
-    pub(super) fn metric(&self, name: &str, label: &str) -> io::Result<f64> {
+    pub fn metric(&self, name: &str, label: &str) -> io::Result<f64> {
         let mut sum = 0.0;
         for server in self.running() {
             let reply = Caller::connect(server.address, HOST)?.call("GET", "/metrics", &[], None)?.demand(200)?;
@@ -308,6 +371,6 @@ impl Rig {
 }
 
 /// What requests name as their host, and browsers as their origin.
-pub(super) const HOST: &str = "localhost:8080";
+pub const HOST: &str = "localhost:8080";
 /// That origin, as a header line.
-pub(super) const ORIGIN: &str = "origin: http://localhost:8080";
+pub const ORIGIN: &str = "origin: http://localhost:8080";

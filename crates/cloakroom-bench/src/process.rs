@@ -1,6 +1,6 @@
 //! Where the servers run, and how baselines and subjects are started.
 
-use std::{io, path::Path};
+use std::{env, io, path::Path};
 
 use cloakroom_lab::subject::{self, Process};
 
@@ -17,10 +17,10 @@ pub(crate) fn baseline(check: &str, dressed: bool, at: &Path, name: &str) -> io:
     if dressed {
         arguments.push("--dressed".to_owned());
     }
-    Process::start(&arguments, files)
+    Process::start(&env::current_exe()?, &arguments, files)
 }
 
 /// The subject with further arguments; its data is in a directory of that name.
 pub(crate) fn subject(at: &Path, name: &str, settings: &[&str], more: &[String]) -> io::Result<Process> {
-    subject::start(at.join(name), Some(SERVER_CORE), settings, more)
+    subject::start(&env::current_exe()?, at.join(name), Some(SERVER_CORE), settings, more)
 }

@@ -117,17 +117,18 @@ pub struct Workshop {
     pub redis: Option<Redis>,
     /// The servers' core, where it is kept apart from the load's.
     pub core: Option<usize>,
+    program: PathBuf,
     built: AtomicUsize,
 }
 
 impl Workshop {
-    /// An empty one in a directory.
-    pub fn new(dir: PathBuf, core: Option<usize>) -> io::Result<Self> {
+    /// An empty one in a directory, whose servers are those of a program.
+    pub fn new(program: PathBuf, dir: PathBuf, core: Option<usize>) -> io::Result<Self> {
         let (master, text) = MasterSecret::generate(&Rng::system());
         drop(master);
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join("secret"))?;
         io::Write::write_all(&mut file, text.as_bytes())?;
-        Ok(Self { dir, postgres: None, redis: None, core, built: AtomicUsize::new(0) })
+        Ok(Self { dir, postgres: None, redis: None, core, program, built: AtomicUsize::new(0) })
     }
 
     /// Whether there is what a store, in a topology, needs.
@@ -156,7 +157,7 @@ impl Workshop {
         let settings = self.settings(&name, store, accounts.as_deref(), more)?;
         let servers = if topology == Topology::One { 1 } else { SERVERS };
         let places = self.places(&name, vec![settings; servers]);
-        Rig::start(store, topology, self.core, name, places)
+        Rig::start(self, store, topology, name, places)
     }
 
     /// Two servers with one PostgreSQL; the second reaches it by a wire that can be cut.
@@ -168,7 +169,7 @@ impl Workshop {
         let by_wire = direct.replace(&format!(":{port}/"), &format!(":{}/", relay.port()));
         let all = [direct, by_wire].map(|accounts| self.settings(&name, Store::Postgres, Some(&accounts), &[]));
         let places = self.places(&name, all.into_iter().collect::<io::Result<_>>()?);
-        Ok((Rig::start(Store::Postgres, Topology::Shared, self.core, name, places)?, relay))
+        Ok((Rig::start(self, Store::Postgres, Topology::Shared, name, places)?, relay))
     }
 
     fn name(&self) -> String {
@@ -217,20 +218,16 @@ pub struct Rig {
     pub topology: Topology,
     /// Its name: that of its database and of its keys in Redis.
     pub name: String,
+    program: PathBuf,
     core: Option<usize>,
     places: Vec<Place>,
     servers: Vec<Option<Process>>,
 }
 
 impl Rig {
-    fn start(
-        store: Store,
-        topology: Topology,
-        core: Option<usize>,
-        name: String,
-        places: Vec<Place>,
-    ) -> io::Result<Self> {
-        let mut rig = Self { store, topology, name, core, places, servers: Vec::new() };
+    fn start(from: &Workshop, store: Store, topology: Topology, name: String, places: Vec<Place>) -> io::Result<Self> {
+        let (program, core) = (from.program.clone(), from.core);
+        let mut rig = Self { store, topology, name, program, core, places, servers: Vec::new() };
         for number in 0..rig.places.len() {
             // The first one makes the tables, and the people.
             let people = if number == 0 { vec!["--people".to_owned()] } else { vec![] };
@@ -243,7 +240,7 @@ impl Rig {
     fn server(&self, number: usize, more: &[String]) -> io::Result<Process> {
         let place = &self.places[number];
         let settings: Vec<&str> = place.settings.iter().map(String::as_str).collect();
-        subject::start(place.dir.clone(), self.core, &settings, more)
+        subject::start(&self.program, place.dir.clone(), self.core, &settings, more)
     }
 
     /// The servers that run.

@@ -30,7 +30,7 @@ const MIB: f64 = 1_048_576.0;
 
 /// With a PostgreSQL, and a Redis if it is asked for.
 fn workshop(dir: &TempDir, redis: bool) -> io::Result<Workshop> {
-    let mut workshop = Workshop::new(dir.path().to_owned(), Some(SERVER_CORE))?;
+    let mut workshop = Workshop::new(std::env::current_exe()?, dir.path().to_owned(), Some(SERVER_CORE))?;
     let missing = |what| io::Error::other(format!("{what} is not installed"));
     workshop.postgres = Some(Postgres::start(Postgres::installed().ok_or_else(|| missing("PostgreSQL"))?)?);
     if redis {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 /// How much is measured of a rig.
 #[derive(Clone, Debug)]
-pub(super) struct Extent {
+pub struct Extent {
+    /// Fewer rigs, fewer curves.
+    pub(super) quick: bool,
     /// Rounds of verification and renewal.
     pub(super) rounds: usize,
     /// Rounds of logins.
@@ -35,8 +37,9 @@ pub(super) struct Extent {
 
 impl Extent {
     /// In a few minutes.
-    pub(super) fn full() -> Self {
+    pub fn full() -> Self {
         Self {
+            quick: false,
             rounds: 6,
             login_rounds: 3,
             lasting: Duration::from_millis(400),
@@ -54,8 +57,9 @@ impl Extent {
     }
 
     /// In less than a minute.
-    pub(super) fn quick() -> Self {
+    pub fn quick() -> Self {
         Self {
+            quick: true,
             rounds: 3,
             login_rounds: 1,
             lasting: Duration::from_millis(150),
@@ -68,6 +72,21 @@ impl Extent {
             slope: 3_000,
             survivors: 12,
             ..Self::full()
+        }
+    }
+
+    /// Only to see that everything works: its figures say nothing.
+    pub fn smallest() -> Self {
+        Self {
+            rounds: 2,
+            lasting: Duration::from_millis(40),
+            credentials: 60,
+            refreshes: 200,
+            ends: 3,
+            sizes: vec![200, 400, 800],
+            slope: 400,
+            survivors: 6,
+            ..Self::quick()
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn blank(options: &Options) -> Comparison {
         measurement: Measurement {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             began: Clock::system().now().to_string(),
-            quick: options.quick,
+            quick: options.extent.quick,
             optimised: !cfg!(debug_assertions),
             command: options.command.clone(),
             ..Measurement::default()

@@ -13,9 +13,10 @@ mod run;
 mod state;
 mod survival;
 mod theft;
-mod wire;
+pub mod wire;
 
 pub use crate::rig::{Store, Topology};
+pub use extent::Extent;
 pub use model::{Size, renewals};
 pub use result::*;
 pub use run::{DEFAULT_OUT, Options, Progress, methods, run};

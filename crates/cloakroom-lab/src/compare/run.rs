@@ -33,8 +33,8 @@ pub struct Options {
     pub case: serde_json::Value,
     /// How large it is.
     pub size: Size,
-    /// In less than a minute.
-    pub quick: bool,
+    /// How much is measured.
+    pub extent: Extent,
     /// This program, for its servers and its command line.
     pub program: PathBuf,
     /// The command that does it again.
@@ -95,9 +95,9 @@ impl Step {
 /// Tokens are made one by one; more of them than this take minutes.
 const MOST_TOKENS: usize = 100_000;
 
-fn steps(workshop: &Workshop, extent: &Extent, quick: bool) -> Vec<Step> {
+fn steps(workshop: &Workshop, extent: &Extent) -> Vec<Step> {
     use {Store as S, Topology as T};
-    let rigs = if quick {
+    let rigs = if extent.quick {
         vec![(S::Memory, T::One), (S::Sqlite, T::One), (S::Postgres, T::Shared), (S::Redis, T::Shared)]
     } else {
         let stores = [S::Memory, S::Sqlite, S::Postgres, S::Redis].map(|store| (store, T::One));
@@ -108,7 +108,7 @@ fn steps(workshop: &Workshop, extent: &Extent, quick: bool) -> Vec<Step> {
     let mut steps = vec![Step::Wire];
     steps.extend(rigs.map(|(store, topology)| Step::Costs(store, topology)));
     let curves = [(S::Memory, Method::Session), (S::Memory, Method::Jwt), (S::Sqlite, Method::Session)];
-    for (store, method) in curves.into_iter().take(if quick { 2 } else { 3 }) {
+    for (store, method) in curves.into_iter().take(if extent.quick { 2 } else { 3 }) {
         let sizes = extent.sizes.iter().filter(|size| !method.has_tokens() || **size <= MOST_TOKENS);
         steps.extend(sizes.map(|size| Step::Growth(store, method, *size)));
     }
@@ -145,16 +145,16 @@ struct Found {
 pub fn run(options: &Options, progress: &dyn Fn(Progress<'_>), stop: &AtomicBool) -> io::Result<Comparison> {
     let began = Instant::now();
     let mut comparison = machine::blank(options);
-    let extent = if options.quick { Extent::quick() } else { Extent::full() };
+    let extent = &options.extent;
     let dir = TempDir::with_prefix("cloakroom-compare-")?;
     let cores = machine::two_cores();
-    let mut workshop = Workshop::new(dir.path().to_owned(), cores.map(|(server, _)| server))?;
+    let mut workshop = Workshop::new(options.program.clone(), dir.path().to_owned(), cores.map(|(server, _)| server))?;
     let mut found = Found::default();
     start_stores(&mut workshop, &mut found.left_out);
     if let Some((_, load)) = cores {
         pin(load)?;
     }
-    let steps = steps(&workshop, &extent, options.quick);
+    let steps = steps(&workshop, extent);
     let all: f64 = steps.iter().map(|step| step.weight()).sum();
     let mut done = 0.0;
     for step in steps {
@@ -163,17 +163,17 @@ pub fn run(options: &Options, progress: &dyn Fn(Progress<'_>), stop: &AtomicBool
             break;
         }
         let spent = began.elapsed().as_secs_f64();
-        let whole = if options.quick { 50.0 } else { 500.0 };
+        let whole = if extent.quick { 50.0 } else { 500.0 };
         let left = if done > all / 20.0 { spent / done * (all - done) } else { (whole - spent).max(0.0) };
         progress(Progress { what: &step.name(), done: done / all, left: Duration::from_secs_f64(left) });
-        if let Err(error) = take(step, &mut workshop, &extent, options, &mut found) {
+        if let Err(error) = take(step, &mut workshop, extent, options, &mut found) {
             let remedy = "look at the reason, and run it again".to_owned();
             found.left_out.push(LeftOut { what: step.name(), why: error.to_string(), remedy });
         }
         done += step.weight();
     }
     progress(Progress { what: "the model", done: 1.0, left: Duration::ZERO });
-    finish(&mut comparison, found, &extent, options);
+    finish(&mut comparison, found, extent, options);
     comparison.measurement.rounds = extent.rounds;
     comparison.measurement.round_seconds = extent.lasting.as_secs_f64();
     comparison.measurement.pinned = cores;

@@ -27,7 +27,8 @@ use crate::rig::{METHODS, Rig, Workshop, app_of};
 
 /// Where the server says that it is; 21 bytes as an issuer.
 const PUBLIC: &str = "https://id.example.co";
-const SETTINGS: [&str; 3] = [
+/// How the server is set for that.
+pub const SETTINGS: [&str; 3] = [
     "CLOAKROOM_PUBLIC_URL=https://id.example.co",
     "CLOAKROOM_PROXY_ENDS_TLS=true",
     // The tokens whose bytes are counted live as long as an app's do.
@@ -72,7 +73,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 }
 
 /// Counts for all methods; `price`: of a gigabyte of traffic.
-pub(super) fn count(workshop: &Workshop, price: f64) -> io::Result<Vec<WirePage>> {
+pub fn count(workshop: &Workshop, price: f64) -> io::Result<Vec<WirePage>> {
     let rig = workshop.build_with(Store::Memory, Topology::One, &SETTINGS)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -81,7 +81,7 @@ struct Connection {
 pub struct Client {
     poll: OwnedFd,
     connections: Vec<Connection>,
-    servers: usize,
+    addresses: Vec<SocketAddr>,
 }
 
 /// How long an answer may take after the last request.
@@ -98,17 +98,30 @@ impl Client {
         let poll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut all = Vec::with_capacity(addresses.len() * each);
         for server in (0..addresses.len()).cycle().take(addresses.len() * each) {
-            let stream = TcpStream::connect(addresses[server])?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            epoll::add(&poll, &stream, EventData::new_u64(all.len() as u64), EventFlags::IN)?;
-            all.push(Connection { stream, server, since: None, read: Vec::with_capacity(4096), head: None });
+            all.push(Connection::open(&poll, addresses[server], server, all.len())?);
         }
-        Ok(Self { poll, connections: all, servers: addresses.len() })
+        Ok(Self { poll, connections: all, addresses: addresses.to_vec() })
+    }
+
+    /// Opens again what a server has closed because nothing was asked over it for long.
+    fn reopen(&mut self) -> io::Result<()> {
+        for (index, connection) in self.connections.iter_mut().enumerate() {
+            let closed = match connection.stream.peek(&mut [0]) {
+                Ok(read) => read == 0,
+                Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            };
+            if closed {
+                epoll::delete(&self.poll, &connection.stream)?;
+                let address = self.addresses[connection.server];
+                *connection = Connection::open(&self.poll, address, connection.server, index)?;
+            }
+        }
+        Ok(())
     }
 
     /// A round: requests for so long, or until there are no more; then the answers that are still to come.
     pub fn run(&mut self, requests: &mut Requests, pace: Pace, lasting: Duration) -> io::Result<Sample> {
+        self.reopen()?;
         let start = Instant::now();
         let mut round = Round { requests, pace, start, end: start + lasting, sent: 0, over: false };
         let latency = Histogram::new_with_bounds(100, 60_000_000_000, 3).map_err(io::Error::other)?;
@@ -118,7 +131,7 @@ impl Client {
         loop {
             while free.count > 0 {
                 let Some(since) = round.due() else { break };
-                let Some(server) = round.requests.ready(self.servers) else {
+                let Some(server) = round.requests.ready(self.addresses.len()) else {
                     round.over = true;
                     break;
                 };
@@ -157,7 +170,7 @@ struct Free {
 
 impl Free {
     fn of(client: &Client) -> Self {
-        let mut free = Self { of: vec![Vec::new(); client.servers], count: 0 };
+        let mut free = Self { of: vec![Vec::new(); client.addresses.len()], count: 0 };
         for (index, connection) in client.connections.iter().enumerate().rev() {
             free.give(connection.server, index);
         }
@@ -207,6 +220,14 @@ impl Round<'_> {
 }
 
 impl Connection {
+    fn open(poll: &OwnedFd, address: SocketAddr, server: usize, index: usize) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        epoll::add(poll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+        Ok(Self { stream, server, since: None, read: Vec::with_capacity(4096), head: None })
+    }
+
     fn send(&mut self, request: &[u8], since: Instant) -> io::Result<()> {
         self.since = Some(since);
         let written = self.stream.write(request)?;
@@ -277,6 +298,27 @@ mod tests {
         sample.demand(200).unwrap();
         assert!((2..=20).contains(&sample.answers), "{}", sample.answers);
         assert_eq!(sample.last, b"ok");
+    }
+
+    #[test]
+    fn what_was_closed_between_two_rounds_is_opened_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let read = stream.read(&mut [0; 4096]).unwrap_or_default();
+                // One answer a connection.
+                if read > 0 {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+                }
+            }
+        });
+        let mut client = Client::connect(address, 1).unwrap();
+        let once = || Requests::get("/", Lines::one("a: b"), Order::Once);
+        for _ in 0..3 {
+            client.run(&mut once(), Pace::Closed, Duration::from_secs(5)).unwrap().demand(200).unwrap();
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

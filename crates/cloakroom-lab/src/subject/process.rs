@@ -1,11 +1,11 @@
 //! Servers as they are held: started, asked, measured, and ended with it.
 
 use std::{
-    env, io,
+    io,
     io::{BufReader, Write},
     net::SocketAddr,
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
 };
@@ -27,9 +27,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts this program with other arguments, and waits until it says where it listens.
-    pub fn start(arguments: &[String], files: PathBuf) -> io::Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
+    /// Starts a program, and waits until it says where it listens.
+    pub fn start(program: &Path, arguments: &[String], files: PathBuf) -> io::Result<Self> {
+        let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         // A Ctrl-C is for whoever started it, which then ends it in order.
         command.process_group(0);
@@ -99,9 +99,15 @@ impl Drop for Process {
     }
 }
 
-/// Starts this program as a server that is filled before it answers (`serve-subject`), on one core if that is given, its data in
+/// Starts a program as a server that is filled before it answers (`serve-subject`), on one core if that is given, its data in
 /// a directory at `files`, with settings as their environment variables and further arguments.
-pub fn start(files: PathBuf, core: Option<usize>, settings: &[&str], more: &[String]) -> io::Result<Process> {
+pub fn start(
+    program: &Path,
+    files: PathBuf,
+    core: Option<usize>,
+    settings: &[&str],
+    more: &[String],
+) -> io::Result<Process> {
     let mut arguments = vec!["serve-subject".to_owned()];
     if let Some(core) = core {
         arguments.extend(count("core", core));
@@ -111,7 +117,7 @@ pub fn start(files: PathBuf, core: Option<usize>, settings: &[&str], more: &[Str
         arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
     }
     arguments.extend_from_slice(more);
-    Process::start(&arguments, files)
+    Process::start(program, &arguments, files)
 }
 
 /// `--name number`.

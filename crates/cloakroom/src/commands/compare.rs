@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_lab::compare::{self, Comparison, Options, Progress, Size};
+use cloakroom_lab::compare::{self, Comparison, Extent, Options, Progress, Size};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{args::Compare, failure::Failure, output::Output};
@@ -24,7 +24,7 @@ pub(crate) async fn run(args: Compare, output: Output) -> Result<(), Failure> {
             logins_per_second: 1.0,
             egress_price_per_gb: 0.09,
         },
-        quick: args.quick,
+        extent: if args.quick { Extent::quick() } else { Extent::full() },
         program: std::env::current_exe().map_err(fault)?,
         command: command(&args),
     };

@@ -1,0 +1,3 @@
+//! The laboratory with this program's own servers.
+
+mod compare;

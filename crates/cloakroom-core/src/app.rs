@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::{
     account::EmailAddress,
     ids::{AppId, AppTag},
-    method::{Method, OnFeedLoss},
+    method::{Check, Method, OnFeedLoss},
     token::Algorithm,
 };
 
@@ -36,7 +36,7 @@ pub struct App {
     pub access_token_lifetime: Duration,
     /// How long after a rotation the same question gets the same answer.
     pub refresh_grace: Duration,
-    /// How long after its acknowledgement an end may go unheard.
+    /// How long after its acknowledgement an end may go unheard. Zero: not at all, so that each check reads the record.
     pub max_revocation_lag: Duration,
     /// What happens when the feed is lost.
     pub on_feed_loss: OnFeedLoss,
@@ -44,6 +44,21 @@ pub struct App {
     pub algorithm: Algorithm,
     /// Methods whose sessions may be exchanged for one of [`method`](Self::method); usually none.
     pub migrate_from: Vec<Method>,
+}
+
+impl App {
+    /// The shortest time that an end may go unheard where nothing is read for each check.
+    pub const SHORTEST_LAG: Duration = Duration::from_millis(100);
+
+    /// How long an end may go unheard by whoever checks this way. A signature says nothing about ends, so that tokens of an app that
+    /// reads each record (those of a method that it had before) have the shortest bound that the log can keep.
+    #[inline]
+    pub fn lag(&self, check: Check) -> Duration {
+        match check {
+            Check::LookUp => self.max_revocation_lag,
+            Check::Signature => self.max_revocation_lag.max(Self::SHORTEST_LAG),
+        }
+    }
 }
 
 /// Whether strangers can make an account through an app.

@@ -554,6 +554,27 @@ async fn without_a_lease_an_app_that_refuses_reads_anew() {
     assert!(check.verify(&strict).await.is_ok());
 }
 
+/// With no lag at all nothing is believed that was read before the request; a token of the method that the app had before is
+/// heard of as soon as the log can be.
+#[tokio::test]
+async fn with_no_lag_at_all_each_check_reads_the_record() {
+    let check = start_with(|app| app.max_revocation_lag = Duration::ZERO);
+    let session = check.ticket("ticket");
+    for n in 1..=3 {
+        assert_eq!(check.verify("ticket").await, Ok(session));
+        assert_eq!(check.look_ups(), n);
+    }
+    // Another server has ended it, and this one has heard nothing.
+    check.behind.tickets.lock().unwrap().clear();
+    assert_eq!(check.verify("ticket").await, Err(Reason::NoSession));
+    let token = check.token("strict");
+    assert!(check.verify(&token).await.is_ok());
+    let asked = check.questions();
+    check.hands.advance(App::SHORTEST_LAG);
+    assert!(check.verify(&token).await.is_ok());
+    assert_eq!(check.questions(), asked + 1);
+}
+
 /// More has ended than may be held: that is no lease, and who asks whether there is one is told so.
 #[tokio::test]
 async fn a_full_set_is_a_lease_that_is_lost() {

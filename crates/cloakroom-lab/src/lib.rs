@@ -4,7 +4,9 @@
 //! `stats` says how sure that is.
 
 pub mod call;
+pub mod case;
 pub mod compare;
+pub mod language;
 pub mod load;
 pub mod relay;
 pub mod rig;

@@ -55,6 +55,11 @@ pub fn judge(fact: &Fact, basis: Basis, vigil: &Vigil, now: Moment) -> Judgement
         });
     }
     let look_up = fact.check() == Check::LookUp;
+    let lag = fact.app.lag(fact.check());
+    if basis == Basis::Cached && lag.is_zero() {
+        // Only what was read after the request began knows of an end a moment before.
+        return ReadAgain;
+    }
     if basis == Basis::Cached && (fact.era != vigil.era() || fact.is_stale(now.boot)) {
         return ReadAgain;
     }
@@ -71,7 +76,7 @@ pub fn judge(fact: &Fact, basis: Basis, vigil: &Vigil, now: Moment) -> Judgement
         Verdict::App => return Refuse(Reason::AppEnded),
         Verdict::Key => return Refuse(Reason::KeyKilled),
     }
-    if vigil.is_fresh(now.boot, fact.app.max_revocation_lag) {
+    if vigil.is_fresh(now.boot, lag) {
         return Accept;
     }
     match fact.app.on_feed_loss {

@@ -22,7 +22,7 @@ use crate::{
     app::{App, Apps},
     clock::{Boot, Clock, Timestamp},
     ids::{AppId, SessionId},
-    method::OnFeedLoss,
+    method::{Check, OnFeedLoss},
     random::Rng,
     refusal::{Reason, Refusal},
     revocation::{Answer, End, Entry, Gap, Position, Vigil},
@@ -218,7 +218,7 @@ impl Verifier {
     /// whatever the app does on feed loss, for it makes something that lives on.
     pub async fn judge_renewal(&self, found: Finding, app: &Arc<App>) -> Result<(), Refusal> {
         let fact = Fact::new(found, Arc::clone(app), self.clock.boot(), self.vigil.read().era());
-        if !self.vigil.read().is_fresh(self.clock.boot(), app.max_revocation_lag) {
+        if !self.vigil.read().is_fresh(self.clock.boot(), app.lag(Check::Signature)) {
             self.renew_lease().await?;
         }
         match self.judge(&fact, Basis::JustNow) {
@@ -262,7 +262,7 @@ impl Verifier {
     /// Follows the log for as long as the task lives: asks again well before the lease of any app runs out, and when
     /// [woken](Self::wake).
     pub async fn follow(&self) {
-        let lag = self.apps.iter().map(|app| app.max_revocation_lag).min().unwrap_or_default();
+        let lag = self.apps.iter().map(|app| app.lag(Check::Signature)).min().unwrap_or_default();
         loop {
             if let Err(refusal) = self.renew_lease().await {
                 tracing::warn!(reason = refusal.reason.as_str(), "the revocation log does not answer");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloakroom_core::{
     app::{Admission, App, Registration},
     ids::AppId,
-    method::{Method, OnFeedLoss, Upstream},
+    method::{Check, Method, OnFeedLoss, Upstream},
     token::Algorithm,
 };
 
@@ -100,9 +100,7 @@ fn app(reading: &mut Reading, section: &mut Section, public: &WebOrigin) -> Opti
     );
     let refresh_grace =
         reading.value(section, "refresh_grace", SECOND * 30, kinds::lasting(SECOND..=MINUTE * 5, Step::Seconds));
-    let bounds = Duration::from_millis(100)..=MINUTE * 5;
-    let max_revocation_lag =
-        reading.value(section, "max_revocation_lag", SECOND * 2, kinds::lasting(bounds, Step::Milliseconds));
+    let max_revocation_lag = reading.value(section, "max_revocation_lag", SECOND * 2, lag);
     let losses = [("refuse", OnFeedLoss::Refuse), ("until_expiry", OnFeedLoss::UntilExpiry)];
     let on_feed_loss = reading.value(
         section,
@@ -110,6 +108,19 @@ fn app(reading: &mut Reading, section: &mut Section, public: &WebOrigin) -> Opti
         properties.on_feed_loss,
         kinds::one_of("answer to a lost feed", &losses),
     );
+    let paths = ["method", "max_revocation_lag", "on_feed_loss"].map(|key| section.path_of(key));
+    if max_revocation_lag.is_zero() && reading.sound(&paths.each_ref().map(String::as_str)) {
+        if properties.check == Check::Signature {
+            reading.refuse(
+                paths[1].as_str(),
+                "a token is checked without asking anybody, so that an end cannot be heeded at the next request; write 100ms or \
+                 more, or take a method that looks up (session, phantom)",
+            );
+        } else if on_feed_loss == OnFeedLoss::UntilExpiry {
+            let problem = "`until_expiry` goes on without hearing of ends, which `max_revocation_lag` = \"0s\" forbids; write refuse";
+            reading.refuse(paths[2].as_str(), problem);
+        }
+    }
     let algorithms = Algorithm::ALL.map(|a| (a.name(), a));
     let algorithm = reading.value(section, "algorithm", Algorithm::default(), kinds::one_of("algorithm", &algorithms));
     let migrate_from = migrate_from(reading, section, method);
@@ -129,6 +140,16 @@ fn app(reading: &mut Reading, section: &mut Section, public: &WebOrigin) -> Opti
         migrate_from,
     };
     Some(Read { app, own_origins })
+}
+
+/// Zero, or as long as it takes to hear of an end.
+fn lag(value: &Value) -> Result<Duration, String> {
+    let read = |shortest| kinds::lasting(shortest..=MINUTE * 5, Step::Milliseconds)(value);
+    if read(Duration::ZERO).is_ok_and(|lag| lag.is_zero()) {
+        return Ok(Duration::ZERO);
+    }
+    read(App::SHORTEST_LAG)
+        .map_err(|problem| problem.replace(" is possible", ", or 0s (each check reads the record), is possible"))
 }
 
 /// While it is set, whoever holds a session of such a method can exchange it.

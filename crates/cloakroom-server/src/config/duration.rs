@@ -7,7 +7,7 @@ use std::{ops::RangeInclusive, time::Duration};
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Reads a duration that lies within bounds; the error says what would be right.
-pub(super) fn parse(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {
+pub fn parse(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {
     let no_duration = || {
         format!(
             "{} is no duration; write a whole number and a unit, as in 30s, 5m, 1h or 7d",
@@ -46,7 +46,7 @@ pub(super) fn plain_number(text: &str) -> String {
 }
 
 /// Writes a duration in the largest unit that divides it.
-pub(super) fn show(duration: Duration) -> String {
+pub fn show(duration: Duration) -> String {
     let millis = duration.as_millis();
     let unit =
         UNITS.iter().find(|(_, scale)| millis >= u128::from(*scale) && millis.is_multiple_of(u128::from(*scale)));

@@ -131,7 +131,7 @@ pub(super) fn one_of<T: Copy>(what: &str, names: &[(&str, T)]) -> impl Fn(&Value
 }
 
 /// A value for people: quoted, on one line and not too long.
-pub(super) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut quoted: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     quoted = quoted.replace("\\'", "'").replace("\\\"", "\"");

@@ -30,7 +30,9 @@ use cloakroom_core::{
 };
 
 pub use budget::{Budget, OverBudget, budget};
+pub use duration::{parse as parse_duration, show as show_duration};
 pub use error::{ConfigError, ConfigErrors};
+pub use kinds::quote;
 pub use network::{Network, NetworkError};
 pub use origin::Origin;
 pub use report::{AppReport, Report, RevocationBound};
@@ -40,6 +42,7 @@ pub use settings::{
     RevocationConfig, SessionsAt, StoreConfig, TlsConfig,
 };
 pub use sources::Sources;
+pub use suggest::nearest;
 pub use url::WebOrigin;
 
 use read::{Reading, Section};

@@ -115,6 +115,7 @@ fn bound(app: &App, has_token: bool) -> RevocationBound {
         }
     };
     let statement = match app.on_feed_loss {
+        _ if lag.is_zero() => "an end is heeded from the next request on: each check reads the record".to_owned(),
         OnFeedLoss::Refuse => {
             format!("an end is heeded within {}, always: without the feed, requests are refused", words(lag))
         }

@@ -1,7 +1,7 @@
 //! 'Did you mean …': the nearest of some names.
 
 /// The nearest candidate, where one is near enough to be what was meant.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
     if name.len() > 64 {
         return None;

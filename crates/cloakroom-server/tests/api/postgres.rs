@@ -214,6 +214,23 @@ async fn servers_tell_each_other_of_ends_as_they_happen() {
     until("the other server hears nothing", async || there.verify(ada.credential()).await.status == 401).await;
 }
 
+/// Neither hears the other, and no clock moves: the record is read for each check.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_no_lag_at_all_an_end_holds_at_the_other_server_at_once() {
+    let database = Database::create().await;
+    let strict = ["session", "phantom"]
+        .map(|method| format!("[[app]]\nid = '{method}'\nmethod = '{method}'\nmax_revocation_lag = '0s'\n"));
+    // By a pooler nobody calls.
+    let here = Lab::with(&database.pooled_settings(), &strict.concat()).await;
+    let there = here.beside_with(&database.pooled_settings(), &strict.concat()).await;
+    for app in ["session", "phantom"] {
+        let ada = here.login("ada", app).await;
+        assert_eq!(there.verify(ada.credential()).await.status, 200, "{app}");
+        assert_eq!(here.post("/v1/logout").bearer(ada.credential()).await.status, 204, "{app}");
+        assert_eq!(there.verify(ada.credential()).await.status, 401, "{app}");
+    }
+}
+
 /// The lag that a verifier observes is a metric: of what others ended, from when that was written until it knew.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lag_that_a_server_observes_is_a_metric() {

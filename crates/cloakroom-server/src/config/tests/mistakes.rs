@@ -170,7 +170,11 @@ fn each_key_of_an_app_says_what_would_be_right() {
         ("refresh_grace = \"1500ms\"", "`app[0].refresh_grace`: `1500ms` is no whole number of seconds"),
         (
             "max_revocation_lag = \"50ms\"",
-            "`app[0].max_revocation_lag`: `50ms` is out of bounds; 100ms to 5m is possible",
+            "`app[0].max_revocation_lag`: `50ms` is out of bounds; 100ms to 5m, or 0s (each check reads the record), is possible",
+        ),
+        (
+            "max_revocation_lag = \"0s\"",
+            "`app[0].max_revocation_lag`: a token is checked without asking anybody, so that an end cannot be heeded at the next request; write 100ms or more, or take a method that looks up (session, phantom)",
         ),
         (
             "on_feed_loss = \"accept\"",

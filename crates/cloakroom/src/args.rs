@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, builder::PossibleValuesParser};
 use cloakroom_core::{audit::Kind, key::Purpose, method::Method};
+use cloakroom_lab::language::Lang;
 
 /// Keeps people signed in, by server-side sessions, by tokens, or by what lies between.
 #[derive(Parser)]
@@ -124,6 +125,29 @@ Examples:
     /// The configuration
     #[command(subcommand)]
     Config(Config),
+    /// Say which method to use for what you have and need: why, with which settings, at what cost, and what would change it
+    #[command(after_help = "\
+Without a case file it asks up to ten questions at a terminal, and elsewhere takes the default case. Every key may be left out:
+
+  clients = [\"browser\"]          # browser | mobile | service | third_party
+  live_sessions = 10_000
+  requests_per_second = 100
+  logins_per_second = 1
+  servers = 1
+  regions = 1
+  store_round_trip_ms = 1.0
+  shared_store = true            # a store that all servers reach can be run
+  end_within = \"1m\"              # nothing may be accepted this long after an end; 0s: from the next request on; any: till expiry
+  verifiers = \"own\"              # own | many_services | third_party (cannot reach Cloakroom on each request)
+  cross_site = false             # pages and API on different sites
+  offline_verification = false   # verifiers may be cut off from server and feed for hours
+  sensitive = false              # money, health, administration
+  egress_price_per_gb = 0.09     # any currency
+
+Examples:
+  cloakroom advise
+  cloakroom advise --case shop.toml --lang ko")]
+    Advise(Advise),
     /// Look for what is wrong, and say what would help
     #[command(after_help = "\
 Looks at the clocks, file permissions, the certificate, settings for proxies, the stores, the disk, limits of the system,
@@ -305,6 +329,17 @@ pub(crate) struct PasswordFrom {
     /// Make a password and print it once
     #[arg(long)]
     pub(crate) generate: bool,
+}
+
+/// `advise`.
+#[derive(Args)]
+pub(crate) struct Advise {
+    /// The case file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) case: Option<PathBuf>,
+    /// The language of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) lang: Lang,
 }
 
 /// `session`.

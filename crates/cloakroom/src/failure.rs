@@ -35,6 +35,11 @@ impl Failure {
         Self { exit: USAGE, ..Self::refused("usage", detail) }
     }
 
+    /// A file says what it cannot; `errors` are its mistakes one by one.
+    pub(crate) fn wrong_file(code: &str, detail: String, errors: Option<Value>) -> Self {
+        Self { exit: USAGE, more: errors.map(|errors| ("errors", errors)), ..Self::refused(code, detail) }
+    }
+
     /// The system would not.
     pub(crate) fn fault(error: &dyn Error) -> Self {
         Self::refused("fault", error.to_string())
@@ -90,7 +95,6 @@ impl From<OpenError> for Failure {
 /// All of them, one a line.
 impl From<ConfigErrors> for Failure {
     fn from(errors: ConfigErrors) -> Self {
-        let more = serde_json::to_value(&errors).ok().map(|errors| ("errors", errors));
-        Self { exit: USAGE, more, ..Self::refused("bad_configuration", errors.to_string()) }
+        Self::wrong_file("bad_configuration", errors.to_string(), serde_json::to_value(&errors).ok())
     }
 }

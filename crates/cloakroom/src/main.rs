@@ -61,6 +61,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
             }
             Command::Audit(audit) => commands::audit::run(audit, common, output).await,
             Command::Config(config) => commands::config::run(&config, common, output),
+            Command::Advise(advise) => commands::advise::run(&advise, output),
             Command::Doctor => doctor::run(common, output).await,
             Command::Compare(compare) => commands::compare::run(compare, output).await,
             // It has its own runtime, and was done above.

@@ -26,6 +26,11 @@ impl Output {
         Self { json }
     }
 
+    /// Whether a program reads it.
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
     /// The answer: as JSON, or as `people` shows it.
     pub(crate) fn answer(self, value: &Value, people: impl FnOnce(&Value)) {
         if self.json { self.line(value) } else { people(value) }

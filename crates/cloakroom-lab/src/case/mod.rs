@@ -11,6 +11,7 @@ mod write;
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 pub use read::{CaseError, CaseErrors, parse_value};
+pub use write::shown;
 
 /// What somebody has, and what they need.
 #[derive(Clone, Debug, PartialEq)]

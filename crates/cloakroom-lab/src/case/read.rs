@@ -79,7 +79,7 @@ impl Case {
     /// ```
     pub fn parse(path: &Path, text: &str) -> Result<Self, CaseErrors> {
         let file = path.display().to_string();
-        let line = |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count();
+        let line = |at: usize| text.as_bytes()[..at.min(text.len())].split(|b| *b == b'\n').count();
         let (table, syntax) = DeTable::parse_recoverable(text);
         let mut errors: Vec<_> = syntax
             .iter()

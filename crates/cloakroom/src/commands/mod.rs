@@ -1,6 +1,7 @@
 //! One file for each noun of the command line.
 
 pub(crate) mod account;
+pub(crate) mod advise;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod compare;

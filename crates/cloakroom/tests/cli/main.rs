@@ -1,5 +1,6 @@
 //! The command line at its public face: the real binary, alone and beside a real server.
 
+mod advise;
 mod backup;
 mod bench;
 mod offline;

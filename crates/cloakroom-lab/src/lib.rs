@@ -9,6 +9,7 @@ pub mod case;
 pub mod compare;
 pub mod language;
 pub mod load;
+mod messages;
 pub mod relay;
 pub mod rig;
 pub mod stats;

@@ -181,8 +181,8 @@ pub(crate) struct Compare {
     #[arg(long)]
     pub(crate) quick: bool,
     /// The report's language
-    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
-    pub(crate) lang: String,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) lang: Lang,
 }
 
 /// `serve`.

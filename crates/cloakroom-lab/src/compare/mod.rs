@@ -1,13 +1,15 @@
 //! `cloakroom compare`: the four methods measured on one's own case.
 //!
 //! `run` goes through the work: a `rig` (servers with their stores) is built, filled and measured (`cost`, `state`, `ending`),
-//! copied credentials are tried (`theft`), things are killed (`survival`), bytes are counted (`wire`), and a `model` is fitted and tested.
+//! copied credentials are tried (`theft`), things are killed (`survival`), bytes are counted (`wire`), and a `model` is fitted and tested. `report` makes
+//! of what was found what people read.
 
 mod cost;
 mod ending;
 mod extent;
 mod machine;
 mod model;
+pub mod report;
 mod result;
 mod run;
 mod state;

@@ -57,8 +57,7 @@ pub(crate) async fn run(args: Compare, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 fn write(args: &Compare, found: &Comparison) -> std::io::Result<()> {
-    std::fs::create_dir_all(&args.out)?;
-    std::fs::write(args.out.join("result.json"), serde_json::to_vec_pretty(found)?)
+    compare::report::write(found, args.lang, &args.out)
 }
 
 fn command(args: &Compare) -> String {

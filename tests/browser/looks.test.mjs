@@ -1,16 +1,15 @@
 // How the pages look and read: accessibility, light and dark, narrow, in Korean; and the pictures of the README.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { after, before, test } from 'node:test'
 
+import { seeNoFindings } from './lib/axe.mjs'
 import { Chromium } from './lib/browsers.mjs'
 import { Cloakroom } from './lib/cloakroom.mjs'
 import { heading, press, signIn, signUp } from './lib/person.mjs'
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const OPEN = ['/signin', '/signup', '/signin?done=signed-out', '/signin?because=session_expired', '/signin?app=none']
 const OWN = ['/devices', '/devices?done=others-ended', '/password', '/account/delete', '/signout', '/nowhere']
 
@@ -113,14 +112,6 @@ if (process.env.CLOAKROOM_SCREENSHOTS) test('pictures of the sign-in page and of
   await page.screenshot({ path: `${folder}devices.png`, fullPage: true })
   await page.context().close()
 })
-
-async function seeNoFindings(page) {
-  // By the protocol, so that the page's own policy stays as it is.
-  await page.evaluate(AXE)
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }))
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)
-  assert.deepEqual(found, [], page.url())
-}
 
 async function seeNoOverflow(page, path) {
   await page.goto(server.url + path)

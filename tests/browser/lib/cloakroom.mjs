@@ -96,7 +96,8 @@ export async function otherSite(pages) {
   }
 }
 
-function binary() {
+/** The program that the suite drives. */
+export function binary() {
   const path = process.env.CLOAKROOM_BIN
   if (!path) throw new Error('CLOAKROOM_BIN must name the cloakroom binary: scripts/test browser sets it')
   return path

@@ -85,17 +85,17 @@ pub fn estimate(case: &Case, method: Method) -> Estimate {
     let follows = if case.one_verifier() || lag == 0.0 { 0.0 } else { f64::from(case.servers) * 4.0 / lag };
     let (cpu, wire, operations) = match method.properties().check {
         Check::LookUp => {
-            let read = if lag == 0.0 { asked } else { every(case, FACT_LIFE, f64::from(case.servers)) };
+            let read = if lag == 0.0 { asked } else { case.at_most_every(FACT_LIFE, f64::from(case.servers)) };
             let mints = method.properties().upstream == Upstream::MintedToken;
             let minted = if mints { c::MINTED.value } else { 0.0 };
             let cpu = asked * (c::TICKET_KNOWN.value + minted) + read * c::TICKET_READ.value;
-            (cpu, asked * c::TICKET_LINE.value, read + every(case, TOUCH, 1.0) + 2.0 * logins)
+            (cpu, asked * c::TICKET_LINE.value, read + case.at_most_every(TOUCH, 1.0) + 2.0 * logins)
         }
         Check::Signature => {
             // Each token is first seen once at each server, or at those that its session comes to meanwhile.
             let lifetime = settings::token_lifetime(case, method).as_secs_f64();
-            let renewals = every(case, lifetime, 1.0);
-            let first_seen = every(case, lifetime, f64::from(case.servers));
+            let renewals = case.at_most_every(lifetime, 1.0);
+            let first_seen = case.at_most_every(lifetime, f64::from(case.servers));
             let (bytes, each, born) = match method.properties().memory {
                 Memory::Record => (c::RENEWAL_BYTES.value, 2.0, 2.0),
                 Memory::Nothing => (c::STATELESS_RENEWAL_BYTES.value, 1.0, 1.0),
@@ -113,14 +113,6 @@ pub fn estimate(case: &Case, method: Method) -> Estimate {
         end_lag_ms: settings::end_lag(case, method).as_secs_f64() * 1e3,
         egress_per_month: round(wire * MONTH / GB * case.egress_price_per_gb),
     }
-}
-
-/// How often a second something happens that each session does at most every so many seconds at each of so many places.
-fn every(case: &Case, seconds: f64, places: f64) -> f64 {
-    if case.requests_per_second == 0.0 {
-        return 0.0;
-    }
-    1.0 / (seconds / (case.live_sessions as f64 * places) + 1.0 / case.requests_per_second)
 }
 
 /// To four digits: more would be a lie.

@@ -212,8 +212,23 @@ impl Case {
         self.servers == 1 && self.regions == 1 && self.verifiers == Verifiers::Own && !self.offline_verification
     }
 
+    /// How often a second something happens in all that each session does at most every so many seconds at each of so many places, if
+    /// the sessions are used evenly.
+    pub fn at_most_every(&self, seconds: f64, places: f64) -> f64 {
+        at_most_every(self.live_sessions as f64, self.requests_per_second, seconds, places)
+    }
+
     /// Whether verifiers may go without the revocation feed, so that only expiry tells them of an end.
     pub fn deaf(&self) -> bool {
         self.offline_verification || self.verifiers == Verifiers::ThirdParty
     }
+}
+
+/// The same for other numbers: a session asks every `live_sessions / requests_per_second` seconds, so that what it does after so many
+/// seconds at the earliest happens once in both times together.
+pub fn at_most_every(live_sessions: f64, requests_per_second: f64, seconds: f64, places: f64) -> f64 {
+    if requests_per_second == 0.0 || live_sessions == 0.0 {
+        return 0.0;
+    }
+    1.0 / (seconds / (live_sessions * places) + 1.0 / requests_per_second)
 }

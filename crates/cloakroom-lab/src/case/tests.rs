@@ -95,3 +95,11 @@ fn answers_are_read_as_people_write_them() {
     let problem = parse_value(&mut case, Key::Servers, "many").unwrap_err();
     assert_eq!(problem, "`many` is no whole number; 1 to 100000 is possible");
 }
+
+#[test]
+fn nobody_does_more_often_what_takes_its_time() {
+    assert!((at_most_every(1000.0, 1e9, 300.0, 1.0) - 1000.0 / 300.0).abs() < 1e-3);
+    assert!(at_most_every(1000.0, 1.0, 300.0, 1.0) < 1.0, "who asks once in a while does it less often than they ask");
+    assert!(at_most_every(1000.0, 0.0, 300.0, 1.0).abs() < 1e-12);
+    assert!(at_most_every(1000.0, 1e9, 300.0, 3.0) > 2.9 * at_most_every(1000.0, 1e9, 300.0, 1.0));
+}

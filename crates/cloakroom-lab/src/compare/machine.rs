@@ -16,7 +16,7 @@ pub(super) fn two_cores() -> Option<(usize, usize)> {
 /// A comparison in which nothing has been found yet.
 pub(super) fn blank(options: &Options) -> Comparison {
     Comparison {
-        case: options.case.clone(),
+        case: serde_json::to_value(&options.case).unwrap_or_default(),
         machine: machine(),
         measurement: Measurement {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -19,6 +19,5 @@ pub mod wire;
 
 pub use crate::rig::{Store, Topology};
 pub use extent::Extent;
-pub use model::{Size, renewals};
 pub use result::*;
 pub use run::{DEFAULT_OUT, Options, Progress, methods, run};

@@ -5,7 +5,8 @@
 //! - Misses, where verifiers ask by Zipf's law with an exponent of 0.99 for N live logins before a cache of C facts: 1 − H(C) / H(N), H
 //!   being the generalised harmonic number; an ideal cache keeps the C most frequent.
 //! - Store = s × N.
-//! - Renewals: who asks r times a second renews once in (life of an access token + 1/r).
+//! - Renewals: who asks r times a second renews once in (life of an access token + 1/r). What is renewed, and what is read anew because
+//!   it has been believed for as long as anything is, counts as a miss too.
 //!
 //! a, b and s are fitted on the smallest and the largest number of live logins that was measured. The numbers between, and loads in
 //! which everything happens at once, are the test.
@@ -17,26 +18,17 @@ use super::{
     cost::{Costs, Mixture},
     ending::TOKEN_LIFE,
 };
-use crate::{rig::METHODS, stats::Estimate};
+use crate::{
+    case::{Case, at_most_every},
+    rig::METHODS,
+    stats::Estimate,
+};
 
 /// Facts that a server's near-cache holds by default.
 const CACHE: f64 = 100_000.0;
 const EXPONENT: f64 = 0.99;
 const SECONDS_A_MONTH: f64 = 30.0 * 86_400.0;
 const GIGABYTE: f64 = 1_000_000_000.0;
-
-/// How large the case is.
-#[derive(Clone, Copy, Debug)]
-pub struct Size {
-    /// Live logins.
-    pub live_sessions: u64,
-    /// Requests a second.
-    pub requests_per_second: f64,
-    /// Logins a second.
-    pub logins_per_second: f64,
-    /// Price of a gigabyte of traffic.
-    pub egress_price_per_gb: f64,
-}
 
 /// One method's coefficients.
 struct Fit {
@@ -66,15 +58,6 @@ fn misses(live: f64, cache: f64) -> f64 {
     if live <= cache { 0.0 } else { 1.0 - harmonic(cache) / harmonic(live) }
 }
 
-/// Renewals a second of all clients together.
-pub fn renewals(live: f64, requests_per_second: f64) -> f64 {
-    if requests_per_second <= 0.0 || live <= 0.0 {
-        0.0
-    } else {
-        live / (TOKEN_LIFE.as_secs_f64() + live / requests_per_second)
-    }
-}
-
 impl Fit {
     fn verify(&self, misses: f64) -> f64 {
         self.verify[0] + self.verify[1] * misses
@@ -98,15 +81,15 @@ pub(super) struct Known<'k> {
 }
 
 /// Fits and tests it, and reckons with it.
-pub(super) fn make(known: &Known<'_>, size: Size) -> Model {
+pub(super) fn make(known: &Known<'_>, case: &Case) -> Model {
     let fits: Vec<Fit> =
         METHODS.iter().enumerate().filter_map(|(index, (method, ..))| fit(known, index, *method)).collect();
     let tests: Vec<Prediction> = fits.iter().flat_map(|fit| test(known, fit)).collect();
     let relative = |test: &Prediction| ((test.predicted - test.measured) / test.measured).abs();
     let error = tests.iter().filter(|test| test.measured > 0.0).map(relative).max_by(f64::total_cmp);
-    let mut sizes = vec![size.live_sessions];
-    sizes.extend([1_000_000, 10_000_000, 100_000_000, 1_000_000_000].into_iter().filter(|n| *n > size.live_sessions));
-    let extrapolate = |live: &u64| fits.iter().map(|fit| extrapolate(fit, *live, size, error.unwrap_or(1.0))).collect();
+    let mut sizes = vec![case.live_sessions];
+    sizes.extend([1_000_000, 10_000_000, 100_000_000, 1_000_000_000].into_iter().filter(|n| *n > case.live_sessions));
+    let extrapolate = |live: &u64| fits.iter().map(|fit| extrapolate(fit, *live, case, error.unwrap_or(1.0))).collect();
     Model {
         error,
         terms: fits.iter().flat_map(terms).collect(),
@@ -182,11 +165,15 @@ fn terms(fit: &Fit) -> Vec<Term> {
     terms
 }
 
-fn extrapolate(fit: &Fit, live: u64, size: Size, error: f64) -> Extrapolation {
-    let times = live as f64 / (size.live_sessions as f64).max(1.0);
-    let requests = size.requests_per_second * times;
-    let (logins, missed) = (size.logins_per_second * times, misses(live as f64, CACHE));
-    let renewed = fit.refresh.map_or(0.0, |_| renewals(live as f64, requests));
+fn extrapolate(fit: &Fit, live: u64, case: &Case, error: f64) -> Extrapolation {
+    let times = live as f64 / (case.live_sessions as f64).max(1.0);
+    let requests = case.requests_per_second * times;
+    let logins = case.logins_per_second * times;
+    // A fact, and an access token, live equally long: by then each session's next request is news to the server.
+    let news = at_most_every(live as f64, requests, TOKEN_LIFE.as_secs_f64(), 1.0);
+    let known = if requests > 0.0 { 1.0 - news / requests } else { 1.0 };
+    let missed = 1.0 - known * (1.0 - misses(live as f64, CACHE));
+    let renewed = fit.refresh.map_or(0.0, |_| news);
     let refresh = fit.refresh.map_or(0.0, |(cost, _)| cost.cpu_us_per_request);
     let cpu = requests * fit.verify(missed) + logins * fit.login.0.cpu_us_per_request + renewed * refresh;
     // Each login, renewal and look-up is one; so is each look at the head of the log, which no size changes.
@@ -202,7 +189,7 @@ fn extrapolate(fit: &Fit, live: u64, size: Size, error: f64) -> Extrapolation {
         wire_bytes_per_second: wire,
         store_operations_per_second: about(looked_up + kept),
         state_bytes: about(fit.state * live as f64),
-        egress_per_month: wire * SECONDS_A_MONTH / GIGABYTE * size.egress_price_per_gb,
+        egress_per_month: wire * SECONDS_A_MONTH / GIGABYTE * case.egress_price_per_gb,
     }
 }
 
@@ -222,12 +209,5 @@ mod tests {
         assert!(misses(CACHE, CACHE).abs() < 1e-12);
         let shares: Vec<f64> = [1e6, 1e7, 1e9].into_iter().map(|live| misses(live, CACHE)).collect();
         assert!(shares.windows(2).all(|pair| pair[0] < pair[1]) && shares[2] < 1.0, "{shares:?}");
-    }
-
-    #[test]
-    fn nobody_renews_more_often_than_a_token_lives() {
-        assert!((renewals(1000.0, 1e9) - 1000.0 / 300.0).abs() < 1e-3);
-        assert!(renewals(1000.0, 1.0) < 1.0, "who asks once in a while renews less often than they ask");
-        assert!(renewals(1000.0, 0.0).abs() < 1e-12);
     }
 }

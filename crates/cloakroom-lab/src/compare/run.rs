@@ -17,10 +17,12 @@ use super::{
     ending,
     extent::Extent,
     machine,
-    model::{self, Known, Size},
+    model::{self, Known},
     state, survival, theft, wire,
 };
 use crate::{
+    advise,
+    case::Case,
     rig::{METHODS, Workshop},
     stats::SplitMix,
     stopwatch::pin,
@@ -29,10 +31,8 @@ use crate::{
 
 /// What is to be compared, and how.
 pub struct Options {
-    /// The case, as its file would say it.
-    pub case: serde_json::Value,
-    /// How large it is.
-    pub size: Size,
+    /// The case.
+    pub case: Case,
     /// How much is measured.
     pub extent: Extent,
     /// This program, for its servers and its command line.
@@ -206,7 +206,7 @@ fn start_stores(workshop: &mut Workshop, left_out: &mut Vec<LeftOut>) {
 
 fn take(step: Step, workshop: &mut Workshop, extent: &Extent, options: &Options, found: &mut Found) -> io::Result<()> {
     match step {
-        Step::Wire => found.wire = wire::count(workshop, options.size.egress_price_per_gb)?,
+        Step::Wire => found.wire = wire::count(workshop, options.case.egress_price_per_gb)?,
         Step::Costs(store, topology) => costs(workshop, store, topology, extent, found)?,
         Step::Growth(store, method, size) => {
             found.growth.push(state::growth(workshop, store, method, size, extent)?);
@@ -309,7 +309,7 @@ fn finish(comparison: &mut Comparison, found: Found, extent: &Extent, options: &
         wire: &wire,
         mixtures: &found.mixtures,
     };
-    comparison.model = model::make(&known, options.size);
+    comparison.model = model::make(&known, &options.case);
     comparison.machine.noise = found.costs.iter().find_map(|costs| costs.noise);
     if found.growth.iter().any(|growth| growth.live_sessions > MOST_TOKENS) {
         comparison.left_out.push(LeftOut {
@@ -318,6 +318,7 @@ fn finish(comparison: &mut Comparison, found: Found, extent: &Extent, options: &
             remedy: "their check needs no store: the model's extrapolation says what follows".to_owned(),
         });
     }
+    comparison.verdict.recommended = advise::recommend(&options.case);
     comparison.left_out.extend(found.left_out);
     comparison.rows = found.rows;
     comparison.wire = found.wire;

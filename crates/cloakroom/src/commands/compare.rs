@@ -9,21 +9,16 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_lab::compare::{self, Comparison, Extent, Options, Progress, Size};
+use cloakroom_lab::compare::{self, Extent, Options, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::case;
 use crate::{args::Compare, failure::Failure, output::Output};
 
 pub(crate) async fn run(args: Compare, output: Output) -> Result<(), Failure> {
     let fault = |error: std::io::Error| Failure::fault(&error);
     let options = Options {
-        case: serde_json::Value::Null,
-        size: Size {
-            live_sessions: 10_000,
-            requests_per_second: 100.0,
-            logins_per_second: 1.0,
-            egress_price_per_gb: 0.09,
-        },
+        case: case::read(args.case.as_deref())?.unwrap_or_default(),
         extent: if args.quick { Extent::quick() } else { Extent::full() },
         program: std::env::current_exe().map_err(fault)?,
         command: command(&args),
@@ -50,14 +45,11 @@ pub(crate) async fn run(args: Compare, output: Output) -> Result<(), Failure> {
         }
     };
     let found = found.map_err(|error| Failure::fault(&error))?.map_err(fault)?;
-    write(&args, &found).map_err(fault)?;
+    compare::report::write(&found, args.lang, &args.out).map_err(fault)?;
     output.answer(&serde_json::to_value(&found).unwrap_or_default(), |_| {
-        output.remark(format_args!("{}", args.out.join("report.html").display()));
+        output.line(args.out.join("report.html").display().to_string());
     });
     Ok(())
-}
-fn write(args: &Compare, found: &Comparison) -> std::io::Result<()> {
-    compare::report::write(found, args.lang, &args.out)
 }
 
 fn command(args: &Compare) -> String {

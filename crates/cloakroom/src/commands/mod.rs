@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod advise;
 pub(crate) mod audit;
 pub(crate) mod backup;
+mod case;
 pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod key;

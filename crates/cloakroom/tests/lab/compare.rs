@@ -10,7 +10,8 @@ use std::{
 
 use cloakroom_core::method::Method;
 use cloakroom_lab::{
-    compare::{self, Comparison, Extent, Options, Row, Size, Store, Topology, wire},
+    case::Case,
+    compare::{self, Comparison, Extent, Options, Row, Store, Topology, wire},
     rig::{METHODS, Workshop, app_of},
     stores::{Postgres, Redis},
 };
@@ -97,13 +98,7 @@ fn credential(answer: &str) -> String {
 /// The smallest run there is; what it takes long for is in no figure.
 fn smallest() -> Comparison {
     let options = Options {
-        case: serde_json::json!({"live_sessions": 10_000}),
-        size: Size {
-            live_sessions: 10_000,
-            requests_per_second: 100.0,
-            logins_per_second: 1.0,
-            egress_price_per_gb: 0.09,
-        },
+        case: Case::default(),
         extent: Extent::smallest(),
         program: program(),
         command: "cloakroom compare".to_owned(),
@@ -118,6 +113,7 @@ fn a_run_finds_what_is_known_of_the_methods() {
     assert!(several, "this test needs the Debian packages postgresql and redis-server");
     assert!(Redis::installed().is_some(), "this test needs the Debian packages postgresql and redis-server");
     assert_eq!(found.left_out, [], "nothing fails");
+    assert_eq!(found.verdict.recommended, Some(Method::Session), "as `advise` says of the same case");
     let row = |method, store, topology| -> &Row {
         let is_it = |row: &&Row| row.method == method && row.store == store && row.topology == topology;
         found.rows.iter().find(is_it).unwrap()

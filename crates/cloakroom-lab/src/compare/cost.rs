@@ -195,7 +195,7 @@ fn logins(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec<S
     }
     for _ in 0..extent.login_rounds {
         for index in order(METHODS.len(), random) {
-            let (cpu, sample) = rig.closed(&mut client, &mut requests[index], extent.lasting)?;
+            let (cpu, sample) = rig.closed(&mut client, &mut requests[index], extent.login_lasting)?;
             all[index].push_cost(cpu, &sample);
             all[index].push_latency(&sample);
         }

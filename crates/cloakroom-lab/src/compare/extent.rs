@@ -11,7 +11,9 @@ pub struct Extent {
     pub(super) rounds: usize,
     /// Rounds of logins.
     pub(super) login_rounds: usize,
-    /// How long a round takes.
+    /// How long one of these takes; each client's last login is waited for.
+    pub(super) login_lasting: Duration,
+    /// How long any other takes.
     pub(super) lasting: Duration,
     /// Keep-alive connections, spread over the servers.
     pub(super) connections: usize,
@@ -41,7 +43,8 @@ impl Extent {
         Self {
             quick: false,
             rounds: 6,
-            login_rounds: 3,
+            login_rounds: 4,
+            login_lasting: Duration::from_millis(400),
             lasting: Duration::from_millis(400),
             connections: 24,
             hashing: 4,
@@ -61,7 +64,9 @@ impl Extent {
         Self {
             quick: true,
             rounds: 3,
-            login_rounds: 1,
+            login_rounds: 3,
+            login_lasting: Duration::from_millis(40),
+            hashing: 2,
             lasting: Duration::from_millis(150),
             credentials: 200,
             refreshes: 1_500,

@@ -149,8 +149,14 @@ impl Client {
             for event in events.drain(..) {
                 let index = event.data.u64() as usize;
                 let connection = &mut self.connections[index];
-                if connection.receive(&mut sample)? {
-                    free.give(connection.server, index);
+                match connection.receive(&mut sample)? {
+                    Received::Answer => free.give(connection.server, index),
+                    Received::Part => {}
+                    // It was free, and is again.
+                    Received::End => {
+                        let address = self.addresses[connection.server];
+                        *connection = Connection::open(&self.poll, address, connection.server, index)?;
+                    }
                 }
             }
             if round.is_over() && Instant::now() > round.end + PATIENCE {
@@ -219,6 +225,16 @@ impl Round<'_> {
     }
 }
 
+/// What came.
+enum Received {
+    /// All of an answer.
+    Answer,
+    /// Nothing, or not all of it.
+    Part,
+    /// The end of a connection over which nothing was asked.
+    End,
+}
+
 impl Connection {
     fn open(poll: &OwnedFd, address: SocketAddr, server: usize, index: usize) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
@@ -234,21 +250,23 @@ impl Connection {
         if written == request.len() { Ok(()) } else { Err(io::Error::other("a request did not fit the socket")) }
     }
 
-    /// Reads what there is; whether the answer is complete.
-    fn receive(&mut self, sample: &mut Sample) -> io::Result<bool> {
+    /// Reads what there is.
+    fn receive(&mut self, sample: &mut Sample) -> io::Result<Received> {
         let mut piece = [0; 8192];
         match self.stream.read(&mut piece) {
+            // A server may close what nobody has used for long.
+            Ok(0) if self.since.is_none() => return Ok(Received::End),
             Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed a connection")),
             Ok(read) => self.read.extend_from_slice(&piece[..read]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Part),
             Err(error) => return Err(error),
         }
         if self.head.is_none() {
             self.head = parse_head(&self.read)?;
         }
-        let Some(head) = self.head else { return Ok(false) };
+        let Some(head) = self.head else { return Ok(Received::Part) };
         if self.read.len() < head.end {
-            return Ok(false);
+            return Ok(Received::Part);
         }
         if self.read.len() > head.end {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "more than an answer came"));
@@ -262,7 +280,7 @@ impl Connection {
         sample.last.extend_from_slice(&self.read[head.body_at..]);
         self.read.clear();
         self.head = None;
-        Ok(true)
+        Ok(Received::Answer)
     }
 }
 
@@ -319,6 +337,29 @@ mod tests {
             client.run(&mut once(), Pace::Closed, Duration::from_secs(5)).unwrap().demand(200).unwrap();
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    #[test]
+    fn what_is_closed_in_a_round_while_it_is_free_is_opened_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for (number, mut stream) in listener.incoming().map_while(Result::ok).enumerate() {
+                thread::spawn(move || {
+                    // The first connections are closed at once; later ones answer.
+                    let mut buffer = [0; 4096];
+                    while number >= 4 && stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                        thread::sleep(Duration::from_millis(10));
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+                    }
+                });
+            }
+        });
+        let mut client = Client::connect(address, 4).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        let mut requests = Requests::get("/", Lines::one("a: b"), Order::Cycle(1));
+        // One request at a time: most connections are free.
+        client.run(&mut requests, Pace::Open(50.0), Duration::from_millis(200)).unwrap().demand(200).unwrap();
     }
 
     #[test]

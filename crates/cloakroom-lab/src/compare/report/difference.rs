@@ -13,9 +13,12 @@ pub enum Difference {
 
 impl Difference {
     /// Of two CPU times per request: seen where their intervals lie apart by more than `noise`, the share by which the same work
-    /// differed from itself. What was not measured shows no difference.
+    /// differed from itself. What was not measured, or in a single round only, shows no difference.
     pub fn between(of: &Cost, to: &Cost, noise: f64) -> Self {
-        Self::of_intervals(interval(of), interval(to), noise)
+        match (interval(of), interval(to)) {
+            (Some(of), Some(to)) => Self::of_intervals(of, to, noise),
+            _ => Self::NotSeen,
+        }
     }
 
     /// Of two estimates.
@@ -27,10 +30,10 @@ impl Difference {
     }
 }
 
-/// A cost's CPU time with its interval.
-pub(super) fn interval(cost: &Cost) -> Estimate {
+/// A cost's CPU time with its interval; `None` where one round is all there is, which has no spread.
+pub(super) fn interval(cost: &Cost) -> Option<Estimate> {
     let (value, half) = (cost.cpu_us_per_request, cost.cpu_us_per_request * cost.spread);
-    Estimate { value, low: value - half, high: value + half }
+    (cost.spread > 0.0 && half.is_finite()).then_some(Estimate { value, low: value - half, high: value + half })
 }
 
 /// The share by which the same work differed from itself; 0 where that was not measured.
@@ -55,8 +58,8 @@ mod tests {
     #[test]
     fn a_difference_smaller_than_the_spreads_is_not_seen() {
         assert_eq!(Difference::between(&cost(11.0, 0.06), &cost(10.0, 0.06), 0.0), Difference::NotSeen);
-        assert_eq!(Difference::between(&cost(20.0, 0.6), &cost(10.0, 0.0), 0.0), Difference::NotSeen);
-        assert_eq!(Difference::between(&cost(10.0, 0.0), &cost(10.0, 0.0), 0.0), Difference::NotSeen);
+        assert_eq!(Difference::between(&cost(20.0, 0.6), &cost(10.0, 0.01), 0.0), Difference::NotSeen);
+        assert_eq!(Difference::between(&cost(10.0, 0.01), &cost(10.0, 0.01), 0.0), Difference::NotSeen);
     }
 
     #[test]
@@ -67,11 +70,17 @@ mod tests {
     }
 
     #[test]
+    fn a_single_round_shows_no_difference() {
+        assert_eq!(Difference::between(&cost(20.0, 0.0), &cost(10.0, 0.01), 0.0), Difference::NotSeen);
+        assert_eq!(Difference::between(&cost(20.0, 0.01), &cost(10.0, 0.0), 0.0), Difference::NotSeen);
+    }
+
+    #[test]
     fn what_was_not_measured_shows_no_difference() {
         for (a, b) in [
-            (cost(10.0, f64::NAN), cost(20.0, 0.0)),
-            (cost(f64::NAN, 0.0), cost(20.0, 0.0)),
-            (cost(0.0, 0.0), cost(20.0, 0.0)),
+            (cost(10.0, f64::NAN), cost(20.0, 0.01)),
+            (cost(f64::NAN, 0.01), cost(20.0, 0.01)),
+            (cost(0.0, 0.01), cost(20.0, 0.01)),
         ] {
             assert_eq!(Difference::between(&a, &b, 0.0), Difference::NotSeen);
             assert_eq!(Difference::between(&b, &a, 0.0), Difference::NotSeen);

@@ -4,7 +4,7 @@ use cloakroom_core::method::Method;
 
 use super::{
     choice::best,
-    difference::{Difference, noise},
+    difference::{Difference, interval, noise},
     document::{Cell, Column, Group, Line, Table},
     figures::unnoticed,
     numbers::{NOTHING, bytes, micros, millis, number, percent, seconds, times},
@@ -209,7 +209,10 @@ impl Against<'_> {
 
 fn spread(cost: Cost) -> Cell {
     let value = micros(cost.cpu_us_per_request);
-    if cost.spread.is_finite() { Cell::noted(value, format!("± {}", percent(cost.spread))) } else { value.into() }
+    match interval(&cost) {
+        Some(_) => Cell::noted(value, format!("± {}", percent(cost.spread))),
+        None => value.into(),
+    }
 }
 
 fn kept(row: &Row) -> String {

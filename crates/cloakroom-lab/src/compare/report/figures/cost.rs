@@ -42,14 +42,13 @@ fn ends<'r>(rows: &[&'r Row]) -> Option<(&'r Row, &'r Row)> {
 }
 
 fn bar(row: &Row) -> Bar {
-    let cpu = interval(&row.verify);
-    let spread = row.verify.spread.is_finite();
+    let cpu = row.verify.cpu_us_per_request;
     Bar {
         method: row.method,
         name: row.method.name().to_owned(),
-        value: cpu.value,
-        interval: spread.then_some((cpu.low, cpu.high)),
-        label: micros(cpu.value),
+        value: cpu,
+        interval: interval(&row.verify).map(|cpu| (cpu.low, cpu.high)),
+        label: micros(cpu),
     }
 }
 

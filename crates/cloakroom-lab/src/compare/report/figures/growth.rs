@@ -37,10 +37,7 @@ pub(super) fn figures(comparison: &Comparison, words: Words) -> io::Result<Vec<F
         y: words.say("growth-cpu-axis"),
         scale: Scale::Linear,
         value: |growth| growth.verify.cpu_us_per_request,
-        interval: |growth| {
-            let cpu = interval(&growth.verify);
-            growth.verify.spread.is_finite().then_some((cpu.low, cpu.high))
-        },
+        interval: |growth| interval(&growth.verify).map(|cpu| (cpu.low, cpu.high)),
         told: micros,
         beside: ("column-misses", |growth| number(growth.misses_per_1000)),
     };

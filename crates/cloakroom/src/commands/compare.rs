@@ -44,7 +44,9 @@ pub(crate) async fn run(args: Compare, output: Output) -> Result<(), Failure> {
             }
         }
     };
-    let found = found.map_err(|error| Failure::fault(&error))?.map_err(fault)?;
+    let mut found = found.map_err(|error| Failure::fault(&error))?.map_err(fault)?;
+    // The answer as JSON is what stands in result.json.
+    found.verdict.sentences = compare::report::verdict(&found, args.lang);
     compare::report::write(&found, args.lang, &args.out).map_err(fault)?;
     output.answer(&serde_json::to_value(&found).unwrap_or_default(), |_| {
         output.line(args.out.join("report.html").display().to_string());

@@ -27,7 +27,7 @@ use super::Comparison;
 use crate::language::Lang;
 
 /// Writes `report.html`, `report.md` and `result.json` into a directory, which is made if it is not there. Each file is whole or as it
-/// was before. Where the comparison has no sentences of its own for its verdict, those of [`verdict`] stand in all three.
+/// was before. Where the comparison has no sentences of its own for its verdict, those of [`verdict()`] stand in all three.
 ///
 /// # Errors
 /// What the file system says.

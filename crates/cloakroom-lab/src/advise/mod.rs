@@ -1,7 +1,7 @@
 //! `cloakroom advise`: which method to use in a case, why, with which settings, at what cost, and what would change the answer.
 //!
 //! [`decide`] is a pure function of the case and the [`rules`]: constraints rule methods out, and points against a method order what is
-//! left. What would change the answer is found by deciding again with one key changed ([`alternatives`]).
+//! left. What would change the answer is found by deciding again with one key changed (`alternatives`).
 
 mod alternatives;
 pub mod cost;

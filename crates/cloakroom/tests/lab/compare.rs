@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     sync::atomic::AtomicBool,
     thread,
@@ -10,6 +10,7 @@ use std::{
 
 use cloakroom_core::method::Method;
 use cloakroom_lab::{
+    call::{Caller, Reply},
     case::Case,
     compare::{self, Comparison, Extent, Options, Row, Store, Topology, wire},
     rig::{METHODS, Workshop, app_of},
@@ -21,17 +22,16 @@ fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_cloakroom"))
 }
 
-/// Sends bytes to a server by way of a listener that writes down what passes; what passed, and what was answered.
-fn captured(server: std::net::SocketAddr, request: &str) -> (Vec<u8>, String) {
+/// A listener that passes one connection on to a server; what came, when the client has gone.
+fn tap(server: SocketAddr) -> (SocketAddr, thread::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let between = listener.local_addr().unwrap();
+    let address = listener.local_addr().unwrap();
     let tap = thread::spawn(move || {
         let (mut near, _) = listener.accept().unwrap();
         let mut far = TcpStream::connect(server).unwrap();
         let (mut back_from, mut back_to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
         let back = thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));
-        let mut seen = Vec::new();
-        let mut piece = [0; 4096];
+        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
         loop {
             let read = near.read(&mut piece).unwrap();
             if read == 0 {
@@ -40,17 +40,12 @@ fn captured(server: std::net::SocketAddr, request: &str) -> (Vec<u8>, String) {
             seen.extend_from_slice(&piece[..read]);
             far.write_all(&piece[..read]).unwrap();
         }
-        far.shutdown(Shutdown::Write).unwrap();
-        back.join().unwrap().unwrap();
+        far.shutdown(Shutdown::Both).unwrap();
+        // The client has gone: what is left of the answer is of no use.
+        let _ = back.join().unwrap();
         seen
     });
-    let mut client = TcpStream::connect(between).unwrap();
-    client.write_all(request.as_bytes()).unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap();
-    drop(client);
-    (tap.join().unwrap(), answer)
+    (address, tap)
 }
 
 #[test]
@@ -63,16 +58,14 @@ fn bytes_are_those_of_a_captured_connection() {
     for (number, (method, app, path)) in METHODS.into_iter().enumerate() {
         let body =
             format!(r#"{{"email":"person{number}@example.com","password":"correct-horse-battery-91","app":"{app}"}}"#);
-        let login = format!(
-            "POST /v1/login HTTP/1.1\r\nhost: id.example.co\r\nx-forwarded-proto: https\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let (_, answer) = captured(server, &login);
-        let line = credential(&answer);
-        let request = format!("GET {path} HTTP/1.1\r\nhost: id.example.co\r\n{line}\r\n\r\n");
-        let (seen, answer) = captured(server, &request);
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let mut person = Caller::connect(server, "id.example.co").unwrap();
+        let login = person.call("POST", "/v1/login", &["x-forwarded-proto: https"], Some(&body)).unwrap();
+        let line = credential(&login.demand(200).unwrap());
+        let (between, tap) = tap(server);
+        let mut client = Caller::connect(between, "id.example.co").unwrap();
+        client.call("GET", path, &[&line], None).unwrap().demand(200).unwrap();
+        drop(client);
+        let seen = tap.join().unwrap();
         let page = pages.iter().find(|page| page.method == method).unwrap();
         assert_eq!(page.request.request_bytes_http1, seen.len() as u64, "{method}");
         assert_eq!(page.request.credential_bytes, line.len() as u64 + 2, "{method}");
@@ -85,14 +78,11 @@ fn bytes_are_those_of_a_captured_connection() {
 }
 
 /// The header line with what a login answered.
-fn credential(answer: &str) -> String {
-    let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
-    let json: serde_json::Value = serde_json::from_str(body).unwrap();
-    if let Some(token) = json["access_token"].as_str() {
+fn credential(login: &Reply) -> String {
+    if let Some(token) = login.json()["access_token"].as_str() {
         return format!("authorization: Bearer {token}");
     }
-    let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-    format!("cookie: {}", cookie.split(';').next().unwrap())
+    format!("cookie: {}", login.header("set-cookie").unwrap().split(';').next().unwrap())
 }
 
 /// The smallest run there is; what it takes long for is in no figure.

@@ -1,9 +1,10 @@
 //! The laboratory: real servers, each a process of its own, what is done to them over HTTP, and what that showed.
 //!
-//! `compare` measures the methods on one's own `case`, and `advise` decides by it. Below them, `subject` starts servers that are filled before they answer, `load` asks them, `stopwatch` says what they have used, and
+//! `compare` measures the methods on one's own `case`, and `advise` decides by it; `attack` tries to break in. Below them, `subject` starts servers that are filled before they answer, `load` asks them, `stopwatch` says what they have used, and
 //! `stats` says how sure that is.
 
 pub mod advise;
+pub mod attack;
 pub mod call;
 pub mod case;
 pub mod compare;

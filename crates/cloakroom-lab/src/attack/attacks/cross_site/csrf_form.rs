@@ -1,0 +1,30 @@
+//! A form of another site.
+
+use super::victim::{Victim, actions, fields};
+
+use crate::attack::{
+    places::EVIL,
+    plan::{Attack, Expected, Needs, Tried},
+    stage::Stage,
+};
+
+pub(in crate::attack) const ATTACK: Attack = Attack {
+    id: "csrf-form",
+    title: "A form of another site",
+    has: "a page at another site, which the victim visits while signed in",
+    does: "has the browser send it",
+    gains: "a change in the victim's name",
+    source: "OWASP CSRF Prevention Cheat Sheet; RFC 6265bis section 8.8; F019",
+    expected: Expected::EVERYWHERE.not_careless_jwt("another site's page cannot send a token along"),
+    needs: Needs::Browser,
+    run: |stage| Box::pin(run(stage)),
+};
+
+async fn run(stage: &Stage) -> Tried {
+    let victim = Victim::new(stage).await?;
+    for action in actions(stage) {
+        let html = format!("<form id=f method=post action=\"{action}\">{}</form><script>f.submit()</script>", fields());
+        victim.is_led_on_by(&stage.lab.places.publish(EVIL, html)).await?;
+    }
+    victim.found(stage, "the form").await
+}

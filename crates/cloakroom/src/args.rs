@@ -42,6 +42,19 @@ Environment:
   Every setting can come from CLOAKROOM_… as well: CLOAKROOM_LISTEN, CLOAKROOM_DATA_DIR, CLOAKROOM_STORE__SESSIONS and so
   on. CLOAKROOM_CONFIG names the file, CLOAKROOM_SECRET holds the master secret, CLOAKROOM_LOG is a filter for the log.";
 
+const ATTACK: &str = "\
+Each attack is tried on a deliberately careless login first, where it must succeed, and then on a server of this program, which
+is started for it, by each method. A time in the table is a window: for so long it worked, and no longer than was declared
+beforehand. With --target a server that runs is attacked, on this machine only; it gets accounts and failed sign-ins by that,
+so let it be one that holds nothing of worth. Attacks in which a browser takes part need Chromium and are left out without it.
+
+Exit status 1 if anything succeeded against Cloakroom, failed against the careless login, or was left out.
+
+Examples:
+  cloakroom attack --out report
+  cloakroom attack --only alg-none,fixation
+  cloakroom attack --target http://localhost:8080";
+
 /// Options of every command.
 #[derive(Args)]
 pub(crate) struct Common {
@@ -148,6 +161,9 @@ Examples:
   cloakroom advise
   cloakroom advise --case shop.toml --lang ko")]
     Advise(Advise),
+    /// Try to break in: at a deliberately careless login, and at this server by each method
+    #[command(after_help = ATTACK)]
+    Attack(Attack),
     /// Look for what is wrong, and say what would help
     #[command(after_help = "\
 Looks at the clocks, file permissions, the certificate, settings for proxies, the stores, the disk, limits of the system,
@@ -183,6 +199,20 @@ pub(crate) struct Compare {
     /// The report's language
     #[arg(long, value_enum, default_value_t)]
     pub(crate) lang: Lang,
+}
+
+/// `attack`.
+#[derive(Args)]
+pub(crate) struct Attack {
+    /// A server that runs on this machine, as <http://localhost:8080>
+    #[arg(long, value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// Only these attacks
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Where to write report.html, report.md and result.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `serve`.

@@ -42,7 +42,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         return cloakroom_lab::subject::serve(subject).map_err(|error| Failure::fault(&error));
     }
     let mut runtime = match &cli.command {
-        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Serve(_) | Command::Attack(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = runtime.enable_all().build().map_err(|error| Failure::fault(&error))?;
@@ -62,6 +62,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
             Command::Audit(audit) => commands::audit::run(audit, common, output).await,
             Command::Config(config) => commands::config::run(&config, common, output),
             Command::Advise(advise) => commands::advise::run(&advise, output),
+            Command::Attack(attack) => commands::attack::run(attack, output).await,
             Command::Doctor => doctor::run(common, output).await,
             Command::Compare(compare) => commands::compare::run(compare, output).await,
             // It has its own runtime, and was done above.

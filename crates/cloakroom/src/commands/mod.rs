@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod advise;
+pub(crate) mod attack;
 pub(crate) mod audit;
 pub(crate) mod backup;
 mod case;

@@ -17,6 +17,7 @@ mod seats;
 pub mod secret;
 pub mod session;
 pub mod store;
+pub mod tally;
 pub mod ticket;
 pub mod token;
 pub mod verify;

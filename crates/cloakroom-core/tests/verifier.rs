@@ -223,7 +223,7 @@ impl Check {
 
     fn lag(&self) -> (u64, Duration) {
         let lag = self.verifier.counts().lag;
-        (lag.ends, lag.total)
+        (lag.count, lag.total)
     }
 
     fn log_goes_down(&self) {

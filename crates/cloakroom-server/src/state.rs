@@ -38,6 +38,7 @@ use crate::{
         problem::Problem,
         serve::Peer,
     },
+    metrics::Requests,
     returns::ReturnAddresses,
 };
 
@@ -65,8 +66,12 @@ pub struct Inner {
     pub scheme: Scheme,
     /// Whether `/metrics` has a listener of its own.
     pub has_ops_listener: bool,
+    /// The requests so far.
+    pub(crate) requests: Requests,
     trusted_proxies: Vec<Network>,
     stopping: AtomicBool,
+    /// Whoever follows the revocation feed holds one.
+    reading: Arc<()>,
 }
 
 impl Deref for ServerState {
@@ -92,9 +97,21 @@ impl ServerState {
             scheme,
             has_ops_listener: config.ops_listen.is_some(),
             trusted_proxies: config.trusted_proxies.clone(),
+            requests: Requests::default(),
             stopping: AtomicBool::new(false),
+            reading: Arc::default(),
             engine,
         })))
+    }
+
+    /// A place among those who follow the revocation feed, until it is dropped.
+    pub(crate) fn feed_reader(&self) -> Arc<()> {
+        Arc::clone(&self.reading)
+    }
+
+    /// How many follow the revocation feed.
+    pub(crate) fn feed_readers(&self) -> usize {
+        Arc::strong_count(&self.reading) - 1
     }
 
     /// The server has begun to stop: `/readyz` says so from now on.

@@ -20,8 +20,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::Event;
-use crate::store::AccountStore;
+use super::{Event, Kind};
+use crate::{store::AccountStore, tally::Tally};
 
 /// The most lines that wait.
 const CAPACITY: usize = 8192;
@@ -44,6 +44,7 @@ struct Shared {
     /// How many of the pushed lines are written.
     written: watch::Sender<u64>,
     dropped: AtomicU64,
+    kinds: Tally<Kind>,
 }
 
 #[derive(Default)]
@@ -66,6 +67,7 @@ impl AuditQueue {
             wake: Arc::clone(&wake),
             written: watch::Sender::new(0),
             dropped: AtomicU64::new(0),
+            kinds: Tally::default(),
         });
         tokio::spawn(write(Arc::downgrade(&shared), wake));
         Self { shared }
@@ -73,6 +75,7 @@ impl AuditQueue {
 
     /// Takes a line in. Never waits; when the queue is full the line is dropped.
     pub fn push(&self, event: Event) {
+        self.shared.kinds.add(event.kind);
         {
             let mut waiting = self.shared.waiting.lock();
             if waiting.lines.len() < CAPACITY {
@@ -99,6 +102,11 @@ impl AuditQueue {
     pub fn waiting(&self) -> u64 {
         let pushed = self.shared.waiting.lock().pushed;
         pushed - *self.shared.written.borrow()
+    }
+
+    /// How often what happened, the lines that were dropped too.
+    pub fn kinds(&self) -> Vec<(Kind, u64)> {
+        self.shared.kinds.counts()
     }
 
     /// Waits until what was pushed so far is written; gives up, and logs it, when the store fails for 10 s.

@@ -36,7 +36,10 @@ use super::{
     hash::{HashParameters, PasswordHash},
     password::{LoginPassword, NewPassword, PasswordError},
 };
-use crate::random::Rng;
+use crate::{
+    random::Rng,
+    tally::{TimeCounts, Times},
+};
 
 /// The pool; when it is dropped, what is queued is given up and its threads end.
 pub struct HashPool {
@@ -55,6 +58,8 @@ impl HashPool {
             waiting: Condvar::new(),
             outsized: Mutex::new(()),
             runs: AtomicU64::new(0),
+            waits: Times::default(),
+            times: Times::default(),
             average_micros: AtomicU64::new(FIRST_ESTIMATE_MICROS),
             cost_micros: AtomicU64::new(FIRST_ESTIMATE_MICROS),
         });
@@ -98,6 +103,16 @@ impl HashPool {
     /// Argon2 runs begun so far.
     pub fn runs(&self) -> u64 {
         self.shared.runs.load(Ordering::Relaxed)
+    }
+
+    /// How long jobs waited for a thread.
+    pub fn waits(&self) -> TimeCounts {
+        self.shared.waits.counts()
+    }
+
+    /// How long runs took, by the clock.
+    pub fn times(&self) -> TimeCounts {
+        self.shared.times.counts()
     }
 
     /// Jobs that wait for a thread.
@@ -218,6 +233,8 @@ struct Shared {
     /// imports and from times of other settings, raise the memory that all threads take by one hash at most.
     outsized: Mutex<()>,
     runs: AtomicU64,
+    waits: Times,
+    times: Times,
     /// What a run takes by the clock, averaged over the last dozen or so.
     average_micros: AtomicU64,
     /// The same in time on a processor.

@@ -37,6 +37,13 @@ impl Engine {
     /// `invalid_credentials` for whatever is wrong with address and password, always after one hash; `not_admitted`,
     /// `rate_limited`, `overloaded`, `store_unavailable`.
     pub async fn login(&self, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
+        let app = Arc::clone(&request.app);
+        let outcome = self.sign_in(request, client).await;
+        self.tallies.signed_in(&app, outcome.as_ref().err());
+        outcome
+    }
+
+    async fn sign_in(&self, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
         let _place = self.places.sign_ins.enter().await?;
         let usable = request.password.is_usable();
         let email = EmailAddress::parse(&request.email).ok();

@@ -19,6 +19,7 @@ mod reassert;
 mod register;
 mod renew;
 mod shared;
+mod tallies;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -36,6 +37,7 @@ pub use password::PasswordChanged;
 pub use places::{Occupancy, PATIENCE, REFRESHES, REFRESHES_WAITING, SIGN_INS, SIGN_INS_WAITING};
 pub use register::Registration;
 pub use renew::Renewed;
+pub use tallies::{KeyAge, SignIns};
 
 use crate::{
     app::{App, Apps},
@@ -46,11 +48,12 @@ use crate::{
     random::Rng,
     refusal::{Reason, Refusal},
     revocation::{Answer, Position},
-    store::{StoreError, Stores},
+    store::{StoreError, Stores, Watch},
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
 use places::Places;
 use shared::Shared;
+use tallies::Tallies;
 
 /// A running login system. Cheap to share; made once.
 pub struct Engine {
@@ -59,6 +62,8 @@ pub struct Engine {
     passwords: HashPool,
     limits: FailureLimits,
     places: Places,
+    tallies: Tallies,
+    watch: Watch,
     audit: AuditQueue,
     settings: Settings,
 }
@@ -129,6 +134,7 @@ impl Engine {
     ) -> Result<Arc<Self>, StartError> {
         // From the secret that all servers of a store have, so that what one counts is found by the others.
         let counting = master.derive("limits");
+        let (stores, watch) = Watch::over(&stores);
         let shared = Shared::open(&settings, apps, stores, master, clock, rng).await?;
         let shared = Arc::new(shared);
         let verifier = Arc::new(Verifier::new(
@@ -145,6 +151,8 @@ impl Engine {
         verifier.renew_lease().await.map_err(StartError::Log)?;
         let engine = Self {
             places: Places::new(&settings.passwords),
+            tallies: Tallies::default(),
+            watch,
             passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
             limits: FailureLimits::new(settings.limits, &*shared.stores.accounts, counting, shared.clock.clone()),
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),

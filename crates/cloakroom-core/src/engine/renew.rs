@@ -57,7 +57,9 @@ impl Engine {
         activity: Activity,
         client: &Client,
     ) -> Result<Renewed, Refusal> {
-        self.renew_spending(Spending::Grown, refresh_token, app, activity, client).await
+        let outcome = self.renew_spending(Spending::Grown, refresh_token, app, activity, client).await;
+        self.tallies.refreshed(outcome.as_ref().err());
+        outcome
     }
 
     /// Renews without spending the refresh token, however old its generation is: for a page that is only looked at. A safe

@@ -14,6 +14,8 @@ pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod sqlite;
+mod vitals;
+mod watched;
 
 use std::sync::Arc;
 
@@ -21,6 +23,12 @@ use async_trait::async_trait;
 pub(crate) use ended::{forget_ended, out_of_reach};
 pub use moving::Moving;
 use thiserror::Error;
+pub(crate) use vitals::Batches;
+pub(crate) use watched::Watch;
+pub use {
+    vitals::{Connections, Vitals, Writes},
+    watched::StoreOperation,
+};
 
 use crate::{
     account::{Account, AccountState},
@@ -112,6 +120,11 @@ pub trait SessionStore: Send + Sync + 'static {
     /// before the walk begins until after its end is met once at least, and what comes or goes meanwhile perhaps; but in a
     /// cluster whose slots move, something may be missed.
     async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError>;
+
+    /// How it is, for operators; of a store made of others, how each of those is.
+    fn vitals(&self) -> Vec<Vitals> {
+        Vec::new()
+    }
 
     /// How many records there are, by app and method; for operators.
     async fn count(&self) -> Result<Vec<(crate::ids::AppTag, Method, u64)>, StoreError>;
@@ -324,6 +337,11 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn has_signed_in_from(&self, id: AccountId, network: &str) -> Result<bool, StoreError>;
     /// Removes audit lines from before a moment; at most `limit`.
     async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// How it is, for operators.
+    fn vitals(&self) -> Vec<Vitals> {
+        Vec::new()
+    }
 
     /// Where failed sign-ins are counted for all servers that share this store. `None`: one server has it for itself, and
     /// counts in its own memory.

@@ -18,7 +18,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Place, SessionStore, StoreError, Stretch};
+use super::{Place, SessionStore, StoreError, Stretch, Vitals};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
@@ -196,6 +196,10 @@ impl SessionStore for Moving {
                 return Ok(counts.into_iter().map(|((app, method), n)| (app, method, n)).collect());
             }
         }
+    }
+
+    fn vitals(&self) -> Vec<Vitals> {
+        [&self.main, &self.other].into_iter().flat_map(|store| store.vitals()).collect()
     }
 }
 

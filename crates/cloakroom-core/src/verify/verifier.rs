@@ -16,7 +16,7 @@ use super::{
     backing::{Backing, NotFound},
     cache::{CacheBounds, FactCache, Fingerprint},
     fact::{Fact, Finding, Identity},
-    lag::{Lag, LagCounts},
+    lag::{LAG_BOUNDS, LagCounts},
 };
 use crate::{
     app::{App, Apps},
@@ -27,6 +27,7 @@ use crate::{
     refusal::{Reason, Refusal},
     revocation::{Answer, End, Entry, Gap, Position, Vigil},
     seats::Seats,
+    tally::Times,
     token,
 };
 
@@ -62,7 +63,7 @@ pub struct VerifierSettings {
 }
 
 /// How often what happened, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Answered from the cache.
     pub warm: u64,
@@ -108,13 +109,24 @@ struct Renewal {
     outcome: Result<(), Refusal>,
 }
 
-#[derive(Default)]
 struct Counters {
     warm: AtomicU64,
     cold: AtomicU64,
     refused: AtomicU64,
     leases: AtomicU64,
-    lag: Lag,
+    lag: Times<{ LAG_BOUNDS.len() }>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            warm: AtomicU64::new(0),
+            cold: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            leases: AtomicU64::new(0),
+            lag: Times::new(&LAG_BOUNDS),
+        }
+    }
 }
 
 /// How far ahead of our clock an `iat` may be.

@@ -28,6 +28,7 @@ use crate::{
         problem::Problem,
         security::{self, SecurityHeaders},
     },
+    metrics,
     state::ServerState,
 };
 
@@ -63,6 +64,7 @@ pub(crate) fn routes(state: &ServerState, headers: &std::sync::Arc<SecurityHeade
     guarded
         .merge(open)
         .layer(from_fn_with_state(state.origins.clone(), cors::cors))
+        .layer(from_fn_with_state(state.clone(), metrics::count_requests))
         .merge(asked)
         .layer(from_fn_with_state(headers.clone(), security::api_headers))
 }

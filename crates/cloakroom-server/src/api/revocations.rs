@@ -1,6 +1,6 @@
 //! The revocation feed: server-sent events that any verifier can follow and resume.
 
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -80,6 +80,7 @@ pub(super) async fn follow(State(state): State<ServerState>, caller: Caller) -> 
         begun: false,
         quiet: 0,
         service,
+        _place: state.feed_reader(),
         state,
         waiting: VecDeque::new(),
     };
@@ -102,6 +103,8 @@ struct Reader {
     begun: bool,
     quiet: u32,
     waiting: VecDeque<Bytes>,
+    /// It is counted.
+    _place: Arc<()>,
 }
 
 impl Reader {

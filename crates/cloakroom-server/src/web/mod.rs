@@ -32,6 +32,7 @@ use crate::{
         problem::Problem,
         security::{self, SecurityHeaders},
     },
+    metrics,
     pages::assets,
     state::ServerState,
 };
@@ -53,6 +54,7 @@ pub(crate) fn routes(state: &ServerState, headers: &Arc<SecurityHeaders>) -> Rou
         .route("/assets/{file}", get(asset).fallback(only::<READ>))
         .layer(from_fn_with_state(state.clone(), answer::problems_as_pages))
         .layer(from_fn_with_state(headers.clone(), security::page_headers))
+        .layer(from_fn_with_state(state.clone(), metrics::count_requests))
 }
 
 /// The root leads to the devices, which lead on to the sign-in page where nobody is signed in.
@@ -69,7 +71,7 @@ pub(crate) fn nothing_here(state: &ServerState, headers: &Arc<SecurityHeaders>) 
         .layer(from_fn_with_state(headers.clone(), security::page_headers));
     let for_programs =
         Router::new().fallback(missing).layer(from_fn_with_state(headers.clone(), security::api_headers));
-    for_programs.layer(from_fn(move |request: Request, next: axum::middleware::Next| {
+    let for_all = for_programs.layer(from_fn(move |request: Request, next: axum::middleware::Next| {
         let people = for_people.clone();
         async move {
             if answer::wants_page(request.headers()) {
@@ -78,7 +80,8 @@ pub(crate) fn nothing_here(state: &ServerState, headers: &Arc<SecurityHeaders>) 
                 next.run(request).await
             }
         }
-    }))
+    }));
+    for_all.layer(from_fn_with_state(state.clone(), metrics::count_requests))
 }
 
 /// A file that pages refer to. Its address changes with its content: it can be kept for good.

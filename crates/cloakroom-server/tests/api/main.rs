@@ -15,6 +15,7 @@ mod lab;
 mod limits;
 mod login;
 mod logout;
+mod metrics;
 mod oauth;
 mod openapi;
 mod operations;

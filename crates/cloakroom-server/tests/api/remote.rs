@@ -120,13 +120,13 @@ async fn the_lag_that_an_app_observes_is_counted() {
     let (ada, eve) = (lab.login("ada", "web").await, lab.login("eve", "web").await);
     let lag = || guard.verifier().counts().lag;
     assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).await.status, 204);
-    until("it hears", async || lag().ends == 1).await;
+    until("it hears", async || lag().count == 1).await;
     assert_eq!(lag().total, Duration::ZERO);
     line.cut();
     assert_eq!(lab.post("/v1/logout").bearer(eve.credential()).await.status, 204);
     lab.advance(3);
     line.mend();
-    until("it hears", async || lag().ends == 2).await;
+    until("it hears", async || lag().count == 2).await;
     assert_eq!(lag().total, Duration::from_secs(3));
     assert_eq!(lag().within, [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 }

@@ -67,6 +67,7 @@ impl Job {
 
     /// Does it; `done` is called before the answer is out, so that whoever has it finds room for the next job.
     pub(super) fn run(&self, shared: &Shared, memory: &mut Vec<Block>, done: impl FnOnce()) {
+        shared.waits.observe(self.queued.elapsed());
         match &self.task {
             Task::Choose(text, context, reply) => {
                 let context: Vec<&str> = context.iter().map(String::as_str).collect();
@@ -136,8 +137,10 @@ fn run<T>(
     shared.runs.fetch_add(1, Ordering::Relaxed);
     let (begun, on_processor) = (Instant::now(), processor_micros());
     let result = compute(memory);
+    let took = begun.elapsed();
+    shared.times.observe(took);
     for (average, micros) in [
-        (&shared.average_micros, begun.elapsed().as_micros() as u64),
+        (&shared.average_micros, took.as_micros() as u64),
         (&shared.cost_micros, processor_micros().saturating_sub(on_processor)),
     ] {
         let before = average.load(Ordering::Relaxed);

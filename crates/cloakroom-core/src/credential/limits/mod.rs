@@ -12,7 +12,15 @@ mod settings;
 mod shared;
 mod table;
 
-use std::{fmt, hash::Hasher, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::Hasher,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 use thiserror::Error;
@@ -48,13 +56,18 @@ impl FailureLimits {
         let Some(store) = store.limits() else { return Self::here(settings, key, clock) };
         let settled = Arc::new(Notify::new());
         let counts = Counts::Shared(Shared::start(store, settings, clock, Arc::clone(&settled)));
-        Self(Arc::new(Inner { counts, key, settled, waiting: Seats::new(MAX_WAITING) }))
+        Self::of(counts, key, settled)
     }
 
     fn here(settings: LimitSettings, key: [u8; 16], clock: Clock) -> Self {
         let settled = Arc::new(Notify::new());
         let counts = Counts::Here(Arc::new(Here::new(settings, clock, Arc::clone(&settled))));
-        Self(Arc::new(Inner { counts, key, settled, waiting: Seats::new(MAX_WAITING) }))
+        Self::of(counts, key, settled)
+    }
+
+    fn of(counts: Counts, key: [u8; 16], settled: Arc<Notify>) -> Self {
+        let refused = std::array::from_fn(|_| AtomicU64::new(0));
+        Self(Arc::new(Inner { counts, key, settled, waiting: Seats::new(MAX_WAITING), refused }))
     }
 
     /// Begins an attempt to prove who one is, before the secret is looked at.
@@ -88,6 +101,11 @@ impl FailureLimits {
         Ok(())
     }
 
+    /// How often each limit turned somebody away.
+    pub fn refused(&self) -> [(LimitKind, u64); LimitKind::ALL.len()] {
+        LimitKind::ALL.map(|limit| (limit, self.0.refused[limit as usize].load(Ordering::Relaxed)))
+    }
+
     /// Forgets, where the counts are shared, what says nothing any more: at most `limit` of it. How much.
     ///
     /// # Errors
@@ -112,7 +130,10 @@ impl FailureLimits {
                 Ok(attempt) => return Ok(attempt),
                 Err(refused) => refused,
             };
-            let limited = |retry_after| LimitError::from(Limited { limit, retry_after });
+            let limited = |retry_after| {
+                self.0.refused[limit as usize].fetch_add(1, Ordering::Relaxed);
+                LimitError::from(Limited { limit, retry_after })
+            };
             if let Empty::Until(wait) = empty {
                 return Err(limited(wait));
             }
@@ -266,6 +287,8 @@ struct Inner {
     settled: Arc<Notify>,
     /// Attempts that wait for others' outcome.
     waiting: Seats,
+    /// How often each limit has turned somebody away.
+    refused: [AtomicU64; LimitKind::ALL.len()],
 }
 
 /// Where it is counted.

@@ -22,7 +22,7 @@ use self::{
     lists::Lists,
     slab::{NOWHERE, Place, Slab},
 };
-use super::{SessionStore, StoreError, Stretch};
+use super::{SessionStore, StoreError, Stretch, Vitals};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
@@ -352,5 +352,9 @@ impl SessionStore for MemorySessions {
             tokio::task::yield_now().await;
         }
         Ok(counts.into_iter().map(|((app, method), n)| (app, method, n)).collect())
+    }
+
+    fn vitals(&self) -> Vec<Vitals> {
+        vec![Vitals { store: "memory", connections: None, writes: None }]
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, Kid, SessionId},
     revocation::{End, Entry},
-    store::{EndRequest, StoreError},
+    store::{Batches, EndRequest, StoreError, Writes},
 };
 
 /// The most requests that wait; more wait outside, and not for long.
@@ -49,7 +49,10 @@ const APPEND: &str = "INSERT INTO cloakroom_log (sequence, kind, subject, method
      SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
 
 /// The way to the task that ends; when it is dropped the task does what waits and ends too.
-pub(super) struct Ends(mpsc::Sender<Job>);
+pub(super) struct Ends {
+    jobs: mpsc::Sender<Job>,
+    batches: Arc<Batches>,
+}
 
 struct Job {
     ends: Vec<(EndRequest, Timestamp)>,
@@ -61,8 +64,14 @@ impl Ends {
     /// Starts the task.
     pub(super) fn start(pool: Arc<Pool>) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(work(pool, queue));
-        Self(jobs)
+        let batches = Arc::new(Batches::default());
+        tokio::spawn(work(pool, queue, Arc::clone(&batches)));
+        Self { jobs, batches }
+    }
+
+    /// What waits, and what has been written.
+    pub(super) fn writes(&self) -> Writes {
+        self.batches.with_waiting(self.jobs.max_capacity() - self.jobs.capacity())
     }
 
     /// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
@@ -72,7 +81,7 @@ impl Ends {
         }
         let (reply, answer) = oneshot::channel();
         let job = Job { ends: ends.to_vec(), at, reply };
-        self.0.try_send(job).map_err(|error| match error {
+        self.jobs.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Unavailable("too many ends are waiting".to_owned()),
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
@@ -84,9 +93,10 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
-async fn work(pool: Arc<Pool>, mut queue: mpsc::Receiver<Job>) {
+async fn work(pool: Arc<Pool>, mut queue: mpsc::Receiver<Job>, batches: Arc<Batches>) {
     let mut jobs = Vec::new();
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        batches.add(jobs.len());
         match Box::pin(transact(&pool, &jobs)).await {
             Ok(entries) => {
                 for (job, entries) in jobs.drain(..).zip(entries) {

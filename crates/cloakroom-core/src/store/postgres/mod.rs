@@ -35,7 +35,7 @@ pub use operate::Remark;
 pub use url::Url;
 
 use self::{connection::Connector, ends::Ends, listen::Listener, pool::Pool};
-use crate::store::{StoreError, Stores};
+use crate::store::{StoreError, Stores, Vitals};
 
 /// Accounts, sessions and logs in a PostgreSQL database; cheap to clone.
 ///
@@ -88,6 +88,11 @@ impl Postgres {
 
     fn ends(&self) -> &Ends {
         &self.0.ends
+    }
+
+    fn its_vitals(&self) -> Vec<Vitals> {
+        let (connections, writes) = (Some(self.pool().connections()), Some(self.ends().writes()));
+        vec![Vitals { store: "postgres", connections, writes }]
     }
 
     fn calls(&self) -> Option<watch::Receiver<u64>> {

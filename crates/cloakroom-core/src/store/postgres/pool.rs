@@ -18,7 +18,7 @@ use super::{
     error::{Failure, too_slow},
     value::Value,
 };
-use crate::store::StoreError;
+use crate::store::{Connections, StoreError};
 
 /// How often a transaction is tried that others are in the way of.
 const ATTEMPTS: u32 = 8;
@@ -103,6 +103,17 @@ impl Pool {
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
         let writes = Arc::new(Semaphore::new(size - size / RESERVED));
         Ok(Self { connections, writes, connect_timeout, statement_timeout })
+    }
+
+    /// How many there are.
+    pub(super) fn connections(&self) -> Connections {
+        let status = self.connections.status();
+        Connections {
+            limit: status.max_size,
+            open: status.size,
+            busy: status.size - status.available.min(status.size),
+            waiting: status.waiting,
+        }
     }
 
     /// A connection for what must not wait behind hanging writes: reads, ends, and what goes on behind the answers.

@@ -17,7 +17,7 @@ use crate::{
     revocation::{Answer, Entry, Position},
     store::{
         AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
-        Service, Standing, StoreError,
+        Service, Standing, StoreError, Vitals,
     },
 };
 
@@ -139,5 +139,9 @@ impl AccountStore for Postgres {
 
     fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
         Some(Arc::new(self.clone()))
+    }
+
+    fn vitals(&self) -> Vec<Vitals> {
+        self.its_vitals()
     }
 }

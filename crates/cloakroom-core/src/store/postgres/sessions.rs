@@ -21,7 +21,7 @@ use crate::{
     method::Method,
     revocation::{Incarnation, Position},
     session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch},
+    store::{Place, SessionStore, StoreError, Stretch, Vitals},
 };
 
 /// How long operators wait for a count of all sessions.
@@ -180,6 +180,10 @@ impl SessionStore for Postgres {
             }
         }
         Ok(counts)
+    }
+
+    fn vitals(&self) -> Vec<Vitals> {
+        self.its_vitals()
     }
 }
 

@@ -36,7 +36,7 @@ pub use address::Address;
 pub use mark::Primary;
 
 use self::{connect::Connector, keys::Keys, route::Route};
-use crate::store::StoreError;
+use crate::store::{Connections, StoreError, Vitals};
 
 /// Sessions in Redis; cheap to clone.
 #[derive(Clone)]
@@ -88,6 +88,15 @@ impl Redis {
             tracing::warn!(redis = %address, "{warning}");
         }
         Ok(Self(Arc::new(Inner { address: address.clone(), options: options.clone(), route, keys, warnings })))
+    }
+
+    /// Each server has one connection, which everybody shares.
+    fn its_vitals(&self) -> Vec<Vitals> {
+        let nodes = self.0.route.primaries().unwrap_or_default();
+        let open = nodes.iter().filter(|node| node.is_up()).count();
+        let busy = nodes.iter().map(|node| node.under_way()).sum();
+        let connections = Some(Connections { limit: nodes.len(), open, busy, waiting: 0 });
+        vec![Vitals { store: "redis", connections, writes: None }]
     }
 
     /// What an operator should know about these servers: what they can lose, and what could not be looked at.

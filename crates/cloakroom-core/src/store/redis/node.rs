@@ -61,6 +61,11 @@ impl Node {
         matches!(&*self.state.lock(), State::Up(link) if link.is_open())
     }
 
+    /// How many requests are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.connector.options.in_flight.max(1) - self.in_flight.available_permits()
+    }
+
     /// Asks for one thing. `asking`: for a slot that is just moving here (`ASK`).
     pub(super) async fn ask(self: &Arc<Self>, command: &Cmd, asking: bool) -> Result<Value, Failure> {
         let (_permit, link) = self.connected().await?;

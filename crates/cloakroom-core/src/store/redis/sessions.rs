@@ -13,7 +13,7 @@ use crate::{
     method::Method,
     revocation::Position,
     session::{Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch},
+    store::{Place, SessionStore, StoreError, Stretch, Vitals},
 };
 
 /// How long a key outlives its session: clocks differ, and Redis's must not end one before its time (F009).
@@ -93,6 +93,10 @@ impl SessionStore for Redis {
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
         self.count_all().await
+    }
+
+    fn vitals(&self) -> Vec<Vitals> {
+        self.its_vitals()
     }
 }
 

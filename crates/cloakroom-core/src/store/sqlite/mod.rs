@@ -37,7 +37,7 @@ use self::{
     standings::Standings,
     writer::{Shape, Writer},
 };
-use crate::store::{StoreError, Stores};
+use crate::store::{StoreError, Stores, Vitals};
 
 /// Accounts, sessions and logs in a directory of this machine; cheap to clone.
 ///
@@ -95,6 +95,11 @@ impl Sqlite {
     /// This store as both stores of a server.
     pub fn stores(&self) -> Stores {
         Stores { accounts: Arc::new(self.clone()), sessions: Arc::new(self.clone()), end_deletes: true }
+    }
+
+    fn its_vitals(&self) -> Vec<Vitals> {
+        let writes = self.0.writer.as_ref().map(Writer::writes);
+        vec![Vitals { store: "sqlite", connections: None, writes }]
     }
 
     async fn read_with<T, F>(&self, work: F) -> Result<T, StoreError>

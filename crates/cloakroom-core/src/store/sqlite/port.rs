@@ -15,7 +15,7 @@ use crate::{
     revocation::{Answer, Entry, Position},
     store::{
         AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
-        Service, Standing, StoreError,
+        Service, Standing, StoreError, Vitals,
     },
 };
 
@@ -151,5 +151,9 @@ impl AccountStore for Sqlite {
 
     async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.write_with(Shape::OneStatement, move |c| audit_log::prune(c, before, limit)).await
+    }
+
+    fn vitals(&self) -> Vec<Vitals> {
+        self.its_vitals()
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     ids::{AccountId, AppTag, SessionId},
     method::Method,
     session::{Effect, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch},
+    store::{Place, SessionStore, StoreError, Stretch, Vitals},
 };
 
 /// How many activities are one job.
@@ -66,6 +66,10 @@ impl SessionStore for Sqlite {
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
         self.read_long(count).await
+    }
+
+    fn vitals(&self) -> Vec<Vitals> {
+        self.its_vitals()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::lock::DirectoryLock;
-use crate::store::StoreError;
+use crate::store::{Batches, StoreError, Writes};
 
 /// The most jobs that wait; more wait outside, and not for long.
 const QUEUE: usize = 4096;
@@ -39,21 +40,29 @@ pub(super) enum Shape {
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    batches: Arc<Batches>,
 }
 
 impl Writer {
     /// Starts the thread. It holds the lock of the directory for as long as the connection is open.
     pub(super) fn start(connection: Connection, lock: DirectoryLock) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let batches = Arc::new(Batches::default());
+        let counted = Arc::clone(&batches);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
-                run(&connection, queue);
+                run(&connection, queue, &counted);
                 drop(connection);
                 drop(lock);
             })
             .map_err(|e| super::error::of_io(&e))?;
-        Ok(Self { jobs: Some(jobs), thread: Mutex::new(Some(thread)) })
+        Ok(Self { jobs: Some(jobs), thread: Mutex::new(Some(thread)), batches })
+    }
+
+    /// What waits, and what has been written.
+    pub(super) fn writes(&self) -> Writes {
+        self.batches.with_waiting(self.jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity()))
     }
 
     /// Does `work` on the writing connection; answers when what it did is on the disk.
@@ -132,13 +141,14 @@ where
     }
 }
 
-fn run(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+fn run(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, batches: &Batches) {
     let mut batch = Vec::new();
     while let Some(first) = queue.blocking_recv() {
         let committed = transact(connection, first, &mut queue, &mut batch);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = batch.len(), "a batch of writes was not done");
         }
+        batches.add(batch.len());
         for job in batch.drain(..) {
             job.answer(committed.clone());
         }

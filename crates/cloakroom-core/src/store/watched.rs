@@ -1,0 +1,205 @@
+//! Stores whose operations are counted and timed: both ports with nothing added but numbers for operators.
+//!
+//! The engine puts this around whatever stores it is given, so that no adapter counts by itself.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+
+use super::{
+    AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount, Place,
+    Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals,
+};
+use crate::{
+    account::Account,
+    audit,
+    clock::Timestamp,
+    credential::{Bucket, BucketKey, SharedLimits, Swept, Taken},
+    ids::{AccountId, AppId, AppTag, Kid, SessionId},
+    key::{KeyRow, WrappedKey},
+    method::Method,
+    revocation::{Answer, Entry, Position},
+    session::{Record, Write, Written},
+    tally::{TimeCounts, Times},
+};
+
+/// What was asked of the stores so far, by port and operation.
+#[derive(Clone, Default)]
+pub(crate) struct Watch([(&'static str, Arc<Operations>); 3]);
+
+/// How often a store was asked for something, and how long it took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreOperation {
+    /// `accounts`, `sessions` or `limits`.
+    pub port: &'static str,
+    /// The name of the port's method.
+    pub operation: &'static str,
+    /// How long it took, the failed ones too.
+    pub times: TimeCounts,
+    /// How often it failed.
+    pub failed: u64,
+}
+
+#[derive(Default)]
+struct Operations(RwLock<BTreeMap<&'static str, Arc<Operation>>>);
+
+#[derive(Default)]
+struct Operation {
+    times: Times,
+    failed: AtomicU64,
+}
+
+/// A port that is watched.
+struct Watched<S: ?Sized> {
+    store: Arc<S>,
+    operations: Arc<Operations>,
+    /// Of the limits that belong to it.
+    limits: Arc<Operations>,
+}
+
+impl Watch {
+    /// Watches stores from now on.
+    pub(crate) fn over(stores: &Stores) -> (Stores, Self) {
+        let watch = Self(["accounts", "sessions", "limits"].map(|port| (port, Arc::default())));
+        let [(_, accounts), (_, sessions), (_, limits)] = watch.0.clone();
+        let watched = Stores {
+            accounts: Arc::new(Watched {
+                store: Arc::clone(&stores.accounts),
+                operations: accounts,
+                limits: Arc::clone(&limits),
+            }),
+            sessions: Arc::new(Watched { store: Arc::clone(&stores.sessions), operations: sessions, limits }),
+            end_deletes: stores.end_deletes,
+        };
+        (watched, watch)
+    }
+
+    /// Everything that was asked for at least once.
+    pub(crate) fn operations(&self) -> Vec<StoreOperation> {
+        let of_port = |(port, operations): &(&'static str, Arc<Operations>)| {
+            let of_operation = |(operation, counted): (&&'static str, &Arc<Operation>)| StoreOperation {
+                port,
+                operation,
+                times: counted.times.counts(),
+                failed: counted.failed.load(Ordering::Relaxed),
+            };
+            operations.0.read().iter().map(of_operation).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_port).collect()
+    }
+}
+
+impl Operations {
+    async fn time<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let begun = Instant::now();
+        let outcome = work.await;
+        self.count(name, begun.elapsed(), outcome.is_err());
+        outcome
+    }
+
+    fn count(&self, name: &'static str, took: Duration, failed: bool) {
+        let known = self.0.read().get(name).cloned();
+        let operation = known.unwrap_or_else(|| Arc::clone(self.0.write().entry(name).or_default()));
+        operation.times.observe(took);
+        operation.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+}
+
+/// A port whose verbs are timed, and whose other methods are passed on as they are.
+macro_rules! watched {
+    (
+        $port:ident;
+        $(async fn $verb:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)+
+        ; $($plain:tt)*
+    ) => {
+        #[async_trait]
+        impl $port for Watched<dyn $port> {
+            $(async fn $verb(&self, $($argument: $kind),*) -> Result<$answer, StoreError> {
+                self.operations.time(stringify!($verb), self.store.$verb($($argument),*)).await
+            })+
+            $($plain)*
+        }
+    };
+}
+
+watched! {
+    SessionStore;
+    async fn read(id: SessionId) -> Option<Record>;
+    async fn write(id: SessionId, write: Write) -> Written;
+    async fn touch(touches: &[(SessionId, Timestamp)]) -> ();
+    async fn list(account: AccountId, before: Option<(Timestamp, SessionId)>, limit: usize) -> Vec<(SessionId, Record)>;
+    async fn sweep(now: Timestamp, limit: usize) -> usize;
+    async fn watermark() -> Option<Position>;
+    async fn set_watermark(position: Position) -> ();
+    async fn forget(ids: &[SessionId]) -> ();
+    async fn walk(from: Option<Place>, limit: usize) -> Stretch;
+    async fn count() -> Vec<(AppTag, Method, u64)>;
+    ;
+    fn may_lose_deletions(&self) -> bool {
+        self.store.may_lose_deletions()
+    }
+    fn vitals(&self) -> Vec<Vitals> {
+        self.store.vitals()
+    }
+}
+
+watched! {
+    AccountStore;
+    async fn installation() -> Installation;
+    async fn rewrap(check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> ();
+    async fn first_check(check: WrappedKey) -> bool;
+    async fn create(new: NewAccount) -> Creation;
+    async fn login(canonical_email: &str) -> Option<Login>;
+    async fn account(id: AccountId) -> Option<Login>;
+    async fn standing(id: AccountId, app: &AppId, method: Method) -> Option<Standing>;
+    async fn accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
+    async fn change(id: AccountId, change: AccountChange, at: Timestamp, until: Timestamp) -> Option<Changed>;
+    async fn end(ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Vec<Entry>;
+    async fn log_since(after: Option<Position>, now: Timestamp) -> Answer;
+    async fn log_head() -> Position;
+    async fn has_ended(session: SessionId) -> bool;
+    async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
+    async fn prune_log(now: Timestamp, limit: usize) -> usize;
+    async fn keys() -> Vec<KeyRow>;
+    async fn add_key(key: KeyRow) -> bool;
+    async fn remove_keys(kids: &[Kid]) -> ();
+    async fn add_service(service: Service) -> ();
+    async fn services() -> Vec<Service>;
+    async fn remove_service(id: &str) -> bool;
+    async fn audit(events: &[audit::Event]) -> ();
+    async fn audit_page(filter: &audit::Filter, limit: usize) -> Vec<audit::Stored>;
+    async fn origins(sessions: &[SessionId]) -> Vec<(SessionId, audit::Origin)>;
+    async fn has_signed_in_from(id: AccountId, network: &str) -> bool;
+    async fn prune_audit(before: Timestamp, limit: usize) -> usize;
+    ;
+    fn log_calls(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        self.store.log_calls()
+    }
+    fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
+        let store = self.store.limits()?;
+        Some(Arc::new(Watched { store, operations: Arc::clone(&self.limits), limits: Arc::clone(&self.limits) }))
+    }
+    fn vitals(&self) -> Vec<Vitals> {
+        self.store.vitals()
+    }
+}
+
+watched! {
+    SharedLimits;
+    async fn take(first: &Bucket, then: Option<&Bucket>, at: Option<Timestamp>) -> Taken;
+    async fn settle(settled: &[(BucketKey, u32, Duration)]) -> ();
+    async fn sweep(at: Option<Timestamp>, limit: usize) -> Swept;
+    ;
+}

@@ -20,4 +20,5 @@ pub mod store;
 pub mod tally;
 pub mod ticket;
 pub mod token;
+pub mod trace;
 pub mod verify;

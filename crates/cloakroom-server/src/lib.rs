@@ -14,6 +14,7 @@ pub mod pages;
 pub mod returns;
 pub mod run;
 pub mod state;
+mod telemetry;
 mod web;
 
 pub use run::{ServeError, Server, serve};

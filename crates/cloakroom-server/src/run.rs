@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware::from_fn_with_state};
 use cloakroom_core::{clock::Clock, engine::Engine, random::Rng, store::sqlite::DirectoryLock};
 use cloakroom_verify::{Guard, guard::NoAddress};
 use thiserror::Error;
@@ -22,6 +22,7 @@ use crate::{
     },
     metrics,
     state::ServerState,
+    telemetry::{Traces, trace_request},
     web,
 };
 
@@ -122,6 +123,9 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let stop = CancellationToken::new();
         let background = self.state.engine.spawn();
+        let exporter = self.state.traces.as_ref().and_then(Traces::exporter);
+        let over = CancellationToken::new();
+        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(over.clone())));
         let watch = self.tls.clone().map(|tls| tokio::spawn(tls.watch(CERTIFICATE_CHECK, stop.clone())));
         let main = serve::serve(self.listener, self.tls, self.service, self.limits.clone(), stop.clone());
         let operators = async {
@@ -138,6 +142,11 @@ impl Server {
         let control = self.socket.serve(self.control, stop.clone().cancelled_owned());
         tokio::join!(main, operators, control, stopping);
         background.stop().await;
+        over.cancel();
+        if let Some(exporting) = exporting {
+            // It takes no longer than it may, and a failure has been told.
+            let _ = exporting.await;
+        }
         if let Err(error) = self.state.engine.flush().await {
             tracing::error!(%error, "what was waiting could not be written");
         }
@@ -162,6 +171,10 @@ pub fn router(state: &ServerState) -> Router {
         "" => routes,
         // `nest` alone would know the base path only without the slash at its end.
         base => Router::new().nest(base, routes).route(&format!("{base}/"), web::front_door()),
+    };
+    let routes = match state.traces {
+        Some(_) => routes.layer(from_fn_with_state(state.clone(), trace_request)),
+        None => routes,
     };
     routes.fallback_service(web::nothing_here(state, &headers)).with_state(state.clone())
 }

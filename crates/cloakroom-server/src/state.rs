@@ -40,6 +40,7 @@ use crate::{
     },
     metrics::Requests,
     returns::ReturnAddresses,
+    telemetry::Traces,
 };
 
 /// Shared by all requests; cheap to clone.
@@ -68,6 +69,8 @@ pub struct Inner {
     pub has_ops_listener: bool,
     /// The requests so far.
     pub(crate) requests: Requests,
+    /// Which requests are traced, if any.
+    pub(crate) traces: Option<Traces>,
     trusted_proxies: Vec<Network>,
     stopping: AtomicBool,
     /// Whoever follows the revocation feed holds one.
@@ -98,6 +101,7 @@ impl ServerState {
             has_ops_listener: config.ops_listen.is_some(),
             trusted_proxies: config.trusted_proxies.clone(),
             requests: Requests::default(),
+            traces: config.traces.as_ref().map(|traces| Traces::new(traces, &config.issuer())),
             stopping: AtomicBool::new(false),
             reading: Arc::default(),
             engine,

@@ -1,6 +1,9 @@
 //! Issuing: the record, if the method keeps one, and the credentials that prove it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Client, Engine};
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     session::{AuthMethods, Record, Write, Written},
     ticket::{RefreshToken, SessionTicket, StatelessClaims, StatelessRefreshToken},
     token::{self, Claims, TokenId},
+    trace::Here,
     verify::Identity,
 };
 
@@ -204,7 +208,12 @@ impl Engine {
         };
         let ring = self.shared.keychain.ring();
         let (kid, key) = ring.signer(subject.app.algorithm, now).ok_or(Reason::Fault)?;
-        let token = token::sign(&claims, kid, key).map_err(|error| {
+        let begun = Instant::now();
+        let signed = token::sign(&claims, kid, key);
+        if let Some(here) = Here::get() {
+            here.note("sign", begun);
+        }
+        let token = signed.map_err(|error| {
             tracing::error!(%error, "an access token cannot be signed");
             Refusal::from(Reason::Fault)
         })?;

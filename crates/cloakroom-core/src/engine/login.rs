@@ -15,6 +15,7 @@ use crate::{
     refusal::{Reason, Refusal},
     session::AuthMethods,
     store::{AccountChange, Login},
+    trace::span,
 };
 
 /// What is sent to sign in.
@@ -44,7 +45,7 @@ impl Engine {
     }
 
     async fn sign_in(&self, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
-        let _place = self.places.sign_ins.enter().await?;
+        let _place = span("place", self.places.sign_ins.enter()).await?;
         let usable = request.password.is_usable();
         let email = EmailAddress::parse(&request.email).ok();
         // An unusable password is nobody's: refused before the account is looked up (F078).
@@ -52,7 +53,7 @@ impl Engine {
             Some(email) => self.shared.stores.accounts.login(email.canonical()).await?,
             None => None,
         };
-        let attempt = self.attempt(email.as_ref(), known.as_ref(), client).await;
+        let attempt = span("limits", self.attempt(email.as_ref(), known.as_ref(), client)).await;
         let attempt = attempt.map_err(|refusal| self.refused(refusal, None, &request.app, client))?;
         let id = known.as_ref().map(|login| login.account.id);
         let refuse = |reason: Reason| self.refused(reason.into(), id, &request.app, client);
@@ -63,7 +64,7 @@ impl Engine {
             None => None,
         };
         let hash = known.as_ref().and_then(|login| login.password.clone());
-        let checked = match self.passwords.check(request.password, hash.clone()).await {
+        let checked = match span("password check", self.passwords.check(request.password, hash.clone())).await {
             Ok(checked) => checked,
             Err(error) => return Err(self.refused(overloaded(&error), id, &request.app, client)),
         };
@@ -94,7 +95,7 @@ impl Engine {
             auth_time: now.whole_secs(),
             amr: AuthMethods::PASSWORD,
         };
-        let signed_in = self.issue(birth, client).await?;
+        let signed_in = span("issue", self.issue(birth, client)).await?;
         // Disabled, or ended, while the password was being checked: say so rather than hand out what is dead (F090).
         self.shared
             .standing(login.account.id, &request.app, signed_in.method, (login.account.epoch, standing.app_epoch))

@@ -12,6 +12,7 @@ use crate::{
     refusal::{Reason, Refusal},
     session::{Record, Rotation, Write, Written},
     ticket::{RefreshToken, StatelessRefreshToken, Ticket},
+    trace::span,
     verify::{Activity, Finding},
 };
 
@@ -89,7 +90,7 @@ impl Engine {
         let parsed = Ticket::parse(refresh_token, &self.shared.keychain.ring());
         // Who finds no place stands in no audit log: they are many then, and would push other lines out.
         let _place = match &parsed {
-            Ok(Ticket::Refresh(_) | Ticket::Stateless(_)) => Some(self.places.refreshes.enter().await?),
+            Ok(Ticket::Refresh(_) | Ticket::Stateless(_)) => Some(span("place", self.places.refreshes.enter()).await?),
             Ok(Ticket::Session(_)) | Err(_) => None,
         };
         let renewed = match parsed {
@@ -122,13 +123,14 @@ impl Engine {
     ) -> Result<Renewed, Refusal> {
         let id = token.id();
         for _ in 0..TRIES {
-            let alive = self.shared.live_record(id).await;
+            let alive = span("read the session", self.shared.live_record(id)).await;
             let (record, app, standing) = alive.map_err(|refusal| self.with_memory(refusal, id))?;
             if record.method.properties().check != Check::Signature {
                 return Err(Reason::WrongKind.into());
             }
             demand(wanted, &app)?;
-            self.verifier.judge_renewal(Finding::of_record(id, &record, &app, token.kid()), &app).await?;
+            let found = Finding::of_record(id, &record, &app, token.kid());
+            span("judge", self.verifier.judge_renewal(found, &app)).await?;
             let now = self.shared.clock.now();
             let rotation = record.rotation(token.generation(), now, app.refresh_grace);
             let write = match rotation {
@@ -188,7 +190,7 @@ impl Engine {
         demand(wanted, app)?;
         let (id, claims, ends) = (token.id(), token.claims(), found.expires);
         let epochs = (found.epoch, found.app_epoch);
-        self.verifier.judge_renewal(found, app).await?;
+        span("judge", self.verifier.judge_renewal(found, app)).await?;
         let standing = self.shared.standing(claims.account, app, Method::JwtStateless, epochs).await?;
         let ring = self.shared.keychain.ring();
         let refresh = token.text(&ring).ok_or(Reason::UnknownKey)?;

@@ -1,4 +1,4 @@
-//! Stores whose operations are counted and timed: both ports with nothing added but numbers for operators.
+//! Stores whose operations are counted and timed: both ports with nothing added but numbers for operators, and spans of traces.
 //!
 //! The engine puts this around whatever stores it is given, so that no adapter counts by itself.
 
@@ -29,6 +29,7 @@ use crate::{
     revocation::{Answer, Entry, Position},
     session::{Record, Write, Written},
     tally::{TimeCounts, Times},
+    trace::{Outcome, span_of},
 };
 
 /// What was asked of the stores so far, by port and operation.
@@ -100,11 +101,12 @@ impl Watch {
 impl Operations {
     async fn time<T>(
         &self,
-        name: &'static str,
+        [name, span]: [&'static str; 2],
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let begun = Instant::now();
-        let outcome = work.await;
+        let failed = |outcome: &Result<T, StoreError>| if outcome.is_err() { Outcome::Failed } else { Outcome::Done };
+        let outcome = span_of(span, work, failed).await;
         self.count(name, begun.elapsed(), outcome.is_err());
         outcome
     }
@@ -127,7 +129,8 @@ macro_rules! watched {
         #[async_trait]
         impl $port for Watched<dyn $port> {
             $(async fn $verb(&self, $($argument: $kind),*) -> Result<$answer, StoreError> {
-                self.operations.time(stringify!($verb), self.store.$verb($($argument),*)).await
+                let names = [stringify!($verb), concat!("store ", stringify!($port), "::", stringify!($verb))];
+                self.operations.time(names, self.store.$verb($($argument),*)).await
             })+
             $($plain)*
         }

@@ -29,6 +29,7 @@ use crate::{
     seats::Seats,
     tally::Times,
     token,
+    trace::span,
 };
 
 /// Whether a request counts as use of the session.
@@ -191,7 +192,7 @@ impl Verifier {
                 Err(refusal) => Err(self.refuse(refusal)),
             };
         }
-        let found = Box::pin(self.verify_cold(&at, question.credential)).await;
+        let found = Box::pin(span("look up", self.verify_cold(&at, question.credential))).await;
         match found {
             Ok(fact) => self.admit(fact, question, self.clock.now()),
             Err(refusal) => Err(self.refuse(refusal)),

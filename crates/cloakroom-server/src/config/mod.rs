@@ -17,6 +17,7 @@ mod secret;
 mod settings;
 mod sources;
 mod suggest;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -43,6 +44,7 @@ pub use settings::{
 };
 pub use sources::Sources;
 pub use suggest::nearest;
+pub use telemetry::TracesConfig;
 pub use url::WebOrigin;
 
 use read::{Reading, Section};
@@ -89,6 +91,8 @@ pub struct Config {
     pub revocation: RevocationConfig,
     /// `log`.
     pub log: LogConfig,
+    /// `telemetry.traces`: where traces of requests go, if anywhere.
+    pub traces: Option<TracesConfig>,
     apps: Apps,
     /// Which apps live at the public address for want of origins of their own.
     at_public_url: Vec<bool>,
@@ -130,6 +134,7 @@ impl Config {
         let limits = settings::limits(r, &mut root);
         let revocation = settings::revocation(r, &mut root);
         let log = settings::log(r, &mut root, collected.log);
+        let traces = telemetry::traces(r, &mut root);
         let secrets = Secrets::read(r, collected.secret, collected.old_secret, secret_file);
         if store.accounts != AccountsAt::Sqlite && !secrets.is_explicit() && r.sound(&["store.accounts", "secret_file"])
         {
@@ -161,6 +166,7 @@ impl Config {
             limits,
             revocation,
             log,
+            traces,
             apps,
             at_public_url,
             secrets,

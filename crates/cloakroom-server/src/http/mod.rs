@@ -18,3 +18,19 @@ pub mod service;
 pub mod tls;
 
 pub use cloakroom_verify::{Scheme, cookie, credential, origins, problem};
+use http::Method;
+
+/// A method's name, for metrics and traces: one of a few, whatever a stranger makes up.
+pub(crate) fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        // The name that OpenTelemetry's conventions have for these.
+        _ => "_OTHER",
+    }
+}

@@ -58,6 +58,8 @@ families! {
     FEED_READERS: Gauge "cloakroom_feed_readers" [] "services that follow the revocation feed here";
     HTTP_REQUESTS: Histogram "cloakroom_http_request_seconds" ["method" "route" "status"]
         "how long answers took to begin, by class of status; not of /v1/verify, which is counted above";
+    TRACES_SENT: Counter "cloakroom_traces_sent_total" [] "traces that the collector took";
+    TRACES_LOST: Counter "cloakroom_traces_lost_total" [] "traces that it did not take, or that too many waited for it";
     BUILD_INFO: Gauge "cloakroom_build_info" ["version"] "1, with the server's version";
     CPU: Counter "process_cpu_seconds_total" [] "time on a processor";
     RESIDENT: Gauge "process_resident_memory_bytes" [] "resident memory";

@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use self::{families as f, text::Page};
 pub(crate) use requests::{Requests, count_requests};
 
-use crate::state::ServerState;
+use crate::{state::ServerState, telemetry::Traces};
 
 /// One recorder a process, for the refusals that the guards count; a second server in the same process shares it.
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
@@ -47,6 +47,9 @@ pub(crate) fn render(state: &ServerState) -> String {
     for (request, times) in state.requests.counts() {
         page.times(&[request.method, &request.route, request.status], &times);
     }
+    let (sent, lost) = state.traces.as_ref().map_or((0, 0), Traces::counts);
+    page.one(&f::TRACES_SENT, sent as f64);
+    page.one(&f::TRACES_LOST, lost as f64);
     page.family(&f::BUILD_INFO).sample(&[env!("CARGO_PKG_VERSION")], 1.0);
     process::render(&mut page);
     let mut text = page.into_text();

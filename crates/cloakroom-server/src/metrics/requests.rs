@@ -3,19 +3,17 @@
 //! Routes are the router's templates and methods a fixed list, so a stranger makes no new series. It lies around every route but
 //! those of verification, which must not pay for it.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::Method,
     middleware::Next,
     response::Response,
 };
 use cloakroom_core::tally::{TimeCounts, Times};
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
 
-use crate::state::ServerState;
+use crate::{http::method_name, state::ServerState};
 
 /// What requests are counted by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -44,7 +42,7 @@ impl Requests {
 /// Counts a request when its answer begins. One whose client has gone before is not counted.
 pub(crate) async fn count_requests(State(state): State<ServerState>, request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
-    let method = name(request.method());
+    let method = method_name(request.method());
     let begun = Instant::now();
     let response = next.run(request).await;
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
@@ -52,16 +50,4 @@ pub(crate) async fn count_requests(State(state): State<ServerState>, request: Re
     let status = ["1xx", "2xx", "3xx", "4xx", "5xx"][usize::from(response.status().as_u16() / 100 - 1).min(4)];
     state.requests.times(Kind { route, method, status }).observe(begun.elapsed());
     response
-}
-
-fn name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
 }

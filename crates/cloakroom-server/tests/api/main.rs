@@ -29,4 +29,5 @@ mod secrets;
 mod sessions;
 mod settings;
 mod shedding;
+mod traces;
 mod verify;

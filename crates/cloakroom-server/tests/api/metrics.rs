@@ -152,7 +152,7 @@ async fn strangers_make_no_new_series() {
         [
             r#"cloakroom_http_request_seconds_count{method="DELETE",route="/v1/sessions/{id}",status="4xx"}"#,
             r#"cloakroom_http_request_seconds_count{method="GET",route="/metrics",status="2xx"}"#,
-            r#"cloakroom_http_request_seconds_count{method="other",route="/v1/login",status="4xx"}"#,
+            r#"cloakroom_http_request_seconds_count{method="_OTHER",route="/v1/login",status="4xx"}"#,
         ]
     );
 }

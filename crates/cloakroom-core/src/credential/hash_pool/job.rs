@@ -18,11 +18,14 @@ use super::{
     },
     Checked, PoolError, Shared,
 };
+use crate::trace::Here;
 
 /// A task in the queue, or at a thread; at two, where the reserve has taken it over.
 pub(super) struct Job {
     task: Task,
     pub(super) queued: Instant,
+    /// Where in a trace it was asked for.
+    here: Option<Here>,
 }
 
 pub(super) enum Task {
@@ -53,7 +56,7 @@ impl<T> Reply<T> {
 
 impl Job {
     pub(super) fn new(task: Task) -> Arc<Self> {
-        Arc::new(Self { task, queued: Instant::now() })
+        Arc::new(Self { task, queued: Instant::now(), here: Here::get() })
     }
 
     /// Whether nobody waits for the answer any more: the client has gone, or has it.
@@ -68,6 +71,17 @@ impl Job {
     /// Does it; `done` is called before the answer is out, so that whoever has it finds room for the next job.
     pub(super) fn run(&self, shared: &Shared, memory: &mut Vec<Block>, done: impl FnOnce()) {
         shared.waits.observe(self.queued.elapsed());
+        let note = |name, begun| {
+            if let Some(here) = &self.here {
+                here.note(name, begun);
+            }
+        };
+        note("wait for a thread", self.queued);
+        let begun = Instant::now();
+        let done = || {
+            note("hash", begun);
+            done();
+        };
         match &self.task {
             Task::Choose(text, context, reply) => {
                 let context: Vec<&str> = context.iter().map(String::as_str).collect();

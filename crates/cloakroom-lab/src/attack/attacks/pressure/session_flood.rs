@@ -17,7 +17,7 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
     gains: "sessions that the owner cannot end",
     source: "OWASP ASVS 5.0, 7.4.2 and 7.5.2; CWE-770; F011",
     expected: Expected::EVERYWHERE,
-    needs: Needs::Quiet,
+    needs: Needs::Requests,
     run: |stage| Box::pin(run(stage)),
 };
 

@@ -29,13 +29,13 @@ async fn run(stage: &Stage) -> Tried {
     let held = stage.target.welcome(&owner).await?;
     let target = &stage.target;
     let slow = (0..CLIENTS).map(|_| async {
-        let mut stream = timeout(Duration::from_secs(3), target.http.open(&target.site, None)).await.ok()?.ok()?;
+        let mut stream = timeout(Duration::from_secs(2), target.http.open(&target.site, None)).await.ok()?.ok()?;
         stream.write_all(b"GET /v1/verify HTTP/1.1\r\nhost: x\r\nx-slow: ").await.ok()?;
         stream.flush().await.ok()?;
         Some(stream)
     });
     let held_open = join_all(slow).await;
-    let served = timeout(Duration::from_secs(3), target.verify(&held)).await;
+    let served = timeout(Duration::from_secs(2), target.verify(&held)).await;
     drop(held_open);
     Ok(match served {
         Ok(Ok(answer)) if answer.is_ok() => Found::Refused(format!(
@@ -46,6 +46,6 @@ async fn run(stage: &Stage) -> Tried {
             Found::Worked(format!("beside {CLIENTS} slow clients the owner was answered {}", answer.said()))
         }
         Ok(Err(trouble)) => Found::Worked(format!("beside {CLIENTS} slow clients: {trouble}")),
-        Err(_) => Found::Worked(format!("beside {CLIENTS} slow clients the owner got no answer in 3 s")),
+        Err(_) => Found::Worked(format!("beside {CLIENTS} slow clients the owner got no answer in 2 s")),
     })
 }

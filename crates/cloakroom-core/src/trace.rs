@@ -1,6 +1,6 @@
 //! Traces: how long each part of one request took, for the few requests that are looked at.
 //!
-//! A face begins a [`Trace`] and does its work [within](Trace::within) it; [`span`] and [`Here`] note what happens there. Whoever is in
+//! A face begins a [`Trace`] and does its work [within](Here::within) it; [`span`] and [`Here`] note what happens there. Whoever is in
 //! no trace pays for a look at a task's local variable, and the warm path of a verification not even for that. An attribute is a
 //! number or one of the program's own words, so that nothing of a request can get into one (F128).
 

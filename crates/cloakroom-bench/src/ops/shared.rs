@@ -175,7 +175,7 @@ fn bare(workshop: &Workshop, store: Store, lasting: Duration) -> io::Result<f64>
                 &script,
                 format!(
                     "\\set n random(1, {BARE})\nUPDATE bare SET generation = generation + 1, rotated = 1, last_active = \
-                     greatest(last_active, 1) WHERE sid = decode(lpad(to_hex(:n), 32, '0'), 'hex') AND generation >= 0 \
+                     greatest(last_active, 1) WHERE sid = decode(lpad(to_hex(:n::int), 32, '0'), 'hex') AND generation >= 0 \
                      RETURNING *;\n"
                 ),
             )?;

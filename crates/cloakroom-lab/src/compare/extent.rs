@@ -59,7 +59,7 @@ impl Extent {
         }
     }
 
-    /// In less than a minute.
+    /// In some ninety seconds.
     pub fn quick() -> Self {
         Self {
             quick: true,

@@ -41,6 +41,16 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// The header, name and value, by which requests show who is asking, of an answer to a sign-in.
+    pub fn credential(&self) -> io::Result<(&'static str, String)> {
+        if let Some(token) = self.json()["access_token"].as_str() {
+            return Ok(("authorization", format!("Bearer {token}")));
+        }
+        let cookie = self.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+        let cookie = cookie.ok_or_else(|| io::Error::other("a sign-in without a credential"))?;
+        Ok(("cookie", cookie.to_owned()))
+    }
+
     /// Fails unless it has that status.
     pub fn demand(self, status: u16) -> io::Result<Self> {
         if self.status == status {

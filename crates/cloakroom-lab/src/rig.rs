@@ -1,5 +1,7 @@
 //! What is measured: one or three servers with their stores, filled with live logins of all four methods.
 
+mod counts;
+
 use std::{
     fs, io,
     net::SocketAddr,
@@ -58,11 +60,12 @@ impl Store {
 pub enum Topology {
     /// One server.
     One,
-    /// Three with one store; each request goes to the next server.
+    /// Three with one store; each request goes to any of them.
     Shared,
     /// Three with one store; each client's requests go to the same server.
     Sticky,
-    /// Three whose session stores are their own, while accounts and keys are shared; each request goes to the next server.
+    /// Three whose session stores are their own, while accounts and keys are shared; each request goes to any of
+    /// them.
     Unshared,
 }
 
@@ -89,11 +92,20 @@ pub const METHODS: [(Method, &str, &str); 4] = [
 
 /// The app of a method.
 pub const fn app_of(method: Method) -> &'static str {
+    METHODS[place_of(method)].1
+}
+
+/// How a method's credential is checked.
+pub const fn path_of(method: Method) -> &'static str {
+    METHODS[place_of(method)].2
+}
+
+const fn place_of(method: Method) -> usize {
     match method {
-        Method::Session => METHODS[0].1,
-        Method::Phantom => METHODS[1].1,
-        Method::Jwt => METHODS[2].1,
-        Method::JwtStateless => METHODS[3].1,
+        Method::Session => 0,
+        Method::Phantom => 1,
+        Method::Jwt => 2,
+        Method::JwtStateless => 3,
     }
 }
 
@@ -187,8 +199,8 @@ impl Workshop {
             Store::Memory => settings.push("CLOAKROOM_STORE__SESSIONS=memory".to_owned()),
             Store::Sqlite => settings.push("CLOAKROOM_STORE__SESSIONS=sqlite".to_owned()),
             Store::Redis => {
-                let redis = self.redis.as_ref().ok_or_else(|| io::Error::other("there is no Redis"))?;
-                settings.push(format!("CLOAKROOM_STORE__SESSIONS={}", Redis::keys_apart(name, redis.port())));
+                let address = Redis::keys_apart(name, self.redis()?.port());
+                settings.push(format!("CLOAKROOM_STORE__SESSIONS={address}"));
             }
         }
         Ok(settings)
@@ -201,6 +213,10 @@ impl Workshop {
 
     fn postgres(&self) -> io::Result<&Postgres> {
         self.postgres.as_ref().ok_or_else(|| io::Error::other("there is no PostgreSQL"))
+    }
+
+    fn redis(&self) -> io::Result<&Redis> {
+        self.redis.as_ref().ok_or_else(|| io::Error::other("there is no Redis"))
     }
 }
 
@@ -295,8 +311,7 @@ impl Rig {
         }
         let all = self.running().map(|server| server.lines(kind)).collect::<io::Result<Vec<_>>>()?;
         let shortest = all.iter().map(|lines| lines.count()).min().unwrap_or_default();
-        let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
-        let mixed: Vec<String> = (0..shortest).flat_map(|n| all.iter().map(move |lines| text(lines.get(n)))).collect();
+        let mixed: Vec<String> = (0..shortest).flat_map(|n| all.iter().map(move |lines| lines.text(n))).collect();
         Lines::of(&mixed)
     }
 
@@ -317,10 +332,10 @@ impl Rig {
     }
 
     /// Shows every credential of the last filling of a method to every server once, so that they know it.
-    pub fn warm(&self, method: Method, path: &'static str) -> io::Result<()> {
+    pub fn warm(&self, method: Method) -> io::Result<()> {
         let lines = self.credentials(method)?;
         for address in self.addresses() {
-            let mut requests = Requests::get(path, Arc::clone(&lines), Order::Once);
+            let mut requests = Requests::get(path_of(method), Arc::clone(&lines), Order::Once);
             Client::connect(address, 16)?.run(&mut requests, Pace::Closed, LONG)?;
         }
         Ok(())

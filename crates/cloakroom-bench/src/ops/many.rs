@@ -39,18 +39,7 @@ pub(super) fn many(extent: &Extent) -> io::Result<Findings> {
             for (shape, order) in [("Zipf 0.99", Order::zipf(size, 0.99)), ("uniform", Order::Uniform)] {
                 let mut requests = Requests::get(VERIFY_WEB, lines.clone(), order);
                 let mut client = Client::connect(process.address, extent.connections)?;
-                // Until the cache holds what it can.
-                client.run(&mut requests, Pace::Closed, extent.lasting * 3)?.demand(200)?;
-                let (mut rates, mut p99) = (Vec::new(), Vec::new());
-                for _ in 0..extent.rounds.div_ceil(2) {
-                    let sample = client.run(&mut requests, Pace::Closed, extent.lasting)?;
-                    sample.demand(200)?;
-                    rates.push(sample.per_second());
-                    let half = median(&mut rates.clone()) / 2.0;
-                    let sample = client.run(&mut requests, Pace::Open(half), extent.lasting)?;
-                    sample.demand(200)?;
-                    p99.push(sample.micros(0.99));
-                }
+                let (rates, p99) = saturated_and_half(&mut client, &mut requests, extent)?;
                 let what = format!("{store}, {size} sessions, {shape}");
                 findings.add(Figure::new(format!("{what}: throughput"), Estimate::of(&rates), "/s"));
                 findings.add(Figure::new(format!("{what}: p99 at half load"), Estimate::of(&p99), "µs"));
@@ -80,3 +69,24 @@ pub(super) fn many(extent: &Extent) -> io::Result<Findings> {
 }
 
 const MIB: f64 = 1_048_576.0;
+
+/// Requests a second in a closed loop, and p99 in microseconds in an open one at half of that, round by round.
+pub(super) fn saturated_and_half(
+    client: &mut Client,
+    requests: &mut Requests,
+    extent: &Extent,
+) -> io::Result<(Vec<f64>, Vec<f64>)> {
+    // Until the cache holds what it can.
+    client.run(requests, Pace::Closed, extent.lasting * 3)?.demand(200)?;
+    let (mut rates, mut p99) = (Vec::new(), Vec::new());
+    for _ in 0..extent.rounds.div_ceil(2) {
+        let sample = client.run(requests, Pace::Closed, extent.lasting)?;
+        sample.demand(200)?;
+        rates.push(sample.per_second());
+        let half = median(&mut rates.clone()) / 2.0;
+        let sample = client.run(requests, Pace::Open(half), extent.lasting)?;
+        sample.demand(200)?;
+        p99.push(sample.micros(0.99));
+    }
+    Ok((rates, p99))
+}

@@ -10,20 +10,20 @@ use std::{
 
 use cloakroom_core::method::Method;
 use cloakroom_lab::{
-    load::{Order, Pace, Requests},
+    load::{Order, Requests},
     rig::{Rig, Store, Topology, Workshop},
-    stats::{Estimate, median},
+    stats::Estimate,
     stores::{Postgres, Redis},
 };
 use tempfile::TempDir;
 
+use super::{many::saturated_and_half, verify::VERIFY_WEB};
 use crate::{
     process::SERVER_CORE,
     report::{Bound, Figure, Findings},
     rounds::Extent,
 };
 
-const VERIFY: &str = "/v1/verify?app=web";
 const WARM: usize = 500;
 const CLIENTS: usize = 64;
 const MIB: f64 = 1_048_576.0;
@@ -47,8 +47,8 @@ pub(super) fn servers(extent: &Extent) -> io::Result<Findings> {
     for topology in [Topology::One, Topology::One, Topology::Shared] {
         let mut rig = workshop.build(Store::Postgres, topology)?;
         rig.fill(Method::Session, WARM)?;
-        rig.warm(Method::Session, VERIFY)?;
-        let requests = Requests::get(VERIFY, rig.credentials(Method::Session)?, Order::Cycle(WARM));
+        rig.warm(Method::Session)?;
+        let requests = Requests::get(VERIFY_WEB, rig.credentials(Method::Session)?, Order::Cycle(WARM));
         let (client, requests) = (rig.client(extent.connections)?, requests.routed(rig.route()));
         rigs.push((rig, client, requests));
     }
@@ -61,13 +61,13 @@ pub(super) fn servers(extent: &Extent) -> io::Result<Findings> {
         }
         for index in order {
             let (rig, client, requests) = &mut rigs[index];
-            let before = reads(rig)?;
+            let before = rig.store_operations(Method::Session)?;
             let (nanos, sample) = rig.closed(client, requests, extent.lasting)?;
             sample.demand(200)?;
             // The first round warms up.
             if round > 0 {
                 cpu[index].push(nanos as f64 / 1000.0 / sample.answers as f64);
-                asked = (asked.0 + reads(rig)? - before, asked.1 + sample.answers);
+                asked = (asked.0 + rig.store_operations(Method::Session)? - before, asked.1 + sample.answers);
             }
         }
     }
@@ -85,12 +85,6 @@ pub(super) fn servers(extent: &Extent) -> io::Result<Findings> {
     Ok(findings)
 }
 
-/// Look-ups, and looks at the head of the log.
-fn reads(rig: &Rig) -> io::Result<f64> {
-    Ok(rig.metric("cloakroom_verifications_total", "from=\"source\"")?
-        + rig.metric("cloakroom_leases_renewed_total", "")?)
-}
-
 /// Renewals by one server, and the same compare-and-swap by the store's own benchmark client, in turns.
 pub(super) fn swaps(extent: &Extent) -> io::Result<Findings> {
     let dir = TempDir::new()?;
@@ -102,7 +96,7 @@ pub(super) fn swaps(extent: &Extent) -> io::Result<Findings> {
         rig.fill(Method::Jwt, sessions)?;
         let mut requests = Requests::post("/v1/refresh", rig.refresh_bodies(Method::Jwt)?, Order::Once);
         let mut client = rig.client(CLIENTS)?;
-        prepare(&workshop, store)?;
+        prepare(&workshop, &rig)?;
         let (mut served, mut raw, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..extent.rounds {
             let (nanos, sample) = rig.closed(&mut client, &mut requests, extent.lasting)?;
@@ -112,7 +106,7 @@ pub(super) fn swaps(extent: &Extent) -> io::Result<Findings> {
             sample.demand(200)?;
             served.push(sample.per_second());
             cpu.push(nanos as f64 / 1000.0 / sample.answers as f64);
-            raw.push(bare(&workshop, store, extent.lasting)?);
+            raw.push(bare(&workshop, &rig, extent.lasting)?);
         }
         let name = store.name();
         findings.add(
@@ -132,18 +126,16 @@ const BARE: u32 = 10_000;
 /// The script by which the adapter changes a record.
 const SCRIPT: &str = include_str!("../../../cloakroom-core/src/store/redis/write.lua");
 
-fn prepare(workshop: &Workshop, store: Store) -> io::Result<()> {
-    if let (Store::Postgres, Some(postgres)) = (store, &workshop.postgres) {
-        let last = postgres
-            .tell("postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'rig%' ORDER BY oid DESC LIMIT 1")?;
+fn prepare(workshop: &Workshop, rig: &Rig) -> io::Result<()> {
+    if let (Store::Postgres, Some(postgres)) = (rig.store, &workshop.postgres) {
         let make = format!(
             "CREATE TABLE bare (LIKE cloakroom_sessions INCLUDING ALL);
              INSERT INTO bare SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), decode(lpad(to_hex(n / 10), 32, '0'), 'hex'),
                  0, 4102444800000, 0, 0, 0, 0, 0, 0, 1, 1, '\\x01020304', '\\x00' FROM generate_series(1, {BARE}) AS n"
         );
-        postgres.tell(&last, &make)?;
+        postgres.tell(&rig.name, &make)?;
     }
-    if let (Store::Redis, Some(redis)) = (store, &workshop.redis) {
+    if let (Store::Redis, Some(redis)) = (rig.store, &workshop.redis) {
         let mut stream = TcpStream::connect(("127.0.0.1", redis.port()))?;
         // A record of the stored form; its generation is 49, whose byte is a printable one.
         let record = [&[1_u8][..], &[b'a'; 52], &[0, 0, b'1']].concat();
@@ -164,11 +156,11 @@ fn prepare(workshop: &Workshop, store: Store) -> io::Result<()> {
 }
 
 /// Swaps a second.
-fn bare(workshop: &Workshop, store: Store, lasting: Duration) -> io::Result<f64> {
+fn bare(workshop: &Workshop, rig: &Rig, lasting: Duration) -> io::Result<f64> {
     let broken = |output: &std::process::Output| {
         io::Error::other(format!("the bare loop: {}", String::from_utf8_lossy(&output.stderr).trim()))
     };
-    match (store, &workshop.postgres, &workshop.redis) {
+    match (rig.store, &workshop.postgres, &workshop.redis) {
         (Store::Postgres, Some(postgres), _) => {
             let script = workshop.dir.join("swap.sql");
             std::fs::write(
@@ -179,16 +171,12 @@ fn bare(workshop: &Workshop, store: Store, lasting: Duration) -> io::Result<f64>
                      RETURNING *;\n"
                 ),
             )?;
-            let last = postgres.tell(
-                "postgres",
-                "SELECT datname FROM pg_database WHERE datname LIKE 'rig%' ORDER BY oid DESC LIMIT 1",
-            )?;
             let seconds = lasting.as_secs().max(1).to_string();
             let output = Command::new("pgbench")
                 .args(["-n", "-M", "prepared", "-h", "127.0.0.1", "-p", &postgres.port().to_string(), "-U", "postgres"])
                 .args(["-c", &CLIENTS.to_string(), "-j", "1", "-T", &seconds, "-f"])
                 .arg(&script)
-                .arg(&last)
+                .arg(&rig.name)
                 .current_dir("/")
                 .output()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -224,9 +212,9 @@ pub(super) fn many(extent: &Extent) -> io::Result<Findings> {
         for size in sizes {
             let what = format!("{}, {size} sessions", store.name());
             let mut rig = workshop.build_with(store, Topology::One, &["CLOAKROOM_CACHE__ENTRIES=10000"])?;
-            let before = held(&workshop, store, &rig)?;
+            let before = workshop.store_bytes(&rig)?;
             rig.fill(Method::Session, size)?;
-            taken.push((held(&workshop, store, &rig)?.saturating_sub(before)) as f64 / size as f64);
+            taken.push((workshop.store_bytes(&rig)?.saturating_sub(before)) as f64 / size as f64);
             let lines = rig.credentials(Method::Session)?;
             // What filling took is not what serving takes.
             rig.kill(0)?;
@@ -234,19 +222,9 @@ pub(super) fn many(extent: &Extent) -> io::Result<Findings> {
             rig.revive(0)?;
             let start = Estimate::exact(begin.elapsed().as_secs_f64() * 1000.0);
             findings.add(Figure::new(format!("{what}: start"), start, "ms").bound(Bound::AtMost(1000.0)));
-            let mut requests = Requests::get(VERIFY, lines, Order::zipf(size, 0.99));
+            let mut requests = Requests::get(VERIFY_WEB, lines, Order::zipf(size, 0.99));
             let mut client = rig.client(extent.connections)?;
-            client.run(&mut requests, Pace::Closed, extent.lasting * 3)?.demand(200)?;
-            let (mut rates, mut tails) = (Vec::new(), Vec::new());
-            for _ in 0..extent.rounds.div_ceil(2) {
-                let sample = client.run(&mut requests, Pace::Closed, extent.lasting)?;
-                sample.demand(200)?;
-                rates.push(sample.per_second());
-                let half = median(&mut rates.clone()) / 2.0;
-                let sample = client.run(&mut requests, Pace::Open(half), extent.lasting)?;
-                sample.demand(200)?;
-                tails.push(sample.micros(0.99));
-            }
+            let (rates, tails) = saturated_and_half(&mut client, &mut requests, extent)?;
             findings.add(Figure::new(format!("{what}: throughput"), Estimate::of(&rates), "/s"));
             findings.add(Figure::new(format!("{what}: p99 at half load"), Estimate::of(&tails), "µs"));
             findings.add(Figure::new(format!("{what}: store"), Estimate::exact(taken[taken.len() - 1]), "bytes/login"));
@@ -274,15 +252,4 @@ pub(super) fn many(extent: &Extent) -> io::Result<Findings> {
     }
     findings.note("a near-cache of 10,000 facts, Zipf 0.99");
     Ok(findings)
-}
-
-fn held(workshop: &Workshop, store: Store, rig: &Rig) -> io::Result<u64> {
-    match (store, &workshop.postgres, &workshop.redis) {
-        (Store::Postgres, Some(postgres), _) => {
-            let size = postgres.tell(&rig.name, "SELECT pg_total_relation_size('cloakroom_sessions')")?;
-            size.parse().map_err(io::Error::other)
-        }
-        (Store::Redis, _, Some(redis)) => redis.used(),
-        _ => Ok(0),
-    }
 }

@@ -5,65 +5,13 @@ use std::{io, thread, time::Duration};
 
 use cloakroom_core::method::Method;
 
-use super::{Cost, extent::Extent};
+use super::{Cost, extent::Extent, series::Series};
 use crate::{
-    load::{Lines, Order, Pace, Requests, Sample},
+    load::{Lines, Order, Pace, Requests},
     rig::{METHODS, Rig, app_of},
-    stats::{Estimate, SplitMix, median},
+    stats::{Estimate, SplitMix},
     subject::{ADDRESSES, PASSWORD, email},
 };
-
-/// What one method's rounds gave.
-#[derive(Default)]
-struct Series {
-    cpu: Vec<f64>,
-    rate: Vec<f64>,
-    quantiles: [Vec<f64>; 4],
-    answers: u64,
-    refused: u64,
-}
-
-const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
-
-impl Series {
-    fn push_cost(&mut self, cpu_nanos: u64, sample: &Sample) {
-        self.answers += sample.answers;
-        self.refused += sample.answers - sample.with(200);
-        if sample.answers > 0 {
-            self.cpu.push(cpu_nanos as f64 / 1000.0 / sample.answers as f64);
-            self.rate.push(sample.per_second());
-        }
-    }
-
-    fn push_latency(&mut self, sample: &Sample) {
-        for (values, quantile) in self.quantiles.iter_mut().zip(QUANTILES) {
-            values.push(sample.micros(quantile));
-        }
-    }
-
-    fn rate(&self) -> f64 {
-        median(&mut self.rate.clone())
-    }
-
-    fn cost(&self) -> (Cost, Estimate) {
-        let cpu = Estimate::of(&self.cpu);
-        let [p50_us, p90_us, p99_us, p999_us] = self.quantiles.each_ref().map(|values| median(&mut values.clone()));
-        let spread = (cpu.high - cpu.low) / 2.0 / cpu.value;
-        let refused_per_1000 = self.refused as f64 * 1000.0 / self.answers.max(1) as f64;
-        let requests_per_second = self.rate();
-        let cost = Cost {
-            requests_per_second,
-            cpu_us_per_request: cpu.value,
-            p50_us,
-            p90_us,
-            p99_us,
-            p999_us,
-            spread,
-            refused_per_1000,
-        };
-        (cost, cpu)
-    }
-}
 
 /// One method's costs, each with the CPU time's interval.
 pub(super) struct Costs {
@@ -84,7 +32,7 @@ pub(super) struct Costs {
 /// Measures a rig with all methods; it is filled for that.
 pub(super) fn measure(rig: &mut Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec<Costs>> {
     for (method, ..) in METHODS {
-        rig.fill(method, extent.credentials.max(if method.has_tokens() { extent.refreshes } else { 0 }))?;
+        fill(rig, method, extent)?;
     }
     let verify = verifications(rig, extent, random)?;
     let refresh = renewals(rig, extent, random)?;
@@ -95,13 +43,18 @@ pub(super) fn measure(rig: &mut Rig, extent: &Extent, random: &mut SplitMix) -> 
         all.push(Costs {
             method: METHODS[index].0,
             login: login[index].cost(),
-            noise: halves(&series.cpu),
+            noise: halves(series.cpu()),
             verify: series.cost(),
-            refresh: (!refreshed.cpu.is_empty()).then(|| refreshed.cost()),
+            refresh: (!refreshed.cpu().is_empty()).then(|| refreshed.cost()),
             store_operations,
         });
     }
     Ok(all)
+}
+
+/// As many live logins as credentials go round, and where tokens are renewed, as are used up.
+fn fill(rig: &mut Rig, method: Method, extent: &Extent) -> io::Result<()> {
+    rig.fill(method, extent.credentials.max(if method.has_tokens() { extent.refreshes } else { 0 }))
 }
 
 /// The second half of rounds / the first half, in pairs.
@@ -117,37 +70,23 @@ fn order(count: usize, random: &mut SplitMix) -> Vec<usize> {
     order
 }
 
-/// Operations of all servers on their stores for checks of a method, up to now: each look-up that the near-cache could not answer,
-/// and each look at the head of the revocation log.
-pub(super) fn store_operations(rig: &Rig, method: Method) -> io::Result<f64> {
-    let leases = rig.metric("cloakroom_leases_renewed_total", "")?;
-    // A token that is not in the near-cache is checked by its signature.
-    let reads = if method.has_tokens() { 0.0 } else { missed(rig)? };
-    Ok(leases + reads)
-}
-
-/// Verifications that the near-caches could not answer, up to now.
-pub(super) fn missed(rig: &Rig) -> io::Result<f64> {
-    rig.metric("cloakroom_verifications_total", "from=\"source\"")
-}
-
 fn verifications(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec<(Series, f64)>> {
     let mut requests = Vec::new();
     for (method, _, path) in METHODS {
         let order = Order::Cycle(extent.credentials);
         requests.push(Requests::get(path, rig.credentials(method)?, order).routed(rig.route()));
     }
-    for (method, _, path) in METHODS {
-        rig.warm(method, path)?;
+    for (method, ..) in METHODS {
+        rig.warm(method)?;
     }
     let mut client = rig.client(extent.connections)?;
     let mut all: Vec<Series> = METHODS.iter().map(|_| Series::default()).collect();
     let mut operations = vec![(0.0, 0_u64); METHODS.len()];
     for _ in 0..extent.rounds {
         for index in order(METHODS.len(), random) {
-            let before = store_operations(rig, METHODS[index].0)?;
+            let before = rig.store_operations(METHODS[index].0)?;
             let (cpu, sample) = rig.closed(&mut client, &mut requests[index], extent.lasting)?;
-            operations[index].0 += store_operations(rig, METHODS[index].0)? - before;
+            operations[index].0 += rig.store_operations(METHODS[index].0)? - before;
             operations[index].1 += sample.answers;
             all[index].push_cost(cpu, &sample);
         }
@@ -218,7 +157,7 @@ pub(super) fn mixtures(rig: &mut Rig, extent: &Extent) -> io::Result<Vec<Mixture
     let lasting = extent.lasting * 2;
     let mut all = Vec::new();
     for (method, _, path) in METHODS {
-        rig.fill(method, extent.credentials.max(if method.has_tokens() { extent.refreshes } else { 0 }))?;
+        fill(rig, method, extent)?;
         let mut verify = Requests::get(path, rig.credentials(method)?, Order::Cycle(extent.credentials));
         let mut login = Requests::post("/v1/login", bodies(method)?, Order::Cycle(ADDRESSES));
         let mut renew = if method.has_tokens() {
@@ -228,7 +167,7 @@ pub(super) fn mixtures(rig: &mut Rig, extent: &Extent) -> io::Result<Vec<Mixture
         };
         let mut clients = [rig.client(extent.connections)?, rig.client(2)?, rig.client(1)?];
         let [verifying, signing_in, renewing] = &mut clients;
-        rig.warm(method, path)?;
+        rig.warm(method)?;
         let before = rig.cpu()?;
         let counts = thread::scope(|scope| {
             let login = scope.spawn(|| signing_in.run(&mut login, Pace::Closed, lasting));

@@ -13,20 +13,19 @@ use std::{
 
 use cloakroom_core::method::Method;
 
-use super::{FeedCut, Lag, cost::login_body, extent::Extent};
+use super::{
+    FeedCut, Lag,
+    extent::Extent,
+    person::{change_password, sign_in},
+};
 use crate::{
     call::Caller,
-    rig::{HOST, METHODS, ORIGIN, Rig, Workshop},
-    subject::{ADDRESSES, PASSWORD},
+    rig::{HOST, METHODS, ORIGIN, Rig, Workshop, path_of},
+    subject::ADDRESSES,
 };
 
 /// How often a credential is shown to each server while its end is awaited.
 const BETWEEN: Duration = Duration::from_micros(500);
-
-/// The way to `/v1/verify` of a method.
-fn path(method: Method) -> &'static str {
-    METHODS.iter().find(|(known, ..)| *known == method).map_or("/v1/verify", |(_, _, path)| path)
-}
 
 /// Shows a credential to servers again and again, each from a thread of its own, until all have refused it after its end.
 pub(super) struct Watch {
@@ -41,7 +40,7 @@ impl Watch {
         let (ended, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let spawn = |address| {
             let (ended, accepted, line) = (Arc::clone(&ended), Arc::clone(&accepted), line.to_owned());
-            thread::spawn(move || watch(address, path(method), &line, lasting, &ended, &accepted))
+            thread::spawn(move || watch(address, path_of(method), &line, lasting, &ended, &accepted))
         };
         let threads = servers.into_iter().map(spawn).collect();
         Self { threads, ended, accepted }
@@ -106,7 +105,7 @@ pub(super) fn lags(rig: &mut Rig, extent: &Extent) -> io::Result<Vec<Lag>> {
         let lines = rig.credentials(method)?;
         let mut found: Vec<f64> = Vec::new();
         for number in 0..extent.ends.min(lines.count()) {
-            let line = String::from_utf8_lossy(lines.get(number)).into_owned();
+            let line = lines.text(number);
             let servers = rig.addresses().len();
             let watch = Watch::begin(rig.addresses(), method, &line, extent.watch);
             watch.warmed(servers * 2);
@@ -124,28 +123,6 @@ pub(super) fn lags(rig: &mut Rig, extent: &Extent) -> io::Result<Vec<Lag>> {
     Ok(all)
 }
 
-/// Someone who has really signed in: what the client holds.
-pub(super) struct SignedIn {
-    /// The header line by which requests show who is asking.
-    pub(super) line: String,
-    /// The refresh token, where there is one.
-    pub(super) refresh: Option<String>,
-}
-
-/// Signs one of the people in.
-pub(super) fn sign_in(caller: &mut Caller, number: usize, method: Method) -> io::Result<SignedIn> {
-    let reply = caller.call("POST", "/v1/login", &[], Some(&login_body(number % ADDRESSES, method)))?.demand(200)?;
-    let body = reply.json();
-    let text = |name: &str| body[name].as_str().map(str::to_owned);
-    let line = if let Some(token) = text("access_token") {
-        format!("authorization: Bearer {token}")
-    } else {
-        let cookie = reply.header("set-cookie").and_then(|cookie| cookie.split(';').next());
-        format!("cookie: {}", cookie.ok_or_else(|| io::Error::other("a sign-in without a credential"))?)
-    };
-    Ok(SignedIn { line, refresh: text("refresh_token") })
-}
-
 /// How long after a sign-out a server goes on accepting that cannot hear of it, for each method.
 pub(super) fn feed_cut(workshop: &Workshop, extent: &Extent) -> io::Result<Vec<FeedCut>> {
     let (mut rig, wire) = workshop.build_with_wire()?;
@@ -153,7 +130,7 @@ pub(super) fn feed_cut(workshop: &Workshop, extent: &Extent) -> io::Result<Vec<F
     for (method, ..) in METHODS {
         rig.fill(method, 2)?;
         let lines = rig.credentials(method)?;
-        let [line, other] = [0, 1].map(|number| String::from_utf8_lossy(lines.get(number)).into_owned());
+        let [line, other] = [0, 1].map(|number| lines.text(number));
         let deaf = rig.addresses().split_off(1);
         let watch = Watch::begin(deaf.clone(), method, &line, extent.watch);
         watch.warmed(4);
@@ -178,7 +155,7 @@ pub(super) fn feed_cut(workshop: &Workshop, extent: &Extent) -> io::Result<Vec<F
 fn hears_again(servers: &[SocketAddr], method: Method, line: &str) -> io::Result<()> {
     for server in servers {
         for _ in 0..200 {
-            if Caller::connect(*server, HOST)?.call("GET", path(method), &[line], None)?.status == 200 {
+            if Caller::connect(*server, HOST)?.call("GET", path_of(method), &[line], None)?.status == 200 {
                 break;
             }
             thread::sleep(Duration::from_millis(50));
@@ -197,7 +174,6 @@ pub(super) const LONGEST_SESSION: Duration = Duration::from_secs(30 * 86_400);
 /// How long a copied credential works after its owner has changed the password, in seconds, for each method. The last of the
 /// people have other passwords from then on.
 pub(super) fn after_password_change(rig: &Rig, extent: &Extent) -> io::Result<Vec<f64>> {
-    let body = format!(r#"{{"current":"{PASSWORD}","new":"{PASSWORD}-x"}}"#);
     let mut all = Vec::new();
     for (number, (method, ..)) in METHODS.into_iter().enumerate() {
         let mut caller = rig.caller(0)?;
@@ -205,12 +181,8 @@ pub(super) fn after_password_change(rig: &Rig, extent: &Extent) -> io::Result<Ve
         let watch = Watch::begin(rig.addresses(), method, &owner.line, extent.watch);
         // Where the servers share no sessions, only one of them accepts it.
         watch.warmed(4);
-        let reply = caller.call("POST", "/v1/password", &[&owner.line, ORIGIN], Some(&body))?;
+        change_password(&mut caller, &owner)?;
         let (longest, _) = watch.finish()?;
-        // 204: the session goes on, and its next access token comes with a renewal.
-        if reply.status != 204 {
-            reply.demand(200)?;
-        }
         all.push(longest.as_secs_f64());
     }
     Ok(all)

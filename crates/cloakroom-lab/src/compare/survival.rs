@@ -11,7 +11,7 @@ use std::{
 
 use cloakroom_core::method::Method;
 
-use super::{Store, Survival, Topology, extent::Extent};
+use super::{Store, Survival, Topology, extent::Extent, person::renew};
 use crate::{
     call::Caller,
     rig::{HOST, METHODS, Rig, Workshop},
@@ -39,10 +39,9 @@ fn crowds(rig: &mut Rig, extent: &Extent) -> io::Result<Vec<Crowd>> {
         rig.fill(method, extent.survivors)?;
         let lines = rig.credentials(method)?;
         let bodies = method.has_tokens().then(|| rig.refresh_bodies(method)).transpose()?;
-        let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
         let client = |number| Client {
-            line: text(lines.get(number)),
-            refresh: bodies.as_ref().map(|bodies| text(bodies.get(number))),
+            line: lines.text(number),
+            refresh: bodies.as_ref().map(|bodies| bodies.text(number)),
             path,
         };
         all.push(Crowd { method, clients: (0..extent.survivors.min(lines.count())).map(client).collect() });
@@ -61,12 +60,7 @@ fn accepted(crowd: &Crowd, servers: &[SocketAddr], with_renewal: bool) -> usize 
                 return true;
             }
             let Some(body) = client.refresh.as_deref().filter(|_| with_renewal) else { return false };
-            let renewed = caller.call("POST", "/v1/refresh", &[], Some(body));
-            let Some(token) = renewed.ok().and_then(|reply| reply.json()["access_token"].as_str().map(str::to_owned))
-            else {
-                return false;
-            };
-            let line = format!("authorization: Bearer {token}");
+            let Ok(Some(line)) = renew(&mut caller, body) else { return false };
             return caller.call("GET", client.path, &[&line], None).is_ok_and(|reply| reply.status == 200);
         }
         false

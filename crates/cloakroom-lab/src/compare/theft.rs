@@ -9,13 +9,13 @@ use cloakroom_core::method::Method;
 
 use super::{
     Store, Theft, Topology,
-    ending::{LONGEST_SESSION, MAX_REVOCATION_LAG, SignedIn, TOKEN_LIFE, Watch, sign_in},
+    ending::{LONGEST_SESSION, MAX_REVOCATION_LAG, TOKEN_LIFE, Watch},
     extent::Extent,
+    person::{SignedIn, change_password, renew, sign_in, sign_out},
 };
 use crate::{
     call::Caller,
-    rig::{METHODS, ORIGIN, Rig, Workshop},
-    subject::PASSWORD,
+    rig::{METHODS, Rig, Workshop, path_of},
 };
 
 /// As short as it can be set, so that nobody waits: it bounds how long owner and thief can share a token unnoticed.
@@ -58,16 +58,6 @@ pub(super) fn windows(workshop: &Workshop, extent: &Extent) -> io::Result<Vec<Th
 /// What the owner does.
 type Deed = fn(&mut Caller, &SignedIn) -> io::Result<()>;
 
-fn sign_out(caller: &mut Caller, owner: &SignedIn) -> io::Result<()> {
-    caller.call("POST", "/v1/logout", &[&owner.line, ORIGIN], None)?.demand(204).map(|_| ())
-}
-
-fn change_password(caller: &mut Caller, owner: &SignedIn) -> io::Result<()> {
-    let body = format!(r#"{{"current":"{PASSWORD}","new":"{PASSWORD}-x"}}"#);
-    let reply = caller.call("POST", "/v1/password", &[&owner.line, ORIGIN], Some(&body))?;
-    if reply.status == 204 { Ok(()) } else { reply.demand(200).map(|_| ()) }
-}
-
 /// A copy of what requests show; `None`: it works still.
 fn shown(rig: &Rig, number: usize, method: Method, extent: &Extent, deed: Deed) -> io::Result<Option<Duration>> {
     let mut caller = rig.caller(0)?;
@@ -83,12 +73,13 @@ fn shown(rig: &Rig, number: usize, method: Method, extent: &Extent, deed: Deed) 
 fn renewed(rig: &Rig, number: usize, method: Method, extent: &Extent, deed: Deed) -> io::Result<Option<Duration>> {
     let mut caller = rig.caller(0)?;
     let owner = sign_in(&mut caller, number, method)?;
+    let renewal = owner.renewal.clone().unwrap_or_default();
     deed(&mut caller, &owner)?;
     let (begin, mut last) = (Instant::now(), Duration::ZERO);
     // A second shows it: a renewal asks the account and the record each time.
     while begin.elapsed() < extent.watch.min(Duration::from_secs(1)) {
         let at = begin.elapsed();
-        if renew(&mut caller, owner.refresh.as_deref())?.is_none() {
+        if renew(&mut caller, &renewal)?.is_none() {
             return Ok(Some(last));
         }
         last = at;
@@ -102,21 +93,13 @@ fn renewed(rig: &Rig, number: usize, method: Method, extent: &Extent, deed: Deed
 fn reused(rig: &Rig, number: usize, method: Method) -> io::Result<Option<Duration>> {
     let mut caller = rig.caller(0)?;
     let owner = sign_in(&mut caller, number, method)?;
+    let renewal = owner.renewal.unwrap_or_default();
     thread::sleep(GRACE + Duration::from_millis(300));
     let begin = Instant::now();
-    let stolen = renew(&mut caller, owner.refresh.as_deref())?;
+    let stolen = renew(&mut caller, &renewal)?;
     let stolen = stolen.ok_or_else(|| io::Error::other("a thief could not renew"))?;
     thread::sleep(GRACE + Duration::from_millis(300));
-    renew(&mut caller, owner.refresh.as_deref())?;
-    let line = format!("authorization: Bearer {stolen}");
-    let path = METHODS.iter().find(|(known, ..)| *known == method).map_or("", |(_, _, path)| path);
-    let refused = caller.call("GET", path, &[&line], None)?.status != 200;
+    renew(&mut caller, &renewal)?;
+    let refused = caller.call("GET", path_of(method), &[&stolen], None)?.status != 200;
     Ok(refused.then(|| begin.elapsed()))
-}
-
-/// A new access token, unless it is refused.
-fn renew(caller: &mut Caller, refresh: Option<&str>) -> io::Result<Option<String>> {
-    let body = format!(r#"{{"refresh_token":"{}"}}"#, refresh.unwrap_or_default());
-    let reply = caller.call("POST", "/v1/refresh", &[], Some(&body))?;
-    Ok((reply.status == 200).then(|| reply.json()["access_token"].as_str().map(str::to_owned)).flatten())
 }

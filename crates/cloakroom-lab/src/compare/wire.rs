@@ -22,8 +22,11 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Store, Topology, Wire, WirePage, cost::login_body};
-use crate::rig::{METHODS, Rig, Workshop, app_of};
+use super::{Store, Topology, Wire, WirePage, cost::login_body, person::renewal_body};
+use crate::{
+    call::{Caller, Reply},
+    rig::{METHODS, Rig, Workshop, path_of},
+};
 
 /// Where the server says that it is; 21 bytes as an issuer.
 const PUBLIC: &str = "https://id.example.co";
@@ -31,7 +34,6 @@ const PUBLIC: &str = "https://id.example.co";
 pub const SETTINGS: [&str; 3] = [
     "CLOAKROOM_PUBLIC_URL=https://id.example.co",
     "CLOAKROOM_PROXY_ENDS_TLS=true",
-    // The tokens whose bytes are counted live as long as an app's do.
     "CLOAKROOM_TRUSTED_PROXIES=127.0.0.1",
 ];
 
@@ -87,18 +89,18 @@ pub fn count(workshop: &Workshop, price: f64) -> io::Result<Vec<WirePage>> {
 
 /// What one signed-in client sends and is sent.
 async fn page(rig: &Rig, number: usize, method: Method, price: f64) -> io::Result<WirePage> {
-    let path = format!("/v1/verify?app={}", app_of(method));
+    let path = path_of(method);
     let login = post(rig, "/v1/login", login_body(number, method)).await?;
     let name_and_value = login.credential()?;
-    let (cold, unindexed) = by_http2(rig, &path, Some(&name_and_value)).await?;
-    let (bare_cold, _) = by_http2(rig, &path, None).await?;
+    let (cold, unindexed) = by_http2(rig, path, Some(&name_and_value)).await?;
+    let (bare_cold, _) = by_http2(rig, path, None).await?;
     let credential = (name_and_value.0, name_and_value.1.as_str());
-    let [warm, bare_warm] = [Some(credential), None].map(|credential| warm_by_http2(rig, &path, credential));
+    let [warm, bare_warm] = [Some(credential), None].map(|credential| warm_by_http2(rig, path, credential));
     let (warm, bare_warm) = (warm.await?, bare_warm.await?);
-    let http1 = by_http1(rig, &path, Some(&name_and_value)).await?;
-    let bare = by_http1(rig, &path, None).await?;
-    let refreshed = match &login.refresh {
-        Some(token) => Some(post(rig, "/v1/refresh", format!(r#"{{"refresh_token":"{token}"}}"#)).await?),
+    let http1 = by_http1(rig, path, Some(&name_and_value)).await?;
+    let bare = by_http1(rig, path, None).await?;
+    let refreshed = match login.json()["refresh_token"].as_str() {
+        Some(token) => Some(post(rig, "/v1/refresh", renewal_body(token)).await?),
         None => None,
     };
     let request = Wire {
@@ -127,25 +129,6 @@ async fn page(rig: &Rig, number: usize, method: Method, price: f64) -> io::Resul
     })
 }
 
-/// An answer to a request with a body.
-struct Told {
-    cookie: Option<String>,
-    access: Option<String>,
-    refresh: Option<String>,
-    bytes: [u64; 2],
-}
-
-impl Told {
-    /// The header by which requests show who is asking.
-    fn credential(&self) -> io::Result<(&'static str, String)> {
-        match (&self.access, &self.cookie) {
-            (Some(token), _) => Ok(("authorization", format!("Bearer {token}"))),
-            (None, Some(cookie)) => Ok(("cookie", cookie.clone())),
-            (None, None) => Err(io::Error::other("a sign-in without a credential")),
-        }
-    }
-}
-
 async fn connect(rig: &Rig) -> io::Result<(TokioIo<Counted<TcpStream>>, Arc<AtomicU64>)> {
     let stream = TcpStream::connect(rig.first()?.address).await?;
     stream.set_nodelay(true)?;
@@ -157,19 +140,14 @@ fn host() -> &'static str {
     PUBLIC.trim_start_matches("https://")
 }
 
-/// A `POST` by HTTP/1.1, with the lengths of request and answer.
-async fn post(rig: &Rig, path: &str, body: String) -> io::Result<Told> {
+/// A `POST` by HTTP/1.1.
+async fn post(rig: &Rig, path: &'static str, body: String) -> io::Result<Reply> {
     let address = rig.first()?.address;
-    let (path, lines) = (path.to_owned(), ["x-forwarded-proto: https"]);
     let call = move || {
-        let mut caller = crate::call::Caller::connect(address, host())?;
-        caller.call("POST", &path, &lines, Some(&body))?.demand(200)
+        let mut caller = Caller::connect(address, host())?;
+        caller.call("POST", path, &["x-forwarded-proto: https"], Some(&body))?.demand(200)
     };
-    let reply = tokio::task::spawn_blocking(call).await.map_err(io::Error::other)??;
-    let json = reply.json();
-    let text = |name: &str| json[name].as_str().map(str::to_owned);
-    let cookie = reply.header("set-cookie").and_then(|cookie| cookie.split(';').next()).map(str::to_owned);
-    Ok(Told { cookie, access: text("access_token"), refresh: text("refresh_token"), bytes: reply.bytes })
+    tokio::task::spawn_blocking(call).await.map_err(io::Error::other)?
 }
 
 /// The length of a request by HTTP/1.1.

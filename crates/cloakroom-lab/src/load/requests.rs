@@ -46,6 +46,11 @@ impl Lines {
         self.ends.len()
     }
 
+    /// One of them as text.
+    pub fn text(&self, index: usize) -> String {
+        String::from_utf8_lossy(self.get(index)).into_owned()
+    }
+
     /// One of them.
     pub fn get(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };

@@ -1,6 +1,6 @@
 //! A form of another site.
 
-use super::victim::{Victim, actions, fields};
+use super::victim::Victim;
 
 use crate::attack::{
     places::EVIL,
@@ -22,9 +22,6 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
 
 async fn run(stage: &Stage) -> Tried {
     let victim = Victim::new(stage).await?;
-    for action in actions(stage) {
-        let html = format!("<form id=f method=post action=\"{action}\">{}</form><script>f.submit()</script>", fields());
-        victim.is_led_on_by(&stage.lab.places.publish(EVIL, html)).await?;
-    }
+    victim.is_sent_forms_from(stage, EVIL).await?;
     victim.found(stage, "the form").await
 }

@@ -1,6 +1,6 @@
 //! A form of a sibling subdomain.
 
-use super::victim::{Victim, actions, fields};
+use super::victim::Victim;
 
 use crate::attack::{
     places::SIBLING,
@@ -22,9 +22,6 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
 
 async fn run(stage: &Stage) -> Tried {
     let victim = Victim::new(stage).await?;
-    for action in actions(stage) {
-        let html = format!("<form id=f method=post action=\"{action}\">{}</form><script>f.submit()</script>", fields());
-        victim.is_led_on_by(&stage.lab.places.publish(SIBLING, html)).await?;
-    }
+    victim.is_sent_forms_from(stage, SIBLING).await?;
     victim.found(stage, "the sibling's form").await
 }

@@ -34,6 +34,16 @@ impl Victim {
         self.page.until(gone).await.map(|_| ())
     }
 
+    /// Visits pages of a host that send forms by themselves, one for each address that changes something.
+    pub(super) async fn is_sent_forms_from(&self, stage: &Stage, host: &str) -> Result<(), Trouble> {
+        for action in actions(stage) {
+            let fields = fields();
+            let html = format!("<form id=f method=post action=\"{action}\">{fields}</form><script>f.submit()</script>");
+            self.is_led_on_by(&stage.lab.places.publish(host, html)).await?;
+        }
+        Ok(())
+    }
+
     /// Visits a page whose script says in its title when it is done.
     pub(super) async fn stays_at(&self, url: &str) -> Result<(), Trouble> {
         self.page.open(url).await?;
@@ -70,6 +80,6 @@ pub(super) fn actions(stage: &Stage) -> Vec<String> {
 }
 
 /// What a form of the attacker's sends.
-pub(super) fn fields() -> String {
+fn fields() -> String {
     format!("<input name=everywhere value=true><input name=new value=\"{NEW}\">")
 }

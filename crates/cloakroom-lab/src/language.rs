@@ -1,28 +1,10 @@
-//! The languages that the lab speaks.
+//! The languages that the lab speaks: those of the server's pages.
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+pub use cloakroom_server::pages::Locale as Lang;
 
-/// A language that can be asked for by its tag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Lang {
-    /// English.
-    #[default]
-    #[value(name = "en")]
-    English,
-    /// Korean.
-    #[value(name = "ko")]
-    Korean,
-}
-
-impl Lang {
-    /// Every language, the default one first.
-    pub const ALL: [Self; 2] = [Self::English, Self::Korean];
-
-    /// Its name in `lang` attributes (BCP 47) and on the command line.
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Korean => "ko",
-        }
-    }
+/// Reads a language by its tag, on the command line.
+pub fn by_tag() -> impl TypedValueParser<Value = Lang> {
+    PossibleValuesParser::new(Lang::ALL.map(Lang::tag))
+        .map(|tag| Lang::ALL.into_iter().find(|lang| lang.tag() == tag).unwrap_or_default())
 }

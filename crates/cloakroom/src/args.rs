@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, builder::PossibleValuesParser};
 use cloakroom_core::{audit::Kind, key::Purpose, method::Method};
-use cloakroom_lab::language::Lang;
+use cloakroom_lab::language::{Lang, by_tag};
 
 /// Keeps people signed in, by server-side sessions, by tokens, or by what lies between.
 #[derive(Parser)]
@@ -197,7 +197,7 @@ pub(crate) struct Compare {
     #[arg(long)]
     pub(crate) quick: bool,
     /// The report's language
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "en", value_parser = by_tag())]
     pub(crate) lang: Lang,
 }
 
@@ -368,7 +368,7 @@ pub(crate) struct Advise {
     #[arg(long, value_name = "FILE")]
     pub(crate) case: Option<PathBuf>,
     /// The language of the answer
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "en", value_parser = by_tag())]
     pub(crate) lang: Lang,
 }
 

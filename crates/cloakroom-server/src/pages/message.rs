@@ -1,6 +1,6 @@
-//! The sentences of the pages: Fluent files, compiled in, read once.
+//! What is said to people, in every language: Fluent files, compiled in, read once; and those of the pages.
 //!
-//! A message is plain text. Templates escape it like everything else, so an argument cannot bring markup along.
+//! A message is plain text. Whatever shows it escapes it like everything else, so an argument cannot bring markup along.
 
 use std::{borrow::Cow, sync::OnceLock};
 
@@ -10,20 +10,40 @@ use unic_langid::LanguageIdentifier;
 
 use super::locale::Locale;
 
-impl Locale {
-    /// The sentence for a refusal's code.
-    pub fn refusal(self, code: Code) -> String {
-        self.say(&format!("refusal-{}", code.as_str()))
+/// The messages of one subject, in every language.
+pub struct Messages {
+    english: &'static str,
+    korean: &'static str,
+    read: [OnceLock<Bundle>; 2],
+}
+
+type Bundle = FluentBundle<FluentResource>;
+
+impl Messages {
+    /// Of two Fluent files. A test has to see to it that both have no errors and hold the same messages; what can be read would be used even
+    /// so.
+    pub const fn new(english: &'static str, korean: &'static str) -> Self {
+        Self { english, korean, read: [OnceLock::new(), OnceLock::new()] }
     }
 
     /// The message of that name; its name if there is none.
-    pub(super) fn say(self, key: &str) -> String {
-        self.say_with(key, [])
+    pub fn say(&self, locale: Locale, key: &str) -> String {
+        self.say_with(locale, key, [])
+    }
+
+    /// The message of that name, if there is one.
+    pub fn find(&self, locale: Locale, key: &str) -> Option<String> {
+        self.bundle(locale).has_message(key).then(|| self.say(locale, key))
     }
 
     /// The message of that name, with what it is about.
-    pub(super) fn say_with<'a, const N: usize>(self, key: &str, args: [(&'static str, FluentValue<'a>); N]) -> String {
-        let bundle = self.bundle();
+    pub fn say_with<'a, const N: usize>(
+        &self,
+        locale: Locale,
+        key: &str,
+        args: [(&'static str, FluentValue<'a>); N],
+    ) -> String {
+        let bundle = self.bundle(locale);
         let Some(pattern) = bundle.get_message(key).and_then(|message| message.value()) else {
             return key.to_owned();
         };
@@ -31,40 +51,52 @@ impl Locale {
         bundle.format_pattern(pattern, Some(&args), &mut Vec::new()).into_owned()
     }
 
-    fn bundle(self) -> &'static Bundle {
-        static ENGLISH: OnceLock<Bundle> = OnceLock::new();
-        static KOREAN: OnceLock<Bundle> = OnceLock::new();
-        let cell = match self {
-            Self::English => &ENGLISH,
-            Self::Korean => &KOREAN,
-        };
-        cell.get_or_init(|| {
-            let language: LanguageIdentifier = self.tag().parse().unwrap_or_default();
+    /// The Fluent file.
+    pub const fn source(&self, locale: Locale) -> &'static str {
+        match locale {
+            Locale::English => self.english,
+            Locale::Korean => self.korean,
+        }
+    }
+
+    fn bundle(&self, locale: Locale) -> &Bundle {
+        self.read[locale as usize].get_or_init(|| {
+            let language: LanguageIdentifier = locale.tag().parse().unwrap_or_default();
             let mut bundle = FluentBundle::new_concurrent(vec![language]);
-            // The marks that isolate directions would stand in titles and confuse searches; names have <bdi>.
+            // The marks that isolate directions would stand in titles and files, and confuse searches; names on pages have <bdi>.
             bundle.set_use_isolating(false);
-            // A test sees to it that the file has no errors; what can be read would be used even so.
-            let resource = FluentResource::try_new(self.source().to_owned()).unwrap_or_else(|(readable, _)| readable);
+            let source = self.source(locale).to_owned();
+            let resource = FluentResource::try_new(source).unwrap_or_else(|(readable, _)| readable);
             bundle.add_resource_overriding(resource);
             bundle
         })
     }
+}
 
-    /// The Fluent file.
-    pub(super) const fn source(self) -> &'static str {
-        match self {
-            Self::English => include_str!("../../locales/en.ftl"),
-            Self::Korean => include_str!("../../locales/ko.ftl"),
-        }
+/// Those of the pages.
+static PAGES: Messages = Messages::new(include_str!("../../locales/en.ftl"), include_str!("../../locales/ko.ftl"));
+
+impl Locale {
+    /// The sentence for a refusal's code.
+    pub fn refusal(self, code: Code) -> String {
+        self.say(&format!("refusal-{}", code.as_str()))
+    }
+
+    /// The message of the pages of that name; its name if there is none.
+    pub(super) fn say(self, key: &str) -> String {
+        PAGES.say(self, key)
+    }
+
+    /// The same, with what it is about.
+    pub(super) fn say_with<const N: usize>(self, key: &str, args: [(&'static str, FluentValue<'_>); N]) -> String {
+        PAGES.say_with(self, key, args)
     }
 }
 
 /// A text from outside, as an argument of a message.
-pub(super) fn text(value: &str) -> FluentValue<'_> {
+pub fn text(value: &str) -> FluentValue<'_> {
     FluentValue::String(Cow::Borrowed(value))
 }
-
-type Bundle = FluentBundle<FluentResource>;
 
 #[cfg(test)]
 mod tests {
@@ -76,13 +108,13 @@ mod tests {
 
     /// Each message's name, and the arguments that it uses.
     fn messages(locale: Locale) -> BTreeMap<String, Vec<String>> {
-        let resource = FluentResource::try_new(locale.source().to_owned())
+        let resource = FluentResource::try_new(PAGES.source(locale).to_owned())
             .map_err(|(_, errors)| errors)
             .unwrap_or_else(|errors| panic!("{locale:?}: {errors:?}"));
         FluentBundle::new(vec![]).add_resource(&resource).expect("each message stands there once");
         let mut found = BTreeMap::new();
         let mut key = String::new();
-        for line in locale.source().lines() {
+        for line in PAGES.source(locale).lines() {
             if let Some((name, _)) = line.split_once(" = ").filter(|_| line.starts_with(|c: char| c.is_alphabetic())) {
                 name.clone_into(&mut key);
             }
@@ -141,5 +173,14 @@ mod tests {
                 assert!(sentence.ends_with('.') && !sentence.starts_with("refusal-"), "{code:?}: {sentence}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_by_its_name() {
+        let messages = Messages::new("known = Known { $what }", "known = { $what } 있음");
+        assert_eq!(messages.say_with(Locale::English, "known", [("what", text("<b>"))]), "Known <b>");
+        assert_eq!(messages.say_with(Locale::Korean, "known", [("what", text("x"))]), "x 있음");
+        assert_eq!(messages.say(Locale::English, "unknown"), "unknown");
+        assert_eq!(messages.find(Locale::English, "unknown"), None);
     }
 }

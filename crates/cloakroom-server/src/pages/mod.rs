@@ -16,6 +16,7 @@ mod tests;
 mod view;
 
 pub use locale::Locale;
+pub use message::{Messages, text};
 pub use problem::{Done, Problem};
 pub use view::{
     Alarm, ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Onward, Page, Person, Reach, SignIn,

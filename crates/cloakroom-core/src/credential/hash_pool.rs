@@ -58,6 +58,7 @@ impl HashPool {
             waiting: Condvar::new(),
             outsized: Mutex::new(()),
             runs: AtomicU64::new(0),
+            taken_over: AtomicU64::new(0),
             waits: Times::default(),
             times: Times::default(),
             average_micros: AtomicU64::new(FIRST_ESTIMATE_MICROS),
@@ -100,9 +101,14 @@ impl HashPool {
         self.shared.settings.parameters
     }
 
-    /// Argon2 runs begun so far.
+    /// Argon2 runs begun so far, but for those that did a job [again](Self::taken_over).
     pub fn runs(&self) -> u64 {
         self.shared.runs.load(Ordering::Relaxed)
+    }
+
+    /// Argon2 runs of jobs that another thread had begun and stood still at.
+    pub fn taken_over(&self) -> u64 {
+        self.shared.taken_over.load(Ordering::Relaxed)
     }
 
     /// How long jobs waited for a thread.
@@ -158,7 +164,7 @@ pub struct PoolSettings {
     pub parameters: HashParameters,
     /// Threads, and so runs at a time; by default one for each core.
     pub threads: NonZeroUsize,
-    /// Jobs that may wait; by default four for each thread, and 24 or more, so that a handful of people who sign in at
+    /// Jobs that may wait, besides one for each thread that is free; by default four for each thread, and 24 or more, so that a handful of people who sign in at
     /// the same moment do not notice.
     pub queue: usize,
     /// How long a job may stand still before the reserve takes it over: by default a second, and never less than four
@@ -233,6 +239,7 @@ struct Shared {
     /// imports and from times of other settings, raise the memory that all threads take by one hash at most.
     outsized: Mutex<()>,
     runs: AtomicU64,
+    taken_over: AtomicU64,
     waits: Times,
     times: Times,
     /// What a run takes by the clock, averaged over the last dozen or so.

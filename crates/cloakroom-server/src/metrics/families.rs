@@ -38,6 +38,8 @@ families! {
     AUDIT_WAITING: Gauge "cloakroom_audit_lines_waiting" [] "audit lines that are not written yet";
     AUDIT_DROPPED: Counter "cloakroom_audit_lines_dropped_total" [] "audit lines that were lost because too many waited";
     HASHES: Counter "cloakroom_password_hashes_total" [] "passwords that were hashed, to keep or to check one";
+    HASHES_TAKEN_OVER: Counter "cloakroom_password_hashes_taken_over_total" []
+        "passwords that were hashed a second time, because the first thread to do it stood still";
     HASHES_WAITING: Gauge "cloakroom_password_hashes_waiting" [] "passwords that wait to be hashed";
     HASHES_RUNNING: Gauge "cloakroom_password_hashes_running" [] "passwords that are being hashed";
     HASH_WAIT: Histogram "cloakroom_password_hash_wait_seconds" [] "how long passwords waited to be hashed";

@@ -112,6 +112,7 @@ fn people(page: &mut Page, engine: &Engine) {
 fn passwords(page: &mut Page, engine: &Engine) {
     let passwords = engine.passwords();
     page.one(&f::HASHES, passwords.runs() as f64);
+    page.one(&f::HASHES_TAKEN_OVER, passwords.taken_over() as f64);
     page.one(&f::HASHES_WAITING, passwords.queued() as f64);
     page.one(&f::HASHES_RUNNING, passwords.running() as f64);
     page.family(&f::HASH_WAIT).times(&[], &passwords.waits());

@@ -1,7 +1,10 @@
 //! One thing to do, who waits for it, and how it is done.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -24,6 +27,8 @@ use crate::trace::Here;
 pub(super) struct Job {
     task: Task,
     pub(super) queued: Instant,
+    /// Whether a thread has begun it.
+    begun: AtomicBool,
     /// Where in a trace it was asked for.
     here: Option<Here>,
 }
@@ -56,7 +61,7 @@ impl<T> Reply<T> {
 
 impl Job {
     pub(super) fn new(task: Task) -> Arc<Self> {
-        Arc::new(Self { task, queued: Instant::now(), here: Here::get() })
+        Arc::new(Self { task, queued: Instant::now(), begun: AtomicBool::new(false), here: Here::get() })
     }
 
     /// Whether nobody waits for the answer any more: the client has gone, or has it.
@@ -71,6 +76,7 @@ impl Job {
     /// Does it; `done` is called before the answer is out, so that whoever has it finds room for the next job.
     pub(super) fn run(&self, shared: &Shared, memory: &mut Vec<Block>, done: impl FnOnce()) {
         shared.waits.observe(self.queued.elapsed());
+        let counter = if self.begun.swap(true, Ordering::Relaxed) { &shared.taken_over } else { &shared.runs };
         let note = |name, begun| {
             if let Some(here) = &self.here {
                 here.note(name, begun);
@@ -90,12 +96,12 @@ impl Job {
                 reply.send(Ok(result));
             }
             Task::Hash(password, reply) => {
-                let result = hash(shared, password, memory);
+                let result = hash(shared, counter, password, memory);
                 done();
                 reply.send(result);
             }
             Task::Check(password, against, reply) => {
-                let result = check(shared, password, against.as_ref(), memory);
+                let result = check(shared, counter, password, against.as_ref(), memory);
                 done();
                 reply.send(result);
             }
@@ -105,16 +111,20 @@ impl Job {
 
 fn check(
     shared: &Shared,
+    counter: &AtomicU64,
     password: &LoginPassword,
     against: Option<&PasswordHash>,
     memory: &mut Vec<Block>,
 ) -> Result<Checked, PoolError> {
     let (LoginPassword::Usable(password), Some(hash)) = (password, against) else {
         // Any text will do: it is the cost that is wanted.
-        return run(shared, shared.settings.parameters, memory, |memory| shared.decoy.matches(b"decoy", memory))
-            .map(|_| Checked::NotMatched);
+        return run(shared, counter, shared.settings.parameters, memory, |memory| {
+            shared.decoy.matches(b"decoy", memory)
+        })
+        .map(|_| Checked::NotMatched);
     };
-    let matched = run(shared, hash.parameters(), memory, |memory| hash.matches(password.as_str().as_bytes(), memory))?;
+    let matched =
+        run(shared, counter, hash.parameters(), memory, |memory| hash.matches(password.as_str().as_bytes(), memory))?;
     if !matched {
         return Ok(Checked::NotMatched);
     }
@@ -122,9 +132,16 @@ fn check(
     Ok(Checked::Matched { rehash: outdated.then(|| NewPassword::proven(password.clone())) })
 }
 
-fn hash(shared: &Shared, password: &NewPassword, memory: &mut Vec<Block>) -> Result<PasswordHash, PoolError> {
+fn hash(
+    shared: &Shared,
+    counter: &AtomicU64,
+    password: &NewPassword,
+    memory: &mut Vec<Block>,
+) -> Result<PasswordHash, PoolError> {
     let parameters = shared.settings.parameters;
-    run(shared, parameters, memory, |memory| PasswordHash::make(password.as_bytes(), parameters, &shared.rng, memory))
+    run(shared, counter, parameters, memory, |memory| {
+        PasswordHash::make(password.as_bytes(), parameters, &shared.rng, memory)
+    })
 }
 
 /// One Argon2 run, in the thread's own memory where that is enough.
@@ -133,6 +150,7 @@ fn hash(shared: &Shared, password: &NewPassword, memory: &mut Vec<Block>) -> Res
 /// password hardly more than the stored hash does; it goes back to the system after a minute without work.
 fn run<T>(
     shared: &Shared,
+    counter: &AtomicU64,
     parameters: HashParameters,
     memory: &mut Vec<Block>,
     compute: impl FnOnce(&mut [Block]) -> Result<T, argon2::Error>,
@@ -148,7 +166,7 @@ fn run<T>(
         reserve(memory, own)?;
         memory
     };
-    shared.runs.fetch_add(1, Ordering::Relaxed);
+    counter.fetch_add(1, Ordering::Relaxed);
     let (begun, on_processor) = (Instant::now(), processor_micros());
     let result = compute(memory);
     let took = begun.elapsed();

@@ -41,12 +41,12 @@ impl State {
     /// Takes a task in, and says whether the reserve must be told. Where there is no room, fails with the number of jobs
     /// that are waited for.
     pub(super) fn push(&mut self, task: Task, threads: usize, room: usize) -> Result<bool, usize> {
+        // A job for which a thread is free takes none of the room, however long that thread needs to come for it.
+        let room = room + threads.saturating_sub(self.runs.len());
         if self.queue.len() >= room {
             self.queue.retain(|job| !job.is_abandoned());
         }
-        // With a queue of no length at all a job may still go straight to a thread that has nothing to do.
-        let idle = threads.saturating_sub(self.runs.len());
-        if self.queue.len() >= room.max(idle) {
+        if self.queue.len() >= room {
             return Err(self.queue.len() + self.running());
         }
         self.queue.push_back(Job::new(task));

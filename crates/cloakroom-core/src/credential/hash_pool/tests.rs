@@ -201,6 +201,19 @@ async fn a_storm_runs_one_hash_for_each_thread() {
     assert_eq!(pool.runs(), 201);
 }
 
+/// Whatever the scheduler does with the threads: who comes while one is free is not turned away.
+#[tokio::test]
+async fn what_a_free_thread_has_not_come_for_yet_takes_none_of_the_room() {
+    let pool = starved(2);
+    let mut checks: Vec<_> = (0..2 + 8).map(|_| Box::pin(pool.check(typed(GOOD), None))).collect();
+    for check in &mut checks {
+        poll_once(check.as_mut());
+    }
+    assert!(matches!(pool.check(typed(GOOD), None).await, Err(PoolError::Overloaded { .. })));
+    let _running = pool.shared.state.lock().begin().unwrap();
+    assert!(matches!(pool.check(typed(GOOD), None).await, Err(PoolError::Overloaded { .. })));
+}
+
 #[tokio::test]
 async fn without_a_queue_an_idle_thread_still_takes_a_job() {
     let pool = pool(1, 0);
@@ -305,7 +318,7 @@ async fn what_stands_still_at_a_thread_is_taken_over_and_answered_once() {
     // The thread comes on a processor at last; its answer is to nobody.
     at_a_thread.run(&pool.shared, &mut Vec::new(), || pool.shared.state.lock().end(&at_a_thread));
     assert!(matches!(due(&pool, later), Due::Never));
-    assert_eq!((pool.running(), pool.runs()), (0, 3));
+    assert_eq!((pool.running(), pool.runs(), pool.taken_over()), (0, 2, 1));
 }
 
 /// In a storm jobs wait for longer than that, while the threads get on with others.

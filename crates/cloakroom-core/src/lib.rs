@@ -13,6 +13,7 @@ pub mod method;
 pub mod random;
 pub mod refusal;
 pub mod revocation;
+mod rounds;
 mod seats;
 pub mod secret;
 pub mod session;

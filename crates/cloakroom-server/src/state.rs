@@ -29,6 +29,7 @@ use cloakroom_verify::{
 
 use crate::{
     config::{Config, Network},
+    feed::Feed,
     handover::Handover,
     http::{
         Scheme,
@@ -67,14 +68,14 @@ pub struct Inner {
     pub scheme: Scheme,
     /// Whether `/metrics` has a listener of its own.
     pub has_ops_listener: bool,
+    /// What ends, for verifiers elsewhere.
+    pub(crate) feed: Arc<Feed>,
     /// The requests so far.
     pub(crate) requests: Requests,
     /// Which requests are traced, if any.
     pub(crate) traces: Option<Traces>,
     trusted_proxies: Vec<Network>,
     stopping: AtomicBool,
-    /// Whoever follows the revocation feed holds one.
-    reading: Arc<()>,
 }
 
 impl Deref for ServerState {
@@ -100,27 +101,18 @@ impl ServerState {
             scheme,
             has_ops_listener: config.ops_listen.is_some(),
             trusted_proxies: config.trusted_proxies.clone(),
+            feed: Feed::new(Arc::clone(&engine)),
             requests: Requests::default(),
             traces: config.traces.as_ref().map(|traces| Traces::new(traces, &config.issuer())),
             stopping: AtomicBool::new(false),
-            reading: Arc::default(),
             engine,
         })))
-    }
-
-    /// A place among those who follow the revocation feed, until it is dropped.
-    pub(crate) fn feed_reader(&self) -> Arc<()> {
-        Arc::clone(&self.reading)
-    }
-
-    /// How many follow the revocation feed.
-    pub(crate) fn feed_readers(&self) -> usize {
-        Arc::strong_count(&self.reading) - 1
     }
 
     /// The server has begun to stop: `/readyz` says so from now on.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        self.feed.stop();
     }
 
     /// Whether it has.

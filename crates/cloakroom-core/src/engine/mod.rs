@@ -48,7 +48,8 @@ use crate::{
     random::Rng,
     refusal::{Reason, Refusal},
     revocation::{Answer, Position},
-    store::{StoreError, Stores, Watch},
+    rounds::Rounds,
+    store::{Service, StoreError, Stores, Watch},
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
 use places::Places;
@@ -65,6 +66,8 @@ pub struct Engine {
     tallies: Tallies,
     watch: Watch,
     audit: AuditQueue,
+    services: Rounds<Result<Arc<[Service]>, Refusal>>,
+    heads: Rounds<Result<Position, Refusal>>,
     settings: Settings,
 }
 
@@ -156,6 +159,8 @@ impl Engine {
             passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
             limits: FailureLimits::new(settings.limits, &*shared.stores.accounts, counting, shared.clock.clone()),
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
+            services: Rounds::new(),
+            heads: Rounds::new(),
             shared,
             verifier,
             settings,
@@ -220,6 +225,11 @@ impl Engine {
     /// What has ended after a position, with the head of the log; for the feed.
     pub async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
         Ok(self.shared.stores.accounts.log_since(after, self.shared.clock.now()).await?)
+    }
+
+    /// The head of the log, read after this was asked, once for all who ask at a time.
+    pub async fn log_head(&self) -> Result<Position, Refusal> {
+        self.heads.ask(async || Ok(self.shared.stores.accounts.log_head().await?)).await
     }
 
     /// Changes whenever this process has written into the log; so that the feed need not ask at short intervals.

@@ -1,5 +1,7 @@
 //! What operators do: accounts, keys, services, sessions.
 
+use std::sync::Arc;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 
@@ -173,15 +175,18 @@ impl Engine {
 
     /// The service that a Basic credential belongs to. The secret has 256 random bits, so that a plain hash keeps it.
     pub async fn service(&self, id: &str, secret: &str) -> Result<Service, Refusal> {
-        let services = self.shared.stores.accounts.services().await?;
+        let services = self.services().await?;
         let given = secret_hash(secret);
-        let matches =
-            |service: &Service| aws_lc_rs::constant_time::verify_slices_are_equal(&service.secret_hash, &given).is_ok();
-        services
-            .into_iter()
-            .find(|service| service.id == id)
-            .filter(matches)
-            .ok_or_else(|| Refusal::from(Reason::UnknownService))
+        let matches = |service: &&Service| {
+            aws_lc_rs::constant_time::verify_slices_are_equal(&service.secret_hash, &given).is_ok()
+        };
+        let found = services.iter().find(|service| service.id == id).filter(matches);
+        found.cloned().ok_or_else(|| Refusal::from(Reason::UnknownService))
+    }
+
+    /// All services, as they are now: read once for all who ask at a time.
+    pub async fn services(&self) -> Result<Arc<[Service]>, Refusal> {
+        self.services.ask(async || Ok(self.shared.stores.accounts.services().await?.into())).await
     }
 
     /// How many live records there are, by app and method: so one sees a migration end.

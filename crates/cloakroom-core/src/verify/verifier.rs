@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, watch};
 
 use super::{
     accept::{Basis, Judgement, Moment, judge},
@@ -26,6 +26,7 @@ use crate::{
     random::Rng,
     refusal::{Reason, Refusal},
     revocation::{Answer, End, Entry, Gap, Position, Vigil},
+    rounds::Rounds,
     seats::Seats,
     tally::Times,
     token,
@@ -94,20 +95,12 @@ pub struct Verifier {
     cache: FactCache,
     vigil: RwLock<Vigil>,
     backing: Arc<dyn Backing>,
-    renewing: Mutex<Renewal>,
-    /// How many renewals have begun.
-    renewals: AtomicU64,
+    renewals: Rounds<Result<(), Refusal>>,
     /// How many questions are being answered by more than the cache.
     under_way: Seats,
     wake: Notify,
     heard: watch::Sender<u64>,
     counts: Counters,
-}
-
-/// A renewal of the lease that is over.
-struct Renewal {
-    number: u64,
-    outcome: Result<(), Refusal>,
 }
 
 struct Counters {
@@ -157,8 +150,7 @@ impl Verifier {
             cache: FactCache::new(settings.cache, rng),
             vigil: RwLock::new(Vigil::new(settings.ended_capacity)),
             backing,
-            renewing: Mutex::new(Renewal { number: 0, outcome: Ok(()) }),
-            renewals: AtomicU64::new(0),
+            renewals: Rounds::new(),
             under_way: Seats::new(MOST_UNDER_WAY),
             wake: Notify::new(),
             heard: watch::Sender::new(0),
@@ -290,19 +282,9 @@ impl Verifier {
         self.wake.notify_one();
     }
 
-    /// One round trip to the log. The lease runs from before the question was sent.
-    ///
-    /// There is one at a time. Whoever comes meanwhile shares the next one, so that nobody waits for more than two, however
-    /// many ask while the log does not answer.
+    /// One round trip to the log, for all who ask at a time. The lease runs from before the question was sent.
     pub async fn renew_lease(&self) -> Result<(), Refusal> {
-        let before = self.renewals.load(Ordering::Relaxed);
-        let mut last = self.renewing.lock().await;
-        if last.number <= before {
-            let number = self.renewals.fetch_add(1, Ordering::Relaxed) + 1;
-            let outcome = self.hear_of_ends().await;
-            *last = Renewal { number, outcome };
-        }
-        last.outcome.clone()
+        self.renewals.ask(|| self.hear_of_ends()).await
     }
 
     async fn hear_of_ends(&self) -> Result<(), Refusal> {

@@ -58,6 +58,8 @@ families! {
     STORE_WRITES: Counter "cloakroom_store_batched_writes_total" ["holds" "store"]
         "writes that were in them";
     FEED_READERS: Gauge "cloakroom_feed_readers" [] "services that follow the revocation feed here";
+    FEED_DROPPED: Counter "cloakroom_feed_readers_dropped_total" []
+        "readers of the revocation feed that were dropped because they did not keep up";
     HTTP_REQUESTS: Histogram "cloakroom_http_request_seconds" ["method" "route" "status"]
         "how long answers took to begin, by class of status; not of /v1/verify, which is counted above";
     TRACES_SENT: Counter "cloakroom_traces_sent_total" [] "traces that the collector took";

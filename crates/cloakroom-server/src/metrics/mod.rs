@@ -42,7 +42,8 @@ pub(crate) fn render(state: &ServerState) -> String {
     people(&mut page, &state.engine);
     passwords(&mut page, &state.engine);
     stores(&mut page, &state.engine);
-    page.one(&f::FEED_READERS, state.feed_readers() as f64);
+    page.one(&f::FEED_READERS, state.feed.readers() as f64);
+    page.one(&f::FEED_DROPPED, state.feed.dropped() as f64);
     page.family(&f::HTTP_REQUESTS);
     for (request, times) in state.requests.counts() {
         page.times(&[request.method, &request.route, request.status], &times);

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use cloakroom_core::engine::Client;
+use cloakroom_core::{clock::Timestamp, engine::Client, ids::SessionId, store::EndRequest};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::lab::{Feed, Lab, Service, email};
+
+const DAY: Duration = Duration::from_hours(24);
 
 async fn follow(lab: &Lab, service: &Service, last: Option<&str>) -> Feed {
     let mut ask = lab.get("/v1/revocations").basic(service);
@@ -166,6 +169,82 @@ async fn only_services_follow() {
             assert_eq!(answer.status, 401, "{path}");
             assert!(answer.header("www-authenticate").unwrap().starts_with("Basic "));
         }
+    }
+}
+
+async fn end_new_session(lab: &Lab) -> Value {
+    let ada = lab.login("ada", "web").await;
+    lab.post("/v1/logout").bearer(ada.credential()).await;
+    json!(ada.session)
+}
+
+/// Readings of the log and of the services so far.
+fn readings(lab: &Lab) -> u64 {
+    let read = |name: &&str| ["log_since", "log_head", "services"].contains(name);
+    let operations = lab.engine.store_operations().into_iter();
+    operations.filter(|one| read(&one.operation)).map(|one| one.times.count).sum()
+}
+
+/// However many follow, the log is read once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_readers_cost_as_many_readings_as_one() {
+    const READERS: usize = 150;
+    let lab = Lab::start().await;
+    let service = lab.service().await;
+    let begun = id(&head(&lab, &service).await);
+    let mut feeds = join_all((0..READERS).map(|_| follow(&lab, &service, Some(&begun)))).await;
+    let (before, mut told) = (readings(&lab), vec![]);
+    for _ in 0..5 {
+        told.push(end_new_session(&lab).await);
+        let heard = join_all(feeds.iter_mut().map(Feed::next)).await;
+        assert!(heard.into_iter().all(|event| event.unwrap().data["session"] == *told.last().unwrap()));
+    }
+    let readings = readings(&lab) - before;
+    assert!(readings < READERS as u64, "{readings} readings for 5 ends");
+    join_all((0..READERS).map(|_| head(&lab, &service))).await;
+    let mut late = follow(&lab, &service, Some(&begun)).await;
+    for session in &told {
+        assert_eq!(late.next().await.unwrap().data["session"], *session, "from what the server still has");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_keep_up_is_dropped_and_catches_up() {
+    let lab = Lab::start().await;
+    let service = lab.service().await;
+    let mut feed = follow(&lab, &service, None).await;
+    let snapshot = feed.next().await.unwrap();
+    let now = Timestamp::from_secs(lab.now());
+    let ends: Vec<_> =
+        (0..32_000_u128).map(|n| (EndRequest::Session(SessionId::from_bytes(n.to_be_bytes())), now + DAY)).collect();
+    let written = lab.engine.stores().accounts.end(&ends, now).await.unwrap();
+    // The log is read when somebody calls, or a second later.
+    assert!(feed.next().await.is_none());
+    let metrics = lab.get("/metrics").await.text();
+    assert!(metrics.contains("\ncloakroom_feed_readers_dropped_total 1\n"), "{metrics}");
+    let mut feed = follow(&lab, &service, Some(&snapshot.id)).await;
+    for entry in &written {
+        assert!(feed.next().await.unwrap().id.ends_with(&format!(":{}", entry.sequence)));
+    }
+    let last = end_new_session(&lab).await;
+    assert_eq!(feed.next().await.unwrap().data["session"], last);
+}
+
+#[tokio::test]
+async fn a_feed_goes_on_after_everybody_has_left_it() {
+    let lab = Lab::start().await;
+    let service = lab.service().await;
+    let mut feed = follow(&lab, &service, None).await;
+    let mut last = feed.next().await.unwrap().id;
+    for _ in 0..3 {
+        drop(feed);
+        // Long enough for the server to notice, or not: it makes no difference.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let session = end_new_session(&lab).await;
+        feed = follow(&lab, &service, Some(&last)).await;
+        let event = feed.next().await.unwrap();
+        assert_eq!(event.data["session"], session);
+        last = event.id;
     }
 }
 

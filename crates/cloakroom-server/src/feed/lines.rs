@@ -1,0 +1,244 @@
+//! The last of the log as text, as long as it fits.
+
+use std::{collections::VecDeque, fmt::Write as _};
+
+use axum::body::Bytes;
+use cloakroom_core::revocation::{Answer, Position};
+
+/// The most text that is kept, in bytes.
+const KEPT: usize = 4 << 20;
+
+/// What was read last, and how far that is.
+#[derive(Default)]
+pub(super) struct Lines {
+    head: Option<Position>,
+    batches: VecDeque<Batch>,
+    bytes: usize,
+    /// The last line that is not here.
+    before: u64,
+}
+
+/// What one reading of the log brought: lines of consecutive numbers, each with where its text begins.
+#[derive(Default)]
+pub(super) struct Batch {
+    first: u64,
+    begins: Vec<usize>,
+    text: Bytes,
+}
+
+/// What there is behind a place.
+pub(super) enum Found {
+    /// This, up to there. There may be more.
+    Text(Bytes, Position),
+    /// Nothing yet.
+    Nothing,
+    /// It is not known here any more, or never was.
+    Gone,
+}
+
+impl Lines {
+    /// Begins behind a place, with nothing.
+    pub(super) fn begin(&mut self, head: Position) {
+        *self = Self { head: Some(head), before: head.sequence, ..Self::default() };
+    }
+
+    /// How far it goes.
+    pub(super) const fn head(&self) -> Option<Position> {
+        self.head
+    }
+
+    /// Whether a place is one from which on everything is here.
+    pub(super) fn reach(&self, at: Position) -> bool {
+        self.head.is_some_and(|head| {
+            head.incarnation == at.incarnation && (self.before..=head.sequence).contains(&at.sequence)
+        })
+    }
+
+    /// Takes what followed the head; or begins anew where the log did.
+    pub(super) fn take(&mut self, answer: &Answer, batch: Batch) {
+        if answer.snapshot {
+            return self.begin(answer.head);
+        }
+        self.head = Some(answer.head);
+        if batch.begins.is_empty() {
+            return;
+        }
+        self.bytes += batch.text.len();
+        self.batches.push_back(batch);
+        while self.bytes > KEPT {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.batches.pop_front() {
+            self.bytes -= oldest.text.len();
+            self.before = oldest.last();
+        }
+    }
+
+    /// What follows a place: the rest of the batch that it is in, or the next one.
+    pub(super) fn after(&self, at: Position) -> Found {
+        let Some(head) = self.head.filter(|head| head.incarnation == at.incarnation) else { return Found::Gone };
+        if at.sequence < self.before {
+            return Found::Gone;
+        }
+        let next = self.batches.partition_point(|batch| batch.last() <= at.sequence);
+        match self.batches.get(next) {
+            // A reader may have read further in the log itself.
+            None => Found::Nothing,
+            Some(batch) => Found::Text(batch.after(at.sequence), Position { sequence: batch.last(), ..head }),
+        }
+    }
+}
+
+impl Batch {
+    /// All of it.
+    pub(super) fn text(self) -> Bytes {
+        self.text
+    }
+
+    fn last(&self) -> u64 {
+        self.first + self.begins.len() as u64 - 1
+    }
+
+    fn after(&self, sequence: u64) -> Bytes {
+        let skipped = (sequence + 1).saturating_sub(self.first) as usize;
+        self.text.slice(self.begins.get(skipped).copied().unwrap_or(self.text.len())..)
+    }
+}
+
+/// The lines of an answer, an event each. `at` is a field that no reader of events must know, and that this project's
+/// verifiers measure their lag by: when the line was written (RFC 3339).
+pub(super) fn batch(answer: &Answer) -> Batch {
+    let mut text = String::new();
+    let mut begins = Vec::with_capacity(answer.entries.len());
+    if !answer.snapshot {
+        for entry in &answer.entries {
+            begins.push(text.len());
+            if let Some(at) = entry.at {
+                let _ = writeln!(text, "at: {}", at.precise());
+            }
+            let id = Position { sequence: entry.sequence, ..answer.head };
+            push(&mut text, id, &entry.end);
+        }
+    }
+    let first = answer.entries.first().map_or(0, |entry| entry.sequence);
+    Batch { first, begins, text: text.into() }
+}
+
+/// Everything that must be held, as one event.
+pub(super) fn snapshot(answer: &Answer) -> Bytes {
+    let ended: Vec<_> = answer.entries.iter().map(|entry| &entry.end).collect();
+    let mut text = "event: snapshot\n".to_owned();
+    push(&mut text, answer.head, &serde_json::json!({ "ended": ended }));
+    text.into()
+}
+
+fn push(text: &mut String, id: Position, data: &impl serde::Serialize) {
+    // Writing into a string cannot fail, and what ends has no map whose keys are no text.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    let _ = write!(text, "id: {id}\ndata: {data}\n\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_core::{
+        clock::Timestamp,
+        ids::SessionId,
+        revocation::{End, Entry, Incarnation},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LOG: Incarnation = Incarnation(7);
+
+    fn place(sequence: u64) -> Position {
+        Position { incarnation: LOG, sequence }
+    }
+
+    /// What the log answers about lines behind `after`, up to `head`.
+    fn answer(after: u64, head: u64) -> Answer {
+        let entry = |sequence| Entry {
+            sequence,
+            end: End::Session { session: SessionId::from_bytes([sequence as u8; 16]) },
+            at: None,
+            until: Timestamp::default(),
+        };
+        Answer { head: place(head), snapshot: false, entries: (after + 1..=head).map(entry).collect() }
+    }
+
+    fn take(lines: &mut Lines, answer: &Answer) {
+        lines.take(answer, batch(answer));
+    }
+
+    /// The numbers of the lines that somebody is given from a place on, and whether it is told that some are missing.
+    fn walk(lines: &Lines, mut at: Position) -> (Vec<u64>, bool) {
+        let mut told = vec![];
+        loop {
+            match lines.after(at) {
+                Found::Nothing => return (told, false),
+                Found::Gone => return (told, true),
+                Found::Text(text, to) => {
+                    let text = std::str::from_utf8(&text).unwrap();
+                    let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
+                    told.extend(ids.map(|id| Position::parse(id).unwrap().sequence));
+                    assert_eq!(told.last(), Some(&to.sequence));
+                    at = to;
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// However the log is read: from each place every line comes, once and in order; or that it is gone is said.
+        #[test]
+        fn nothing_is_left_out_silently(start in 0_u64..9, sizes in prop::collection::vec(0_u64..6, 0..30), gone in 0_usize..20) {
+            let mut lines = Lines::default();
+            lines.begin(place(start));
+            let mut head = start;
+            for size in sizes {
+                take(&mut lines, &answer(head, head + size));
+                head += size;
+            }
+            for _ in 0..gone.min(lines.batches.len()) {
+                lines.drop_oldest();
+            }
+            for from in 0..=head + 2 {
+                let (told, missing) = walk(&lines, place(from));
+                prop_assert_eq!(missing, from < lines.before);
+                prop_assert_eq!(lines.reach(place(from)), !missing && from <= head);
+                let expected: Vec<u64> = if missing { vec![] } else { (from + 1..=head).collect() };
+                prop_assert_eq!(told, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn it_keeps_no_more_than_it_may() {
+        let mut lines = Lines::default();
+        lines.begin(place(0));
+        for n in 0..100 {
+            take(&mut lines, &answer(n * 1000, (n + 1) * 1000));
+            assert!(lines.bytes <= KEPT);
+            assert_eq!(lines.bytes, lines.batches.iter().map(|batch| batch.text.len()).sum::<usize>());
+        }
+        let (told, missing) = walk(&lines, place(lines.before));
+        assert!(!missing && told.len() > 30_000 && told.last() == Some(&100_000), "{}", told.len());
+        assert!(walk(&lines, place(lines.before - 1)).1);
+    }
+
+    /// F062: of another log nothing is known.
+    #[test]
+    fn another_log_begins_anew() {
+        let mut lines = Lines::default();
+        lines.begin(place(0));
+        take(&mut lines, &answer(0, 5));
+        let other = Position { incarnation: Incarnation(8), sequence: 3 };
+        assert!(walk(&lines, other).1);
+        take(&mut lines, &Answer { head: other, snapshot: true, entries: answer(0, 2).entries });
+        assert_eq!(walk(&lines, other), (vec![], false));
+        assert!(walk(&lines, place(5)).1);
+    }
+}

@@ -1,5 +1,6 @@
 //! The operations by name: what is compared with what, and by which bound it is held.
 
+mod feed;
 mod idle;
 pub(crate) mod in_process;
 mod login;
@@ -21,7 +22,7 @@ use crate::{report::Findings, rounds::Extent};
 type Operation = fn(&Extent) -> io::Result<Findings>;
 
 /// Name, what it measures, and how.
-pub(crate) const ALL: [(&str, &str, Operation); 17] = [
+pub(crate) const ALL: [(&str, &str, Operation); 18] = [
     ("verify-session-warm", "/v1/verify by a session that the near-cache holds", verify::session_warm),
     ("verify-session-half", "the same with every second session unknown to the near-cache", verify::session_half),
     ("verify-session-p99", "its p99 at half load, open loop", verify::session_p99),
@@ -38,5 +39,6 @@ pub(crate) const ALL: [(&str, &str, Operation); 17] = [
     ("servers", "/v1/verify by three servers beside one, sessions in PostgreSQL", shared::servers),
     ("refresh-shared", "renewals with PostgreSQL and Redis beside bare compare-and-swaps", shared::swaps),
     ("many-sessions-shared", "ten thousand to a million live sessions in PostgreSQL and Redis", shared::many),
+    ("feed", "a thousand verifiers, each of which hears of a thousand ends a second", feed::feed),
     ("idle", "memory of an idle server; start to /readyz", idle::idle),
 ];

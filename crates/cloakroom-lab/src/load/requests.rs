@@ -96,6 +96,8 @@ pub enum Route {
 enum Form {
     /// The item is a header line.
     Get,
+    /// The item is a header line, and there is no body.
+    PostEmpty,
     /// The item is a JSON body.
     Post,
 }
@@ -126,6 +128,11 @@ impl Requests {
         Self { form: Form::Post, ..Self::get(path, items, order) }
     }
 
+    /// `POST`s without a body that differ by one header line.
+    pub fn post_empty(path: &'static str, items: Arc<Lines>, order: Order) -> Self {
+        Self { form: Form::PostEmpty, ..Self::get(path, items, order) }
+    }
+
     /// The same, with a way to choose among servers.
     #[must_use]
     pub fn routed(self, route: Route) -> Self {
@@ -153,13 +160,13 @@ impl Requests {
 
     fn write(&mut self, index: usize) {
         let item = self.items.get(index);
-        let (method, path) = match self.form {
-            Form::Get => ("GET", self.path),
-            Form::Post => ("POST", self.path),
+        let method = match self.form {
+            Form::Get => "GET",
+            Form::Post | Form::PostEmpty => "POST",
         };
         let text = &mut self.text;
         text.clear();
-        for part in [method, " ", path, " HTTP/1.1\r\nhost: localhost:8080\r\n"] {
+        for part in [method, " ", self.path, " HTTP/1.1\r\nhost: localhost:8080\r\n"] {
             text.extend_from_slice(part.as_bytes());
         }
         if let Form::Post = self.form {
@@ -167,10 +174,13 @@ impl Requests {
             text.extend_from_slice(item.len().to_string().as_bytes());
             text.extend_from_slice(b"\r\n\r\n");
             text.extend_from_slice(item);
-        } else {
-            text.extend_from_slice(item);
-            text.extend_from_slice(b"\r\n\r\n");
+            return;
         }
+        text.extend_from_slice(item);
+        if let Form::PostEmpty = self.form {
+            text.extend_from_slice(b"\r\ncontent-length: 0");
+        }
+        text.extend_from_slice(b"\r\n\r\n");
     }
 
     fn index(&mut self) -> Option<usize> {
@@ -209,6 +219,14 @@ mod tests {
         assert_eq!(requests.ready(1), Some(0));
         let text = String::from_utf8(requests.take().to_vec()).unwrap();
         assert!(text.starts_with("POST /v1/login HTTP/1.1\r\n") && text.ends_with("content-length: 2\r\n\r\n{}"));
+    }
+
+    #[test]
+    fn a_post_without_a_body_says_so() {
+        let mut requests = Requests::post_empty("/v1/logout", lines(&["cookie: a=b"]), Order::Once);
+        let expected = b"POST /v1/logout HTTP/1.1\r\nhost: localhost:8080\r\ncookie: a=b\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(requests.ready(1), Some(0));
+        assert_eq!(requests.take(), &expected[..]);
     }
 
     #[test]

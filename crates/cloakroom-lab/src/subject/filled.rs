@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, sync::Arc};
 use clap::Args;
 use cloakroom_core::{
     app::App,
-    engine::Engine,
+    engine::{Client, Engine},
     ids::{Generation, SessionId},
     key::KeyRing,
     random::Rng,
@@ -14,6 +14,7 @@ use cloakroom_server::{
     Server,
     config::{Config, Sources},
 };
+use data_encoding::BASE64;
 
 use super::{
     control::{Ready, say, words},
@@ -133,11 +134,16 @@ impl Filler {
     }
 
     /// `rotations`: how many the store holds. `fill APP COUNT`: so many more live logins of an app, ten to an account; their
-    /// credentials replace those in `APP`, their refresh tokens those in `APP-refresh`.
+    /// credentials replace those in `APP`, their refresh tokens those in `APP-refresh`. `service`: a new one; what it sends by
+    /// HTTP Basic.
     async fn answer(&self, word: &str, seeded: &[SessionId]) -> io::Result<()> {
         let parts: Vec<&str> = word.split_ascii_whitespace().collect();
         match parts.as_slice() {
             ["rotations"] => say(&rotations(&self.engine, seeded).await),
+            ["service"] => {
+                let new = self.engine.add_service("load", &Client::default()).await.map_err(io::Error::other)?;
+                say(&BASE64.encode(format!("{}:{}", new.id, new.secret.expose()).as_bytes()))
+            }
             ["fill", app, count] => {
                 let filled = self.fill(app, count).await;
                 say(&filled.err().map(|error| error.to_string()))

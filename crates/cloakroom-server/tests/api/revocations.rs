@@ -216,7 +216,7 @@ async fn who_does_not_keep_up_is_dropped_and_catches_up() {
     let snapshot = feed.next().await.unwrap();
     let now = Timestamp::from_secs(lab.now());
     let ends: Vec<_> =
-        (0..32_000_u128).map(|n| (EndRequest::Session(SessionId::from_bytes(n.to_be_bytes())), now + DAY)).collect();
+        (0..40_000_u128).map(|n| (EndRequest::Session(SessionId::from_bytes(n.to_be_bytes())), now + DAY)).collect();
     let written = lab.engine.stores().accounts.end(&ends, now).await.unwrap();
     // The log is read when somebody calls, or a second later.
     assert!(feed.next().await.is_none());

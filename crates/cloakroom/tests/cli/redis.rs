@@ -88,3 +88,24 @@ fn commands_and_the_doctor_reach_sessions_in_redis_and_say_when_they_do_not() {
     assert_eq!((run.code, run.code_of_error().as_str()), (1, "store_unavailable"), "{}", run.err);
     assert!(!run.err.contains("7351"));
 }
+
+#[test]
+fn the_doctor_looks_at_the_store_that_sessions_are_moved_from() {
+    let redis = Redis::start();
+    let mut bench = Bench::new();
+    bench.set("CLOAKROOM_LISTEN", "127.0.0.1:0");
+    bench.set("CLOAKROOM_STORE__OTHER_SESSIONS", redis.url());
+    let levels = |report: &str| -> Vec<(String, String)> {
+        let report: serde_json::Value = serde_json::from_str(report).unwrap();
+        let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == "sessions");
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        findings.map(|finding| (text(&finding["level"]), text(&finding["detail"]))).collect()
+    };
+    let found = levels(&bench.run(&["doctor", "--json"]).out);
+    assert!(found.iter().any(|(level, detail)| level == "warn" && detail.contains("append-only file")), "{found:?}");
+    assert!(found.iter().any(|(level, detail)| level == "warn" && detail.contains("are being moved")), "{found:?}");
+    drop(redis);
+    let run = bench.run(&["doctor", "--json"]);
+    assert_eq!((run.code, &*levels(&run.out)[0].0), (1, "fail"), "{}", run.out);
+    assert!(!run.out.contains("7351"));
+}

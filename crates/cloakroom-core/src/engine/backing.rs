@@ -58,12 +58,6 @@ impl Shared {
     /// A session's record with its app and its account's standing, all of it alive.
     pub(super) async fn live_record(&self, id: SessionId) -> Result<(Record, Arc<App>, Standing), Refusal> {
         let mut record = self.stores.sessions.read(id).await?.ok_or(Reason::NoSession)?;
-        if self.stores.may_diverge() && self.stores.accounts.has_ended(id).await? {
-            // It had been deleted, and came back: the log knows better.
-            tracing::warn!(session = %id, "a session that had ended was still in its store");
-            self.stores.sessions.forget(&[id]).await?;
-            return Err(Reason::SessionEnded.into());
-        }
         // Activity that waits to be written counts: a store that is slow to take it makes nobody idle.
         record.last_active = record.last_active.max(self.noted(id).unwrap_or_default());
         let app = self.apps.by_tag(record.app).ok_or(Reason::AppGone)?;
@@ -73,7 +67,7 @@ impl Shared {
             None => {}
         }
         let marks = (record.epoch, record.app_epoch);
-        let standing = self.standing(record.account, app, record.method, marks).await?;
+        let standing = self.standing_of(record.account, app, record.method, marks, Some(id)).await?;
         Ok((record, Arc::clone(app), standing))
     }
 
@@ -83,9 +77,29 @@ impl Shared {
         account: AccountId,
         app: &App,
         method: Method,
-        (epoch, app_epoch): (Epoch, Epoch),
+        marks: (Epoch, Epoch),
     ) -> Result<Standing, Refusal> {
-        let standing = self.stores.accounts.standing(account, &app.id, method).await?.ok_or(Reason::AccountGone)?;
+        self.standing_of(account, app, method, marks, None).await
+    }
+
+    /// The same for a session that was found in its store.
+    async fn standing_of(
+        &self,
+        account: AccountId,
+        app: &App,
+        method: Method,
+        (epoch, app_epoch): (Epoch, Epoch),
+        session: Option<SessionId>,
+    ) -> Result<Standing, Refusal> {
+        let session = session.filter(|_| self.stores.may_diverge());
+        let standing = self.stores.accounts.standing(account, &app.id, method, session).await?;
+        let standing = standing.ok_or(Reason::AccountGone)?;
+        if let Some(id) = session.filter(|_| standing.ended) {
+            // It had been deleted, and came back: the log knows better.
+            tracing::warn!(session = %id, "a session that had ended was still in its store");
+            self.stores.sessions.forget(&[id]).await?;
+            return Err(Reason::SessionEnded.into());
+        }
         if standing.account.state != AccountState::Active {
             return Err(Reason::AccountGone.into());
         }

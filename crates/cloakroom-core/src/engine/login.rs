@@ -60,7 +60,7 @@ impl Engine {
 
         // Epochs are read before the password is checked: a login beside 'end everything' is born ended (F060).
         let standing = match id {
-            Some(id) => self.shared.stores.accounts.standing(id, &request.app.id, request.app.method).await?,
+            Some(id) => self.shared.stores.accounts.standing(id, &request.app.id, request.app.method, None).await?,
             None => None,
         };
         let hash = known.as_ref().and_then(|login| login.password.clone());

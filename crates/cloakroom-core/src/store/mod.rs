@@ -170,6 +170,8 @@ pub struct Standing {
     pub app_epoch: Epoch,
     /// The first epoch of the app that goes on, for the asked method.
     pub app_cut: Epoch,
+    /// Whether the log holds an end of the asked session; of none, `false`.
+    pub ended: bool,
 }
 
 /// A new account.
@@ -279,8 +281,15 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn login(&self, canonical_email: &str) -> Result<Option<Login>, StoreError>;
     /// The account of an id, with its password.
     async fn account(&self, id: AccountId) -> Result<Option<Login>, StoreError>;
-    /// An account's and an app's present state in one reading, from a primary; `None`: there is no such account.
-    async fn standing(&self, id: AccountId, app: &AppId, method: Method) -> Result<Option<Standing>, StoreError>;
+    /// An account's and an app's present state in one reading, from a primary, and whether the log holds an end of a session;
+    /// `None`: there is no such account.
+    async fn standing(
+        &self,
+        id: AccountId,
+        app: &AppId,
+        method: Method,
+        session: Option<SessionId>,
+    ) -> Result<Option<Standing>, StoreError>;
     /// Accounts by id, those after `after`.
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
     /// Changes an account, and raises its epoch with it where the change ends sessions; `None`: there is none, or `from`
@@ -301,8 +310,6 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError>;
     /// The head of the log.
     async fn log_head(&self) -> Result<Position, StoreError>;
-    /// Whether the log holds an end of this session.
-    async fn has_ended(&self, session: SessionId) -> Result<bool, StoreError>;
     /// The sessions that the log says have ended, in the order of their lines: at most `limit` behind line `after`.
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError>;
     /// Removes lines that nobody needs: older than the log's life and past their `until`; at most `limit`.

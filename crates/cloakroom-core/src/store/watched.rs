@@ -166,13 +166,12 @@ watched! {
     async fn create(new: NewAccount) -> Creation;
     async fn login(canonical_email: &str) -> Option<Login>;
     async fn account(id: AccountId) -> Option<Login>;
-    async fn standing(id: AccountId, app: &AppId, method: Method) -> Option<Standing>;
+    async fn standing(id: AccountId, app: &AppId, method: Method, session: Option<SessionId>) -> Option<Standing>;
     async fn accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
     async fn change(id: AccountId, change: AccountChange, at: Timestamp, until: Timestamp) -> Option<Changed>;
     async fn end(ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Vec<Entry>;
     async fn log_since(after: Option<Position>, now: Timestamp) -> Answer;
     async fn log_head() -> Position;
-    async fn has_ended(session: SessionId) -> bool;
     async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
     async fn prune_log(now: Timestamp, limit: usize) -> usize;
     async fn keys() -> Vec<KeyRow>;

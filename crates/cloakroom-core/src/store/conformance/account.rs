@@ -40,7 +40,7 @@ pub(super) async fn an_account_is_found_by_address_and_by_id(store: Store) {
             assert_eq!(login.account.email.as_typed(), new.account.email.as_typed());
             assert_eq!(login.password, new.password);
         }
-        let standing = store.standing(new.account.id, &app("web"), Method::Session).await.unwrap();
+        let standing = store.standing(new.account.id, &app("web"), Method::Session, None).await.unwrap();
         let standing = standing.expect("it is there");
         assert_eq!(standing.account, new.account);
         assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(0), Epoch(0)));
@@ -49,7 +49,7 @@ pub(super) async fn an_account_is_found_by_address_and_by_id(store: Store) {
     assert!(store.login("Ada.Lovelace@Example.com").await.unwrap().is_none(), "only the canonical form is looked up");
     let nobody = AccountId::generate(NOW, &rng);
     assert!(store.account(nobody).await.unwrap().is_none());
-    assert!(store.standing(nobody, &app("web"), Method::Session).await.unwrap().is_none());
+    assert!(store.standing(nobody, &app("web"), Method::Session, None).await.unwrap().is_none());
     assert!(change(&store, nobody, AccountChange::State(AccountState::Disabled)).await.is_none());
     assert!(change(&store, nobody, AccountChange::Delete).await.is_none());
 }
@@ -109,7 +109,7 @@ pub(super) async fn changes_that_end_sessions_raise_the_epoch(store: Store) {
             assert_eq!(entry.until, NOW + MINUTE);
             logged.push(entry);
         }
-        let standing = store.standing(account.id, &app("web"), Method::Jwt).await.unwrap().expect("it is there");
+        let standing = store.standing(account.id, &app("web"), Method::Jwt, None).await.unwrap().expect("it is there");
         assert_eq!(standing.account, changed.account);
     }
     assert_eq!(store.account(account.id).await.unwrap().expect("it is there").password, Some(hash(HASH)));
@@ -130,7 +130,7 @@ pub(super) async fn a_standing_is_never_older_than_a_change_that_was_answered(st
             tokio::spawn(async move {
                 while answered.load(Ordering::SeqCst) < ENDS {
                     let known = answered.load(Ordering::SeqCst);
-                    let read = store.standing(id, &web, jwt).await.unwrap().expect("it is there").account.epoch.0;
+                    let read = store.standing(id, &web, jwt, None).await.unwrap().expect("it is there").account.epoch.0;
                     assert!(read >= known, "read {read} after {known} was answered");
                     tokio::task::yield_now().await;
                 }
@@ -145,7 +145,7 @@ pub(super) async fn a_standing_is_never_older_than_a_change_that_was_answered(st
         reader.await.unwrap();
     }
     let _ = store.end(&[(EndRequest::App(web.clone(), None), NOW + MINUTE)], NOW).await.unwrap();
-    let standing = store.standing(id, &web, jwt).await.unwrap().expect("it is there");
+    let standing = store.standing(id, &web, jwt, None).await.unwrap().expect("it is there");
     assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(1), Epoch(1)));
     // Given up as soon as it was begun: it may be done or not, but not half.
     let abandoned = {
@@ -158,7 +158,7 @@ pub(super) async fn a_standing_is_never_older_than_a_change_that_was_answered(st
     // Behind it in the store's order.
     change(&store, id, AccountChange::Password(hash(OTHER_HASH))).await.expect("it is there");
     let stored = store.account(id).await.unwrap().expect("it is there").account;
-    assert_eq!(store.standing(id, &web, jwt).await.unwrap().expect("it is there").account, stored);
+    assert_eq!(store.standing(id, &web, jwt, None).await.unwrap().expect("it is there").account, stored);
 }
 
 pub(super) async fn a_rehash_never_undoes_a_change_of_password(store: Store) {
@@ -182,7 +182,7 @@ pub(super) async fn a_deleted_account_never_comes_back(store: Store) {
     assert_ne!(new.id, old.id);
     assert_eq!(new.epoch, Epoch(0));
     assert!(store.account(old.id).await.unwrap().is_none());
-    assert!(store.standing(old.id, &app("web"), Method::Session).await.unwrap().is_none());
+    assert!(store.standing(old.id, &app("web"), Method::Session, None).await.unwrap().is_none());
     assert_eq!(store.end(&[(EndRequest::Account(old.id), NOW + MINUTE)], NOW).await.unwrap(), []);
     assert!(change(&store, old.id, AccountChange::Delete).await.is_none());
     assert_eq!(store.log_since(None, NOW).await.unwrap().entries, [entry]);

@@ -104,7 +104,7 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     assert_eq!((login.account.state, login.account.epoch), (AccountState::Disabled, Epoch(2)));
     assert_eq!(login.password, Some(hash(OTHER_HASH)));
     assert!(store.account(gone.id).await.unwrap().is_none());
-    let standing = store.standing(ada.id, &app("web"), Method::Session).await.unwrap().expect("it is there");
+    let standing = store.standing(ada.id, &app("web"), Method::Session, None).await.unwrap().expect("it is there");
     assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(1), Epoch(1)));
     let next = store.end(&[(EndRequest::Session(session_id(&rng)), NOW + DAY)], NOW).await.unwrap();
     assert_eq!(next[0].sequence, 7);

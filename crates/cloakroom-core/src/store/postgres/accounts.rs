@@ -2,7 +2,7 @@
 
 use super::{
     Postgres,
-    columns::{epoch, login, method_code},
+    columns::{epoch, get, login, method_code},
     connection::Connection,
     error::Failure,
     log,
@@ -13,7 +13,7 @@ use crate::{
     account::{Account, AccountState},
     clock::Timestamp,
     credential::PasswordHash,
-    ids::{AccountId, AppId, Epoch},
+    ids::{AccountId, AppId, Epoch, SessionId},
     method::Method,
     revocation::End,
     store::{AccountChange, Changed, Creation, Login, NewAccount, Standing, StoreError},
@@ -33,7 +33,8 @@ const BY_ID: &str = concat!("SELECT ", columns!(), " FROM cloakroom_accounts WHE
 const STANDING: &str = concat!(
     "SELECT ",
     columns!(),
-    ", app_epoch, app_cut FROM cloakroom_accounts CROSS JOIN (
+    ", app_epoch, app_cut, EXISTS (SELECT 1 FROM cloakroom_log WHERE kind = 1 AND subject = $4)
+     FROM cloakroom_accounts CROSS JOIN (
          SELECT coalesce(max(epoch), 0) AS app_epoch,
                 coalesce(max(epoch) FILTER (WHERE method IN (0, $3)), 0) AS app_cut
          FROM cloakroom_app_ends WHERE app = $2
@@ -88,11 +89,15 @@ impl Postgres {
         id: AccountId,
         app: &AppId,
         method: Method,
+        session: Option<SessionId>,
     ) -> Result<Option<Standing>, StoreError> {
         let method = Value::Small(method_code(Some(method)));
-        let values = [Value::Bytes(id.bytes()), Value::Text(app.as_str()), method];
+        // No session has an empty id.
+        let session = session.as_ref().map_or(&[][..], |session| session.bytes());
+        let values = [Value::Bytes(id.bytes()), Value::Text(app.as_str()), method, Value::Bytes(session)];
         let Some(row) = self.pool().row(Nature::Read, STANDING, &values).await? else { return Ok(None) };
-        Ok(Some(Standing { account: login(&row)?.account, app_epoch: epoch(&row, 7)?, app_cut: epoch(&row, 8)? }))
+        let (app_epoch, app_cut) = (epoch(&row, 7)?, epoch(&row, 8)?);
+        Ok(Some(Standing { account: login(&row)?.account, app_epoch, app_cut, ended: get(&row, 9)? }))
     }
 
     pub(super) async fn account_page(

@@ -60,7 +60,6 @@ macro_rules! with_lines {
 const WHAT_FOLLOWS: &str = with_lines!("sequence > $1");
 const SNAPSHOT: &str = with_lines!("until > $1");
 
-const HAS_ENDED: &str = "SELECT 1 FROM cloakroom_log WHERE kind = 1 AND subject = $1 LIMIT 1";
 const ENDED_SESSIONS: &str = "SELECT head.pruned, line.sequence, line.subject
      FROM cloakroom_log_head AS head LEFT JOIN (
          SELECT sequence, subject FROM cloakroom_log WHERE sequence > $1 AND kind = 1 ORDER BY sequence LIMIT $2
@@ -98,10 +97,6 @@ impl Postgres {
 
     pub(super) async fn head(&self) -> Result<Position, StoreError> {
         Ok(head_of(&self.pool().rows(Read, HEAD_ALONE, &[]).await?)?.0)
-    }
-
-    pub(super) async fn log_has_ended(&self, session: SessionId) -> Result<bool, StoreError> {
-        Ok(self.pool().row(Read, HAS_ENDED, &[Value::Bytes(session.bytes())]).await?.is_some())
     }
 
     pub(super) async fn sessions_that_ended(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {

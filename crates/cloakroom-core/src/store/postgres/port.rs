@@ -47,8 +47,14 @@ impl AccountStore for Postgres {
         self.account_by_id(id).await
     }
 
-    async fn standing(&self, id: AccountId, app: &AppId, method: Method) -> Result<Option<Standing>, StoreError> {
-        self.standing_of(id, app, method).await
+    async fn standing(
+        &self,
+        id: AccountId,
+        app: &AppId,
+        method: Method,
+        session: Option<SessionId>,
+    ) -> Result<Option<Standing>, StoreError> {
+        self.standing_of(id, app, method, session).await
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
@@ -75,10 +81,6 @@ impl AccountStore for Postgres {
 
     async fn log_head(&self) -> Result<Position, StoreError> {
         self.head().await
-    }
-
-    async fn has_ended(&self, session: SessionId) -> Result<bool, StoreError> {
-        self.log_has_ended(session).await
     }
 
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {

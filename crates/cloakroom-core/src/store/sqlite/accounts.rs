@@ -9,7 +9,7 @@ use super::{
 use crate::{
     account::{Account, AccountState},
     clock::Timestamp,
-    ids::{AccountId, AppId, Epoch},
+    ids::{AccountId, AppId, Epoch, SessionId},
     method::Method,
     revocation::End,
     store::{AccountChange, Changed, Creation, Login, NewAccount, Standing, StoreError},
@@ -46,18 +46,20 @@ pub(super) fn by_id(connection: &Connection, id: AccountId) -> Result<Option<Log
     row(connection, &format!("SELECT {LOGIN} FROM accounts WHERE id = ?1"), [id.bytes()], login)
 }
 
-/// An account's and an app's state, in one transaction.
+/// An account's and an app's state, and whether a session has ended, in one transaction.
 pub(super) fn standing(
     connection: &Connection,
     id: AccountId,
     app: &AppId,
     method: Method,
+    session: Option<SessionId>,
 ) -> Result<Option<Standing>, StoreError> {
     let transaction = connection.unchecked_transaction()?;
     let Some(found) = by_id(&transaction, id)? else { return Ok(None) };
     let (app_epoch, app_cut) = log::app_epochs(&transaction, app, Some(method))?;
+    let ended = session.map_or(Ok(false), |session| log::has_ended(&transaction, session))?;
     transaction.commit()?;
-    Ok(Some(Standing { account: found.account, app_epoch, app_cut }))
+    Ok(Some(Standing { account: found.account, app_epoch, app_cut, ended }))
 }
 
 /// Accounts in the order of their ids.

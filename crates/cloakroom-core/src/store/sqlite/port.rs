@@ -47,13 +47,23 @@ impl AccountStore for Sqlite {
         self.read_with(move |c| accounts::by_id(c, id)).await
     }
 
-    async fn standing(&self, id: AccountId, app: &AppId, method: Method) -> Result<Option<Standing>, StoreError> {
-        let since = match self.0.standings.get(id, app, method) {
-            Ok(known) => return Ok(Some(known)),
-            Err(since) => since,
+    async fn standing(
+        &self,
+        id: AccountId,
+        app: &AppId,
+        method: Method,
+        session: Option<SessionId>,
+    ) -> Result<Option<Standing>, StoreError> {
+        let since = match (self.0.standings.get(id, app, method), session) {
+            (Ok(known), None) => return Ok(Some(known)),
+            (Ok(known), Some(session)) => {
+                let ended = self.read_with(move |c| log::has_ended(c, session)).await?;
+                return Ok(Some(Standing { ended, ..known }));
+            }
+            (Err(since), _) => since,
         };
         let asked = app.clone();
-        let read = self.read_with(move |c| accounts::standing(c, id, &asked, method)).await?;
+        let read = self.read_with(move |c| accounts::standing(c, id, &asked, method, session)).await?;
         if let Some(read) = &read {
             self.0.standings.keep(since, app, method, read);
         }
@@ -89,10 +99,6 @@ impl AccountStore for Sqlite {
 
     async fn log_head(&self) -> Result<Position, StoreError> {
         self.read_with(log::head).await
-    }
-
-    async fn has_ended(&self, session: SessionId) -> Result<bool, StoreError> {
-        self.read_with(move |c| log::has_ended(c, session)).await
     }
 
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {

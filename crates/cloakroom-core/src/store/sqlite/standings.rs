@@ -56,7 +56,7 @@ impl Standings {
         let since = Since(apps.changes);
         let (app_epoch, app_cut) = *apps.epochs.get(&(app.clone(), method)).ok_or(since)?;
         let account = self.accounts.get(&id).ok_or(since)?;
-        Ok(Standing { account: Account::clone(&account), app_epoch, app_cut })
+        Ok(Standing { account: Account::clone(&account), app_epoch, app_cut, ended: false })
     }
 
     /// Keeps what was read, unless something has changed since.

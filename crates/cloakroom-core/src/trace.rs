@@ -167,6 +167,15 @@ pub async fn span_of<T>(name: &'static str, work: impl Future<Output = T>, outco
     done
 }
 
+/// Does work that waits for nothing as such a span.
+pub fn span_of_work<T>(name: &'static str, work: impl FnOnce() -> T) -> T {
+    let Some(here) = Here::get() else { return work() };
+    let begun = Instant::now();
+    let done = work();
+    here.note(name, begun);
+    done
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,7 +185,7 @@ mod tests {
         let (trace, here) = Trace::begin(None, &Rng::seeded(1));
         here.within(span("outer", async {
             span("inner", async {}).await;
-            Here::get().unwrap().note("noted", Instant::now());
+            span_of_work("noted", || ());
         }))
         .await;
         let Finished { spans, .. } = trace.finish("root", vec![], false);
@@ -206,6 +215,7 @@ mod tests {
     #[tokio::test]
     async fn outside_a_trace_nothing_is_noted() {
         assert_eq!(span("alone", async { 7 }).await, 7);
+        assert_eq!(span_of_work("alone", || 7), 7);
         assert!(Here::get().is_none());
     }
 }

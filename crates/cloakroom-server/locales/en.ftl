@@ -168,3 +168,66 @@ duration = { $unit ->
        *[other] { $count } days
     }
 }
+
+## What the server does (serve --explain)
+
+explain = What the server does
+explain-methods = Methods
+explain-session = A ticket in an HttpOnly cookie; the server keeps a record and looks it up, or remembers that it did.
+explain-jwt = An access token that is checked by its signature, and a refresh token that rotates on a record.
+explain-jwt-stateless = Access and refresh token that stand for themselves; the server keeps nothing but what has ended.
+explain-phantom = A ticket as with session; what stands behind the server gets a token of a minute with each request.
+explain-person = The person
+explain-thief = A thief
+explain-operator = The operator
+explain-sign-in = Sign in
+explain-ask = Send a request
+explain-renew = Renew
+explain-sign-out = Sign out
+explain-copy = Steal
+explain-steal = A thief copies the credential
+explain-thief-asks = The thief sends a request
+explain-thief-renews = The thief renews
+explain-end = End the session
+explain-kill-key = Kill the key
+explain-start-over = Start over
+explain-kill-text = Every message here is real, and so is a killed key: everybody who holds something that it made is refused. A token is replaced at most once in the app's refresh_grace, so that theft by renewal shows after that.
+explain-client-holds = The client holds
+explain-thief-holds = The thief holds
+explain-server-keeps = The server keeps
+explain-nothing = Nothing.
+explain-no-record = No record.
+explain-log-has-it = The revocation log says that this session has ended.
+explain-claims = What it says
+explain-show = Show
+explain-warm = Checked from memory: no store was asked, because the verifier has heard of every end so far.
+explain-heard = Refused from memory: no store was asked, because the verifier has heard of this end.
+explain-stolen = A second client now holds the same. Nobody is told; the server cannot know.
+explain-accepted = accepted
+explain-refused = refused
+explain-lane-thief = Thief
+explain-lane-client = Client
+explain-lane-server = Server
+explain-lane-store = Store
+explain-part-password = password hash
+explain-part-signature = signature
+explain-part-sessions = session store
+explain-part-accounts = account store
+explain-part-rest = the rest of the server
+explain-part-wire = connection and HTTP
+explain-part-waiting = waiting for a free thread
+explain-did-password = hashes the password
+explain-did-sign = signs a token
+explain-did-check = checks the signature
+explain-did-create = keeps a record
+explain-did-rotate = swaps the generation
+explain-did-delete = deletes the record
+explain-did-read = reads the record
+explain-did-change = changes the record
+explain-did-login = finds the account by its address
+explain-did-standing = reads the account's and the app's epoch
+explain-did-end = writes the end into the log
+explain-did-end-delete = writes the end into the log, and deletes the record
+explain-did-log = asks the log what has ended
+explain-did-keys = reads and makes keys
+explain-did-account = asks about the account

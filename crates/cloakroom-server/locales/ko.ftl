@@ -156,3 +156,66 @@ duration = { $unit ->
     [hour] { $count }시간
    *[day] { $count }일
 }
+
+## 서버가 하는 일 (serve --explain)
+
+explain = 서버가 하는 일
+explain-methods = 방식
+explain-session = HttpOnly 쿠키에 담긴 티켓입니다. 서버는 기록을 남기고 조회하거나, 조회한 것을 기억해 둡니다.
+explain-jwt = 서명으로 확인하는 액세스 토큰과, 기록 위에서 교체되는 갱신 토큰입니다.
+explain-jwt-stateless = 스스로 모든 것을 담은 액세스 토큰과 갱신 토큰입니다. 서버는 끝난 것 말고는 아무것도 남기지 않습니다.
+explain-phantom = session처럼 티켓을 쓰고, 서버 뒤의 서비스는 요청마다 1분짜리 토큰을 받습니다.
+explain-person = 사용자
+explain-thief = 도둑
+explain-operator = 운영자
+explain-sign-in = 로그인
+explain-ask = 요청 보내기
+explain-renew = 갱신
+explain-sign-out = 로그아웃
+explain-copy = 훔치기
+explain-steal = 도둑이 자격 증명을 복사
+explain-thief-asks = 도둑이 요청 보내기
+explain-thief-renews = 도둑이 갱신
+explain-end = 세션 끝내기
+explain-kill-key = 키 폐기
+explain-start-over = 처음부터
+explain-kill-text = 여기 보이는 메시지는 모두 진짜이고, 키 폐기도 진짜입니다. 그 키로 만든 것을 가진 모두가 거부됩니다. 토큰은 앱의 refresh_grace 동안 많아야 한 번 교체되므로, 갱신으로 드러나는 도난은 그 뒤에 보입니다.
+explain-client-holds = 클라이언트가 가진 것
+explain-thief-holds = 도둑이 가진 것
+explain-server-keeps = 서버가 남긴 것
+explain-nothing = 없습니다.
+explain-no-record = 기록이 없습니다.
+explain-log-has-it = 폐기 로그에 이 세션이 끝났다고 적혀 있습니다.
+explain-claims = 담긴 내용
+explain-show = 보기
+explain-warm = 메모리에서 확인했습니다. 검증자가 모든 종료 소식을 듣고 있어 저장소에 묻지 않았습니다.
+explain-heard = 메모리에서 거부했습니다. 검증자가 이 종료 소식을 이미 들어서 저장소에 묻지 않았습니다.
+explain-stolen = 이제 두 번째 클라이언트가 같은 것을 가졌습니다. 아무에게도 알려지지 않고, 서버도 알 수 없습니다.
+explain-accepted = 받아들임
+explain-refused = 거부
+explain-lane-thief = 도둑
+explain-lane-client = 클라이언트
+explain-lane-server = 서버
+explain-lane-store = 저장소
+explain-part-password = 비밀번호 해시
+explain-part-signature = 서명
+explain-part-sessions = 세션 저장소
+explain-part-accounts = 계정 저장소
+explain-part-rest = 서버의 나머지 일
+explain-part-wire = 연결과 HTTP
+explain-part-waiting = 빈 스레드를 기다림
+explain-did-password = 비밀번호를 해시함
+explain-did-sign = 토큰에 서명함
+explain-did-check = 서명을 확인함
+explain-did-create = 기록을 남김
+explain-did-rotate = 세대를 바꿈
+explain-did-delete = 기록을 지움
+explain-did-read = 기록을 읽음
+explain-did-change = 기록을 고침
+explain-did-login = 주소로 계정을 찾음
+explain-did-standing = 계정과 앱의 에포크를 읽음
+explain-did-end = 종료를 로그에 적음
+explain-did-end-delete = 종료를 로그에 적고 기록을 지움
+explain-did-log = 무엇이 끝났는지 로그에 물음
+explain-did-keys = 키를 읽고 만듦
+explain-did-account = 계정에 관해 물음

@@ -7,6 +7,7 @@ mod api;
 pub mod assemble;
 pub mod config;
 pub mod control;
+pub mod explain;
 mod feed;
 pub mod handover;
 pub mod http;

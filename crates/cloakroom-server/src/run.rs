@@ -14,6 +14,7 @@ use crate::{
     assemble::{self, OpenError},
     config::Config,
     control::{Control, Serving, Socket, SocketError},
+    explain,
     http::{
         origins::Origins,
         security::SecurityHeaders,
@@ -171,6 +172,11 @@ pub fn router(state: &ServerState) -> Router {
         "" => routes,
         // `nest` alone would know the base path only without the slash at its end.
         base => Router::new().nest(base, routes).route(&format!("{base}/"), web::front_door()),
+    };
+    // Inside the traces for a collector, so that an explained request is heard here whether or not it is one of those.
+    let routes = match &state.explainer {
+        Some(explainer) => routes.layer(from_fn_with_state(Arc::clone(explainer), explain::listen)),
+        None => routes,
     };
     let routes = match state.traces {
         Some(_) => routes.layer(from_fn_with_state(state.clone(), trace_request)),

@@ -29,6 +29,7 @@ use cloakroom_verify::{
 
 use crate::{
     config::{Config, Network},
+    explain::Explainer,
     feed::Feed,
     handover::Handover,
     http::{
@@ -66,6 +67,8 @@ pub struct Inner {
     pub base_path: String,
     /// Whether browsers come over TLS.
     pub scheme: Scheme,
+    /// Shows what the server does, where it was asked to.
+    pub explainer: Option<Arc<Explainer>>,
     /// Whether `/metrics` has a listener of its own.
     pub has_ops_listener: bool,
     /// What ends, for verifiers elsewhere.
@@ -99,6 +102,7 @@ impl ServerState {
             issuer: config.issuer(),
             base_path: config.base_path.clone(),
             scheme,
+            explainer: config.explains().then(|| Arc::new(Explainer::new(config))),
             has_ops_listener: config.ops_listen.is_some(),
             trusted_proxies: config.trusted_proxies.clone(),
             feed: Feed::new(Arc::clone(&engine)),

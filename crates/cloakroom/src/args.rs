@@ -81,7 +81,8 @@ SIGINT stop it when requests under way are answered, a second one at once.
 Examples:
   cloakroom serve
   cloakroom serve --config /etc/cloakroom.toml
-  cloakroom serve --listen 127.0.0.1:9000 --data-dir /var/lib/cloakroom")]
+  cloakroom serve --listen 127.0.0.1:9000 --data-dir /var/lib/cloakroom
+  cloakroom serve --explain --data-dir /tmp/explained      # for looking, not for people: it kills real keys")]
     Serve(Serve),
     /// Look at access tokens
     #[command(subcommand)]
@@ -221,6 +222,9 @@ pub(crate) struct Serve {
     /// Where to listen, as 127.0.0.1:8080; port 0 lets the system choose
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
+    /// Show on /explain, to this machine alone, what is sent, kept and done when somebody signs in by each method
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 /// `token`.

@@ -14,8 +14,11 @@ export const METHODS = { web: 'session', api: 'jwt', edge: 'phantom', stateless:
 const START_LIMIT = 20_000
 
 export class Cloakroom {
-  /** Starts a server; `origins` are what each app lists, `tls` makes it speak https with a throw-away CA. */
-  static async start({ origins = [], tls = false } = {}) {
+  /**
+   * Starts a server; `origins` are what each app lists, `tls` makes it speak https with a throw-away CA, `explain` makes it show what it
+   * does, and `grace` is each app's `refresh_grace`.
+   */
+  static async start({ origins = [], tls = false, explain = false, grace = '30s' } = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'cloakroom-browser-'))
     const port = await freePort()
     const url = `${tls ? 'https' : 'http'}://localhost:${port}`
@@ -26,6 +29,7 @@ export class Cloakroom {
         '[[app]]',
         `id = "${id}"`,
         `method = "${method}"`,
+        `refresh_grace = "${grace}"`,
         origins.length ? `origins = ${JSON.stringify(origins)}` : '',
       ].join('\n'),
     )
@@ -41,7 +45,7 @@ export class Cloakroom {
         .join('\n')
         .replaceAll('"server.', `"${folder}/server.`),
     )
-    const args = ['serve', '--config', config, '--data-dir', join(folder, 'data')]
+    const args = ['serve', '--config', config, '--data-dir', join(folder, 'data'), ...(explain ? ['--explain'] : [])]
     // The server takes every CLOAKROOM_ variable for a setting; those of the tests are none of its business.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLOAKROOM_')))
     const child = spawn(binary(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] })

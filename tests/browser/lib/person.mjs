@@ -18,11 +18,11 @@ export function heading(page) {
   return page.locator('h1').innerText()
 }
 
-/** Presses a button and waits for the page that it leads to. */
-export async function press(page, name) {
+/** Presses a button, perhaps one in a part of the page, and waits for the page that it leads to. */
+export async function press(part, name, page = part) {
   // The click answers before the form does.
   const arrived = page.waitForEvent('framenavigated')
-  await page.getByRole('button', { name, exact: true }).click()
+  await part.getByRole('button', { name, exact: true }).click()
   await arrived
   await page.waitForLoadState('load')
 }

@@ -1,5 +1,6 @@
 //! The operations by name: what is compared with what, and by which bound it is held.
 
+mod explain;
 mod feed;
 mod idle;
 pub(crate) mod in_process;
@@ -22,7 +23,7 @@ use crate::{report::Findings, rounds::Extent};
 type Operation = fn(&Extent) -> io::Result<Findings>;
 
 /// Name, what it measures, and how.
-pub(crate) const ALL: [(&str, &str, Operation); 18] = [
+pub(crate) const ALL: [(&str, &str, Operation); 19] = [
     ("verify-session-warm", "/v1/verify by a session that the near-cache holds", verify::session_warm),
     ("verify-session-half", "the same with every second session unknown to the near-cache", verify::session_half),
     ("verify-session-p99", "its p99 at half load, open loop", verify::session_p99),
@@ -39,6 +40,7 @@ pub(crate) const ALL: [(&str, &str, Operation); 18] = [
     ("servers", "/v1/verify by three servers beside one, sessions in PostgreSQL", shared::servers),
     ("refresh-shared", "renewals with PostgreSQL and Redis beside bare compare-and-swaps", shared::swaps),
     ("many-sessions-shared", "ten thousand to a million live sessions in PostgreSQL and Redis", shared::many),
+    ("explain-off", "/v1/verify by a server that could explain itself, and does not", explain::off),
     ("feed", "a thousand verifiers, each of which hears of a thousand ends a second", feed::feed),
     ("idle", "memory of an idle server; start to /readyz", idle::idle),
 ];

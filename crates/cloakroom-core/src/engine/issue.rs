@@ -1,9 +1,6 @@
 //! Issuing: the record, if the method keeps one, and the credentials that prove it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{Client, Engine};
 use crate::{
@@ -17,7 +14,7 @@ use crate::{
     session::{AuthMethods, Record, Write, Written},
     ticket::{RefreshToken, SessionTicket, StatelessClaims, StatelessRefreshToken},
     token::{self, Claims, TokenId},
-    trace::Here,
+    trace::span_of_work,
     verify::Identity,
 };
 
@@ -208,11 +205,7 @@ impl Engine {
         };
         let ring = self.shared.keychain.ring();
         let (kid, key) = ring.signer(subject.app.algorithm, now).ok_or(Reason::Fault)?;
-        let begun = Instant::now();
-        let signed = token::sign(&claims, kid, key);
-        if let Some(here) = Here::get() {
-            here.note("sign", begun);
-        }
+        let signed = span_of_work("sign", || token::sign(&claims, kid, key));
         let token = signed.map_err(|error| {
             tracing::error!(%error, "an access token cannot be signed");
             Refusal::from(Reason::Fault)

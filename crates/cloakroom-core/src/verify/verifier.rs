@@ -30,7 +30,7 @@ use crate::{
     seats::Seats,
     tally::Times,
     token,
-    trace::span,
+    trace::{span, span_of_work},
 };
 
 /// Whether a request counts as use of the session.
@@ -474,7 +474,8 @@ impl Verifier {
 
     /// What a token says, if a key at hand has signed it and its times are possible.
     fn read_token(&self, text: &str) -> Result<(&Arc<App>, Finding), Reason> {
-        let token::Checked { claims, kid } = token::check(text, &self.backing.keys())?;
+        let token::Checked { claims, kid } =
+            span_of_work("check the token", || token::check(text, &self.backing.keys()))?;
         let app = self.apps.get(claims.app.as_str()).ok_or(Reason::AppGone)?;
         if claims.issuer != self.issuer {
             return Err(Reason::BadClaims);

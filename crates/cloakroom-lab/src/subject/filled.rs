@@ -52,6 +52,9 @@ pub struct SubjectArgs {
     /// Accounts that can sign in.
     #[arg(long)]
     people: bool,
+    /// As `serve --explain`.
+    #[arg(long)]
+    explain: bool,
 }
 
 /// Runs the server until standard input ends.
@@ -71,7 +74,10 @@ async fn run(args: &SubjectArgs) -> io::Result<()> {
         .environment(std::iter::once(address).chain(settings))
         .listen(args.listen.as_str())
         .data_dir(data_dir);
-    let config = Config::load(sources).map_err(|errors| io::Error::other(errors.to_string()))?;
+    let mut config = Config::load(sources).map_err(|errors| io::Error::other(errors.to_string()))?;
+    if args.explain {
+        config.explain().map_err(io::Error::other)?;
+    }
     let server = Server::bind(config.clone()).await.map_err(io::Error::other)?;
     let (master, _) = config.master_secret(&Rng::system()).map_err(io::Error::other)?;
     let rows = server.engine().stores().accounts.keys().await.map_err(io::Error::other)?;

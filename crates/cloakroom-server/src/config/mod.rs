@@ -93,6 +93,7 @@ pub struct Config {
     pub log: LogConfig,
     /// `telemetry.traces`: where traces of requests go, if anywhere.
     pub traces: Option<TracesConfig>,
+    explains: bool,
     apps: Apps,
     /// Which apps live at the public address for want of origins of their own.
     at_public_url: Vec<bool>,
@@ -167,6 +168,7 @@ impl Config {
             revocation,
             log,
             traces,
+            explains: false,
             apps,
             at_public_url,
             secrets,
@@ -181,6 +183,21 @@ impl Config {
         }
         config.origins = reading.finish()?;
         Ok(config)
+    }
+
+    /// `serve --explain`: the server is to show what it does, to this machine alone.
+    ///
+    /// # Errors
+    /// What in the configuration stands against it, and what to change.
+    pub fn explain(&mut self) -> Result<(), String> {
+        crate::explain::fit(self)?;
+        self.explains = true;
+        Ok(())
+    }
+
+    /// Whether the server is to show what it does.
+    pub const fn explains(&self) -> bool {
+        self.explains
     }
 
     /// The apps, in the order of the configuration.

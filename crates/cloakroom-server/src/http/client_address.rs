@@ -45,7 +45,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, is_proxy: impl Fn(IpAdd
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
-        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
+        PROXIES_SAY.contains(&name) || PROXIES_BEGIN.iter().any(|begin| name.starts_with(begin))
     })
 }
 
@@ -141,6 +141,20 @@ fn split_outside_quotes(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
 
 /// No honest chain of our own proxies is longer.
 const MAX_HOPS: usize = 32;
+
+/// What proxies and networks of delivery add to a request.
+const PROXIES_SAY: [&str; 9] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "cdn-loop",
+];
+const PROXIES_BEGIN: [&str; 3] = ["x-forwarded-", "x-original-", "x-envoy-"];
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -252,7 +266,8 @@ mod tests {
 
     #[test]
     fn a_forwarded_request_is_known_as_such() {
-        for name in ["forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-anything"] {
+        let begun = ["x-forwarded-for", "x-forwarded-anything", "x-original-host", "x-envoy-external-address"];
+        for name in PROXIES_SAY.into_iter().chain(begun) {
             let headers = [(HeaderName::from_static(name), HeaderValue::from_static("x"))].into_iter().collect();
             assert!(is_forwarded(&headers), "{name}");
         }

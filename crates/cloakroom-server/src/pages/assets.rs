@@ -32,15 +32,21 @@ pub fn stylesheet() -> &'static Asset {
     &ASSETS[0]
 }
 
+/// The stylesheet of the page that explains.
+pub fn explaining() -> &'static Asset {
+    &ASSETS[2]
+}
+
 /// The icon, as SVG.
 pub fn icon() -> &'static Asset {
     &ASSETS[1]
 }
 
-static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
         asset("style", "css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
         asset("icon", "svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
+        asset("explain", "css", "text/css; charset=utf-8", include_str!("../../assets/explain.css")),
     ]
 });
 

@@ -196,18 +196,18 @@ impl Page for ErrorPage {
 }
 
 /// What every page has.
-struct Frame<'a> {
+pub(super) struct Frame<'a> {
     locale: Locale,
     base: &'a str,
     /// The message that is title and heading.
-    heading: &'static str,
+    pub(super) heading: &'static str,
     flow: &'a Flow,
     error: Option<Problem>,
     done: Option<Done>,
 }
 
 impl<'a> Frame<'a> {
-    fn new(locale: Locale, base: &'a str, heading: &'static str, flow: &'a Flow) -> Self {
+    pub(super) fn new(locale: Locale, base: &'a str, heading: &'static str, flow: &'a Flow) -> Self {
         Self { locale, base, heading, flow, error: None, done: None }
     }
 
@@ -215,30 +215,30 @@ impl<'a> Frame<'a> {
         Self { error, done, ..self }
     }
 
-    fn say(&self, key: &str) -> String {
+    pub(super) fn say(&self, key: &str) -> String {
         self.locale.say(key)
     }
 
-    fn say_of_app(&self, key: &str, app: &str) -> String {
+    pub(super) fn say_of_app(&self, key: &str, app: &str) -> String {
         self.locale.say_with(key, [("app", text(app))])
     }
 
-    fn lang(&self) -> &'static str {
+    pub(super) fn lang(&self) -> &'static str {
         self.locale.tag()
     }
 
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         let key = if self.error.is_some() { "title-error" } else { "title" };
         self.locale.say_with(key, [("title", text(&self.say(self.heading)))])
     }
 
     /// The address of a form: what it carries stands in hidden fields.
-    fn action(&self, path: &str) -> String {
+    pub(super) fn action(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
     /// The address of another page, with what is carried on.
-    fn link(&self, path: &str) -> String {
+    pub(super) fn link(&self, path: &str) -> String {
         self.link_with(path, &[])
     }
 
@@ -252,11 +252,11 @@ impl<'a> Frame<'a> {
         self.locale.say_with("devices-end-of", about)
     }
 
-    fn stylesheet(&self) -> String {
+    pub(super) fn stylesheet(&self) -> String {
         self.action(&assets::stylesheet().path)
     }
 
-    fn icon(&self) -> String {
+    pub(super) fn icon(&self) -> String {
         self.action(&assets::icon().path)
     }
 
@@ -319,6 +319,6 @@ fn client_name(client: ClientKind, locale: Locale) -> String {
 }
 
 /// Writing into a string fails only where a value's own `Display` does, and those here do not.
-fn finish(template: &impl Template) -> String {
+pub(super) fn finish(template: &impl Template) -> String {
     template.render().unwrap_or_default()
 }

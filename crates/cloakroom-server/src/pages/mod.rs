@@ -6,15 +6,18 @@
 //! from outside is escaped by the templates; nothing here marks a text as safe (F024, F026).
 
 pub mod assets;
+mod explain;
 mod html;
 mod locale;
 mod message;
 mod moment;
 mod problem;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub use explain::Explain;
 pub use locale::Locale;
 pub use message::{Messages, text};
 pub use problem::{Done, Problem};

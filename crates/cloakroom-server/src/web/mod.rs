@@ -7,6 +7,7 @@
 mod answer;
 mod delete;
 mod devices;
+mod explain;
 mod password;
 mod signin;
 mod signout;
@@ -50,7 +51,10 @@ pub(crate) fn routes(state: &ServerState, headers: &Arc<SecurityHeaders>) -> Rou
         .route("/password", get(password::show).post(password::submit).fallback(only::<BOTH>))
         .route("/account/delete", get(delete::show).post(delete::submit).fallback(only::<BOTH>))
         .layer(GuardLayer::optional(state.guard.clone()));
+    // Not behind the guard: it is nobody's page, and shows nothing of whoever looks at it.
+    let explained = state.explainer.as_ref().map(explain::routes);
     pages
+        .merge(explained.unwrap_or_default())
         .route("/assets/{file}", get(asset).fallback(only::<READ>))
         .layer(from_fn_with_state(state.clone(), answer::problems_as_pages))
         .layer(from_fn_with_state(headers.clone(), security::page_headers))

@@ -5,6 +5,7 @@ mod audit;
 mod bounds;
 mod cross_site;
 mod exchange;
+mod explain;
 mod forward_auth;
 mod guard;
 mod headers;

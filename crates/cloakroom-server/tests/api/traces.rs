@@ -96,12 +96,15 @@ async fn a_login_a_refresh_and_checks_are_told_part_by_part() {
     lab.advance(60);
     // So that the refresh finds a lease, whether or not the server has just renewed it by itself.
     lab.engine.ready().await.unwrap();
-    assert_eq!(lab.refresh(api.refresh_token()).await.status, 200);
+    let token = lab.refresh(api.refresh_token()).await.json()["access_token"].as_str().unwrap().to_owned();
     let web = lab.login_request("ada", PASSWORD, "web").on_own_page().await.cookies()[0].pair();
     // So that nothing is known of the session any more.
     let mut lab = lab.restart_ready(&settings).await;
     for _ in 0..2 {
         assert_eq!(lab.get("/v1/verify").cookie(&web).await.status, 200);
+    }
+    for _ in 0..2 {
+        assert_eq!(lab.verify(&token).await.status, 200);
     }
     lab.stop().await;
 
@@ -123,7 +126,8 @@ async fn a_login_a_refresh_and_checks_are_told_part_by_part() {
     let checks: Vec<_> =
         spans.iter().filter(|span| span.name == "GET /v1/verify").map(|span| tree(&spans, span)).collect();
     let cold = "GET /v1/verify(look up(store SessionStore::read, store AccountStore::standing))";
-    assert_eq!(checks, [cold, "GET /v1/verify"]);
+    let new_token = "GET /v1/verify(check the token)";
+    assert_eq!(checks, [cold, "GET /v1/verify", new_token, "GET /v1/verify"]);
 
     let login = spans.iter().find(|span| span.name == "POST /v1/login").unwrap();
     let text = |key| attribute(&login.attributes, key).cloned();

@@ -29,7 +29,10 @@ pub(crate) async fn run(serve: Serve, common: &Common, output: Output) -> Result
     if let Some(listen) = serve.listen {
         sources = sources.listen(listen);
     }
-    let config = Config::load(sources)?;
+    let mut config = Config::load(sources)?;
+    if serve.explain {
+        config.explain().map_err(Failure::usage)?;
+    }
     log(&config.log)?;
     allow_many_files();
     let stop = stop().map_err(|error| Failure::fault(&error))?;
@@ -37,7 +40,9 @@ pub(crate) async fn run(serve: Serve, common: &Common, output: Output) -> Result
     let server = bind(config).await?;
     let listen = server.address().map_err(|error| Failure::fault(&error))?;
     let ready = json!({ "listen": listen, "public_url": server.public_url(), "data_dir": data_dir });
-    let people = format!("Cloakroom serves {} on {listen}.\nIts data directory is {data_dir}.", server.public_url());
+    let url = server.public_url();
+    let explained = if serve.explain { format!("\nWhat it does is shown on {url}/explain.") } else { String::new() };
+    let people = format!("Cloakroom serves {url} on {listen}.\nIts data directory is {data_dir}.{explained}");
     output.announce(&ready, people);
     server.run(stop).await;
     Ok(())

@@ -202,3 +202,23 @@ fn two_commands_at_once_wait_for_each_other() {
         }
     });
 }
+
+/// Before anything is opened: what would be shown is for this machine alone.
+#[test]
+fn a_server_that_others_reach_does_not_explain_itself() {
+    let settings = [
+        ("LISTEN", "0.0.0.0:0", "--explain is for loopback only"),
+        ("TRUSTED_PROXIES", "127.0.0.1", "--explain is never shown through a proxy"),
+        ("PROXY_ENDS_TLS", "true", "--explain is never shown through a proxy"),
+        ("PUBLIC_URL", "https://auth.example", "--explain is for loopback only"),
+    ];
+    for (name, value, said) in settings {
+        let mut bench = Bench::new();
+        bench.set("CLOAKROOM_PUBLIC_URL", "http://localhost:8080");
+        bench.set(&format!("CLOAKROOM_{name}"), value);
+        let run = bench.run(&["serve", "--explain"]);
+        assert_eq!(run.code, 2, "{name}: {}", run.err);
+        assert!(run.err.contains(said), "{name}: {}", run.err);
+        assert!(!bench.data().exists());
+    }
+}

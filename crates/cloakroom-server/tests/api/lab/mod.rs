@@ -84,8 +84,21 @@ impl Lab {
         Self::open(top, apps, tempfile::tempdir().unwrap(), clock, hands).await
     }
 
+    /// As `serve --explain`: the ready apps, and more settings at the top.
+    pub(crate) async fn explaining(top: &str) -> Self {
+        let (clock, hands) = Clock::manual(Timestamp::from_secs(START));
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path(), top, READY_APPS).expect("the configuration is sound");
+        config.explain().expect("it is for loopback");
+        Self::run(config, dir, clock, hands).await
+    }
+
     async fn open(top: &str, apps: &str, dir: tempfile::TempDir, clock: Clock, hands: ManualClock) -> Self {
         let config = config(dir.path(), top, apps).expect("the configuration is sound");
+        Self::run(config, dir, clock, hands).await
+    }
+
+    async fn run(config: Config, dir: tempfile::TempDir, clock: Clock, hands: ManualClock) -> Self {
         let server = Server::bind_with(config, clock.clone(), Rng::system()).await.unwrap();
         let (address, url) = (server.address().unwrap(), server.public_url().to_owned());
         let engine = Arc::clone(server.engine());

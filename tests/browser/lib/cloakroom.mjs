@@ -16,15 +16,15 @@ const START_LIMIT = 20_000
 export class Cloakroom {
   /**
    * Starts a server; `origins` are what each app lists, `tls` makes it speak https with a throw-away CA, `explain` makes it show what it
-   * does, and `grace` is each app's `refresh_grace`.
+   * does, `grace` is each app's `refresh_grace`, and `apps` are its apps by their methods.
    */
-  static async start({ origins = [], tls = false, explain = false, grace = '30s' } = {}) {
+  static async start({ origins = [], tls = false, explain = false, grace = '30s', apps: methods = METHODS } = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'cloakroom-browser-'))
     const port = await freePort()
     const url = `${tls ? 'https' : 'http'}://localhost:${port}`
     const authority = tls ? makeCertificates(folder) : undefined
     const config = join(folder, 'cloakroom.toml')
-    const apps = Object.entries(METHODS).map(([id, method]) =>
+    const apps = Object.entries(methods).map(([id, method]) =>
       [
         '[[app]]',
         `id = "${id}"`,
@@ -46,37 +46,47 @@ export class Cloakroom {
         .replaceAll('"server.', `"${folder}/server.`),
     )
     const args = ['serve', '--config', config, '--data-dir', join(folder, 'data'), ...(explain ? ['--explain'] : [])]
-    // The server takes every CLOAKROOM_ variable for a setting; those of the tests are none of its business.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLOAKROOM_')))
-    const child = spawn(binary(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    const server = new Cloakroom(folder, url, child, authority)
-    await server.#ready(port)
+    const server = new Cloakroom({ folder, port, url, config, args, authority })
+    await server.#serve()
     return server
   }
 
   #log = ''
 
-  constructor(folder, url, child, authority) {
-    Object.assign(this, { folder, url, child, authority })
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.#log += text))
+  constructor(parts) {
+    Object.assign(this, parts)
   }
 
-  async #ready(port) {
+  async #serve() {
+    // The server takes every CLOAKROOM_ variable for a setting; those of the tests are none of its business.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CLOAKROOM_')))
+    this.child = spawn(binary(), this.args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (text) => (this.#log += text))
     const until = Date.now() + START_LIMIT
     while (Date.now() < until && this.child.exitCode === null) {
-      if (await reaches(port)) return
+      if (await reaches(this.port)) return
       await new Promise((done) => setTimeout(done, 50))
     }
     await this.stop()
     throw new Error(`cloakroom does not start:\n${this.#log}`)
   }
 
+  /** Starts it again on the same data, with its configuration as `change` makes it. */
+  async restart(change) {
+    await this.#end()
+    writeFileSync(this.config, change(readFileSync(this.config, 'utf8')))
+    await this.#serve()
+  }
+
+  async #end() {
+    if (this.child.exitCode !== null) return
+    const ended = new Promise((done) => this.child.once('exit', done))
+    this.child.kill('SIGTERM')
+    await ended
+  }
+
   async stop() {
-    if (this.child.exitCode === null) {
-      const ended = new Promise((done) => this.child.once('exit', done))
-      this.child.kill('SIGTERM')
-      await ended
-    }
+    await this.#end()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

@@ -142,6 +142,10 @@ export class Cluster {
   }
 }
 
+/**
+ * The next server is tried on a 503 too; but none is taken out for it (`max_fails=0`): when the store is away all of them answer so
+ * what needs it, and go on with what does not.
+ */
 async function startNginx(dir, port, servers) {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${dir}/${kind};`);
   const file = path.join(dir, 'nginx.conf');
@@ -153,7 +157,7 @@ http {
   access_log off;
   ${temporary.join(' ')}
   upstream cloakroom {
-    ${servers.map((server) => `server 127.0.0.1:${server.port} max_fails=5 fail_timeout=1s;`).join(' ')}
+    ${servers.map((server) => `server 127.0.0.1:${server.port} max_fails=0;`).join(' ')}
     keepalive 32;
   }
   server {

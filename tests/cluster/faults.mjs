@@ -7,6 +7,11 @@ import { run, until, wait } from '../lib/process.mjs';
 /** How long what was away needs at most to be heard again: back-off, a new connection, a lease. */
 const SETTLING = 4000;
 const VERIFIERS = ['v1', 'v2'];
+/**
+ * Who hears nothing of the log goes on for the lag, and then refuses what is under `refuse`, until it hears again; tokens under
+ * `until_expiry` go on all the time. The share follows from how long that is of a spell.
+ */
+const DEAF = { refuse: 0.3, until_expiry: 0.01 };
 
 export const FAULTS = {
   healthy: { does: 'nothing', stores: 'redis', inject: () => wait(6000) },
@@ -16,7 +21,7 @@ export const FAULTS = {
     stores: 'redis',
     async inject({ cluster, during }) {
       const [, server] = cluster.servers;
-      await during({ name: 's2 is away', at: ['s2'], errors: 1 }, async () => {
+      await during({ name: 's2 is away', at: ['s2'], errors: 0.6 }, async () => {
         await server.stop('SIGKILL');
         await wait(2000);
         await server.start();
@@ -52,7 +57,7 @@ export const FAULTS = {
     does: 'PostgreSQL is stopped without a shutdown, and comes back after 3 s',
     stores: 'postgres',
     async inject({ cluster, during }) {
-      await during({ name: 'PostgreSQL is away', errors: 1 }, async () => {
+      await during({ name: 'PostgreSQL is away', errors: DEAF }, async () => {
         await cluster.postgres.stop('SIGQUIT');
         await wait(3000);
         await cluster.postgres.start();
@@ -64,7 +69,7 @@ export const FAULTS = {
     does: 'the line between the verifiers and the servers is cut for 5 s',
     stores: 'redis',
     async inject({ cluster, during }) {
-      await during({ name: 'the verifiers are cut off', at: VERIFIERS, errors: 1 }, async () => {
+      await during({ name: 'the verifiers are cut off', at: VERIFIERS, errors: DEAF }, async () => {
         cluster.verifierWire.cut();
         await wait(5000);
         cluster.verifierWire.mend();
@@ -77,7 +82,7 @@ export const FAULTS = {
     stores: 'redis',
     async inject({ cluster, during }) {
       const wires = [cluster.postgresWire, cluster.redisWire];
-      await during({ name: 's2 is cut off', at: ['s2'], errors: 1 }, async () => {
+      await during({ name: 's2 is cut off', at: ['s2'], errors: DEAF }, async () => {
         for (const wire of wires) wire.cut();
         await wait(6000);
         for (const wire of wires) wire.mend();
@@ -93,7 +98,7 @@ export const FAULTS = {
     stores: 'redis',
     async inject({ cluster, during }) {
       const [, server] = cluster.servers;
-      await during({ name: 's2 stands still', at: ['s2'], errors: 1 }, async () => {
+      await during({ name: 's2 stands still', at: ['s2'], errors: 0.3 }, async () => {
         server.program.child.kill('SIGSTOP');
         await wait(10_000);
         server.program.child.kill('SIGCONT');
@@ -119,7 +124,7 @@ export const FAULTS = {
     needs: 'root',
     disk: true,
     async inject({ cluster, load, disk, during }) {
-      await during({ name: 'the disk is full', errors: 1 }, async () => {
+      await during({ name: 'the disk is full', errors: DEAF }, async () => {
         const refused = () => load.events.filter(({ kind, answer }) => kind !== 'verify' && answer === 'unavailable').length;
         const before = refused();
         await until('something cannot be kept', () => {

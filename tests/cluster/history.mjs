@@ -21,7 +21,8 @@
  * @property {number} from
  * @property {number} to
  * @property {string[]} [at] of whom; without it of all
- * @property {number} [errors] the most of the verifications begun in it that may go unanswered, as a share
+ * @property {number|Record<'refuse'|'until_expiry', number>} [errors] the most of the verifications begun in it that may go
+ *   unanswered, as a share; of all of them, or by what their app does without a feed
  * @property {boolean} [loses] logins acknowledged in it may be lost by the store
  * @property {string[]} [unrefused] who answers every question, of whatever kind, that is asked in it
  * @property {string[]} [refuses] apps whose tokens may be refused, since a clock is wrong
@@ -125,8 +126,8 @@ function excused(use, promise) {
 }
 
 function judgeErrors(events, promise, violations) {
-  const outside = { from: -Infinity, to: Infinity, errors: promise.errors ?? 0 };
-  const tally = new Map([...promise.spells.filter(({ errors }) => errors !== undefined), outside].map((spell) => [spell, { asked: 0, unanswered: 0, first: undefined }]));
+  const outside = { name: 'otherwise', from: -Infinity, to: Infinity, errors: promise.errors ?? 0 };
+  const tallies = [...promise.spells.filter(({ errors }) => errors !== undefined), outside].flatMap(talliesOf);
   for (const event of events) {
     const unanswered = event.answer === 'unavailable' || event.answer === 'lost';
     if (unanswered && promise.spells.some((spell) => spell.unrefused?.includes(event.at) && inSpell(spell, event.begin))) {
@@ -135,20 +136,27 @@ function judgeErrors(events, promise, violations) {
     if (event.kind !== 'verify') continue;
     // The first that allows for errors counts; a request that hung in a spell may have begun just before it.
     const spell = promise.spells.find((spell) => spell.errors !== undefined && overlaps(spell, event) && concerns(spell, event.at)) ?? outside;
-    const sum = tally.get(spell);
-    sum.asked += 1;
+    const tally = tallies.find((tally) => tally.spell === spell && (!tally.policy || tally.policy === promise.apps[event.app]));
+    tally.asked += 1;
     if (!unanswered) continue;
-    sum.unanswered += 1;
-    sum.first ??= event;
+    tally.unanswered += 1;
+    tally.first ??= event;
   }
-  return [...tally].map(([spell, { asked, unanswered, first }]) => {
-    const share = asked ? unanswered / asked : 0;
-    if (share > spell.errors) {
-      const why = `${unanswered} of ${asked} verifications had no answer; a share of ${spell.errors} is allowed`;
+  return tallies.map(({ spell, policy, most, asked, unanswered, first }) => {
+    if (asked && unanswered / asked > most) {
+      const why = `${unanswered} of ${asked} verifications had no answer; a share of ${most} is allowed`;
       violations.push({ rule: 'errors', at: first.at, app: first.app, session: first.session, begin: first.begin, why });
     }
-    return { name: spell.name ?? (spell === outside ? 'otherwise' : 'spell'), asked, unanswered };
+    const name = spell.name ?? 'spell';
+    return { name: policy ? `${name}, ${policy}` : name, asked, unanswered };
   });
+}
+
+/** What is counted of a spell: each policy by itself where they may differ. */
+function talliesOf(spell) {
+  const tally = (most, policy) => ({ spell, policy, most, asked: 0, unanswered: 0, first: undefined });
+  if (typeof spell.errors === 'number') return [tally(spell.errors)];
+  return Object.entries(spell.errors).map(([policy, most]) => tally(most, policy));
 }
 
 const inSpell = (spell, moment) => moment >= spell.from && moment <= spell.to;

@@ -182,6 +182,18 @@ test('verifications without an answer are counted against what is allowed then a
   assert.deepEqual(rules(events, { spells: [{ from: 0, to: 990, errors: 1, at: ['s2'] }] }), ['errors']);
 });
 
+test('what goes on without a feed is counted apart from what does not', () => {
+  const token = { session: 'b', app: 'api' };
+  const many = (answer, more) => Array.from({ length: 10 }, (_, at) => event('verify', 100 * at, answer, more));
+  const spells = [{ name: 'cut off', from: 0, to: 990, errors: { refuse: 1, until_expiry: 0.1 } }];
+  const events = [event('login', 0), event('login', 0, 'yes', token), ...many('unavailable'), ...many('yes', token)];
+  assert.deepEqual(rules(events, { spells }), []);
+  assert.deepEqual(rules([...events, event('verify', 50, 'lost', token)], { spells }), [], '1 of 11');
+  assert.deepEqual(rules([...events, ...many('unavailable', token)], { spells }), ['errors']);
+  const counted = judge(events, promise({ spells })).spells.map(({ name, unanswered }) => [name, unanswered]);
+  assert.deepEqual(counted, [['cut off, refuse', 10], ['cut off, until_expiry', 0], ['otherwise', 0]]);
+});
+
 test('where nobody may be refused, anything without an answer is found out', () => {
   const events = [event('login', 0), event('login', 100, 'unavailable', { session: undefined }), event('end', 5000, 'lost')];
   const unrefused = (from) => ({ spells: [{ from, to: 9000, unrefused: ['s1'] }] });

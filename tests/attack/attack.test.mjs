@@ -26,9 +26,10 @@ const WANTED = [
   'session-flooding',
 ]
 
-const attack = (...args) =>
+const attack = (...args) => attackWith(ENVIRONMENT, ...args)
+const attackWith = (env, ...args) =>
   new Promise((resolve) => {
-    const options = { env: ENVIRONMENT, maxBuffer: 1 << 26 }
+    const options = { env, maxBuffer: 1 << 26 }
     execFile(BIN, ['attack', '--json', ...args], options, (error, stdout, stderr) =>
       resolve({ code: error ? error.code : 0, stdout, stderr }),
     )
@@ -66,6 +67,39 @@ test('every attack succeeds on the careless login, and none on Cloakroom', async
   assert.match(page, /data:image\/png;base64/)
   assert.doesNotMatch(page, /(src|href)="http/, 'the page needs nothing else')
 })
+
+// On a machine without a browser, and on one where it does not start.
+for (const [how, said, browser] of [
+  ['no Chromium is installed', /no Chromium is installed/],
+  ['the Chromium that is installed does not start', /chromium does not start/, '#!/bin/sh\nexit 1\n'],
+]) {
+  test(`where ${how}, what takes one is left out, said to be, and counts neither way`, async (t) => {
+    const dir = folder(t)
+    if (browser) fs.writeFileSync(path.join(dir, 'chromium'), browser, { mode: 0o755 })
+    const out = path.join(dir, 'report')
+    const alone = { ...ENVIRONMENT, PATH: dir }
+    const done = await attackWith(alone, '--only', 'alg-none,csrf-form', '--out', out)
+    assert.equal(done.code, 1, done.stderr)
+    const report = JSON.parse(done.stdout)
+    assert.deepEqual(report.left_out.map(({ id }) => id), ['csrf-form'])
+    assert.match(report.left_out[0].why, said)
+    assert.deepEqual(report.attacks.map(({ id, results }) => [id, results.length]), [['csrf-form', 0], ['alg-none', 6]])
+    assert.equal(outcome(report, 'alg-none', 'cloakroom', 'jwt').outcome, 'failed')
+    const { error } = JSON.parse(done.stderr)
+    assert.equal(error.code, 'attack_left_out')
+    assert.match(error.detail, /^csrf-form: left out: /)
+    for (const name of ['report.md', 'report.html']) {
+      const page = fs.readFileSync(path.join(out, name), 'utf8')
+      assert.match(page, /Left out: csrf-form\./)
+      assert.match(page, /not everything was tried\./)
+      assert.match(page, /Attacks tried: 1\./)
+    }
+    // What takes none is as good as anywhere.
+    const without = await attackWith(alone, '--only', 'alg-none')
+    assert.equal(without.code, 0, without.stderr)
+    assert.deepEqual(JSON.parse(without.stdout).left_out, [])
+  })
+}
 
 test('what is not of this machine is not attacked', async () => {
   for (const target of ['http://10.0.0.1:8080', 'https://login.example', 'http://0.0.0.0:8080', 'http://127.0.0.1.example/']) {

@@ -1,50 +1,30 @@
 // The report of `cloakroom compare` as people open and print it: accessibility, light and dark, narrow, on A4, and without a network.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { seeNoFindings } from './lib/axe.mjs'
-import { Chromium } from './lib/browsers.mjs'
-import { binary } from './lib/cloakroom.mjs'
+import { PAPER, Reports, seeGoodPrint, seeNoOverflow } from './lib/report.mjs'
 
 const REPORTS = ['en', 'ko', 'doubtful']
 const PICTURES = process.env.CLOAKROOM_SCREENSHOTS ? join(tmpdir(), 'cloakroom-report') : undefined
 
-/** A4 at 96 px an inch, less the margins that the sheet asks for. */
-const PAPER = { width: 695, height: 1009 }
-
-let folder, chromium
+let reports
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'cloakroom-report-'))
-  execFileSync(join(dirname(binary()), 'examples', 'sample-report'), [folder])
   if (PICTURES) mkdirSync(PICTURES, { recursive: true })
-  chromium = await Chromium.launch()
+  reports = await Reports.write()
 })
 
-after(async () => {
-  await chromium?.close()
-  if (folder) rmSync(folder, { recursive: true, force: true })
-})
-
-/** Opens a report. */
-async function open(name, options = {}) {
-  const page = await chromium.person({ viewport: { width: 1100, height: 800 }, ...options })
-  page.requests = []
-  page.on('request', (request) => page.requests.push(request.url()))
-  await page.goto(pathToFileURL(join(folder, name, 'report.html')).href)
-  return page
-}
+after(() => reports?.close())
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing in any report in ${colorScheme}`, async () => {
     for (const name of REPORTS) {
-      const page = await open(name, { colorScheme })
+      const page = await reports.open(name, { colorScheme })
       await seeNoFindings(page)
       // What is folded away is read too.
       await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)))
@@ -52,12 +32,12 @@ for (const colorScheme of ['light', 'dark']) {
       if (PICTURES) await page.screenshot({ path: join(PICTURES, `${name}-${colorScheme}.png`), fullPage: true })
       await page.context().close()
     }
-    assert.deepEqual(chromium.complaints, [])
+    assert.deepEqual(reports.chromium.complaints, [])
   })
 }
 
 test('a report asks for nothing but itself, and does without script', async () => {
-  const page = await open('en', { javaScriptEnabled: false })
+  const page = await reports.open('en', { javaScriptEnabled: false })
   assert.equal(page.requests.length, 1)
   assert.equal(await page.locator('script').count(), 0)
   assert.equal(await page.locator('figure svg').count(), 10)
@@ -66,7 +46,7 @@ test('a report asks for nothing but itself, and does without script', async () =
 
 test('the verdict stands on the first screen, and notices before it', async () => {
   for (const name of REPORTS) {
-    const page = await open(name)
+    const page = await reports.open(name)
     const box = await page.locator('.verdict').boundingBox()
     assert.ok(box.y + box.height < 800, `${name}: ${JSON.stringify(box)}`)
     assert.equal(await page.locator('.verdict p').count(), 3)
@@ -77,12 +57,8 @@ test('the verdict stands on the first screen, and notices before it', async () =
 
 test('at 360 px no report scrolls sideways', async () => {
   for (const name of REPORTS) {
-    const page = await open(name, { viewport: { width: 360, height: 740 } })
-    const [content, window] = await page.evaluate(() => [
-      document.documentElement.scrollWidth,
-      document.documentElement.clientWidth,
-    ])
-    assert.ok(content <= window, `${name} is ${content} px wide in ${window} px`)
+    const page = await reports.open(name, { viewport: { width: 360, height: 740 } })
+    await seeNoOverflow(page, name)
     if (PICTURES) await page.screenshot({ path: join(PICTURES, `${name}-narrow.png`), fullPage: true })
     await page.context().close()
   }
@@ -90,7 +66,7 @@ test('at 360 px no report scrolls sideways', async () => {
 
 test('no text lies on another in a figure, and none leaves it', async () => {
   for (const name of REPORTS) {
-    const page = await open(name)
+    const page = await reports.open(name)
     const faults = await page.evaluate(() => {
       const found = []
       for (const svg of document.querySelectorAll('figure svg')) {
@@ -114,25 +90,8 @@ test('no text lies on another in a figure, and none leaves it', async () => {
 
 test('on A4 nothing is wider than the paper, no figure higher, and paper is light', async () => {
   for (const name of REPORTS) {
-    const page = await open(name, { colorScheme: 'dark', viewport: PAPER })
-    await page.emulateMedia({ media: 'print', colorScheme: 'dark' })
-    const faults = await page.evaluate(({ width, height }) => {
-      const found = []
-      for (const element of document.querySelectorAll('table, figure, pre, .verdict')) {
-        if (element.closest('details')) continue
-        const box = element.getBoundingClientRect()
-        if (box.right > width + 1) found.push(`${element.id || element.className} ends at ${box.right}`)
-        if (element.matches('figure') && box.height > height) found.push(`${element.id} is ${box.height} high`)
-      }
-      const paper = getComputedStyle(document.body).backgroundColor
-      if (paper !== 'rgb(255, 255, 255)') found.push(`paper is ${paper}`)
-      const heads = [...document.querySelectorAll('thead')].map((head) => getComputedStyle(head).display)
-      if (heads.some((display) => display !== 'table-header-group')) found.push('heads are not repeated')
-      return found
-    }, PAPER)
-    assert.deepEqual(faults, [], name)
-    const pdf = await page.pdf({ preferCSSPageSize: true, path: PICTURES && join(PICTURES, `${name}.pdf`) })
-    assert.match(pdf.toString('latin1'), /\/MediaBox \[0 0 59[45](\.\d+)? 84[12](\.\d+)?\]/)
+    const page = await reports.open(name, { colorScheme: 'dark', viewport: PAPER })
+    await seeGoodPrint(page, name, PICTURES && join(PICTURES, `${name}.pdf`))
     await page.context().close()
   }
 })

@@ -1,8 +1,10 @@
-//! Writes the reports of a made-up comparison, in every language and in the states that have a notice: to look at, and for the tests
-//! in `tests/browser`.
+//! Writes the reports of a made-up comparison, and of made-up attacks, in every language and in the states that have a notice: to look
+//! at, and for the tests in `tests/browser`.
 //!
 //! `cargo run -p cloakroom-lab --example sample-report -- DIRECTORY`
 
+#[path = "../tests/report/attacks.rs"]
+mod attacks;
 #[path = "../tests/report/fixture.rs"]
 mod fixture;
 
@@ -22,6 +24,8 @@ fn main() -> io::Result<()> {
     doubtful.growth.clear();
     for lang in Lang::ALL {
         report::write(&whole, lang, &out.join(lang.tag()))?;
+        attacks::good().write(lang, &out.join("attack").join(lang.tag()))?;
     }
+    attacks::bad().write(Lang::English, &out.join("attack").join("bad"))?;
     report::write(&doubtful, Lang::English, &out.join("doubtful"))
 }

@@ -214,6 +214,9 @@ pub(crate) struct Attack {
     /// Where to write report.html, report.md and result.json
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// The language of the report's frame; what was seen is told in English
+    #[arg(long, default_value = "en", value_parser = by_tag())]
+    pub(crate) lang: Lang,
 }
 
 /// `serve`.

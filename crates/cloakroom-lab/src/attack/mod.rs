@@ -20,5 +20,6 @@ mod target;
 mod tls;
 
 pub use judge::Outcome;
+pub use plan::Family;
 pub use report::{AttackRow, LeftOut, Picture, Report, TryRow};
 pub use run::{Options, RunError, names, run};

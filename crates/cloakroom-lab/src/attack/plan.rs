@@ -33,6 +33,29 @@ pub(super) struct Attack {
     pub(super) run: for<'s> fn(&'s Stage) -> Running<'s>,
 }
 
+/// What an attack is about: the chapters of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// What has been copied, and how one comes to copy it.
+    Theft,
+    /// What other sites' pages can do.
+    CrossSite,
+    /// What can be done with cookies by whoever can set some.
+    Cookies,
+    /// Forged, altered and misused tokens.
+    Tokens,
+    /// Passwords, accounts and sessions that are guessed.
+    Guessing,
+    /// More than a server can take.
+    Pressure,
+}
+
+impl Family {
+    /// All of them, in their order.
+    pub const ALL: [Self; 6] =
+        [Self::Theft, Self::CrossSite, Self::Cookies, Self::Tokens, Self::Guessing, Self::Pressure];
+}
+
 /// An attack under way.
 pub(super) type Running<'s> = Pin<Box<dyn Future<Output = Tried> + Send + 's>>;
 

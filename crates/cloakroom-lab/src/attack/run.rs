@@ -20,7 +20,7 @@ use super::{
     http::{Http, Site},
     judge::judge,
     places::{Places, SHOP},
-    plan::{Attack, Expect, Needs, Trouble},
+    plan::{Attack, Expect, Family, Needs, Trouble},
     report::{AttackRow, LeftOut, Picture, Report, TryRow},
     stage::{Lab, Stage},
     target::{Kind, Target},
@@ -56,10 +56,12 @@ pub enum RunError {
 
 /// How many attacks are carried out beside each other.
 const AT_ONCE: usize = 4;
+/// Why there is no browser where no attack takes one.
+const NOT_WANTED: &str = "no attack of this run takes a browser";
 
 /// The names of all attacks.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    attacks::ALL.iter().map(|attack| attack.id)
+    attacks::all().map(|(_, attack)| attack.id)
 }
 
 /// Carries the attacks out.
@@ -69,13 +71,14 @@ pub async fn run(options: Options) -> Result<Report, RunError> {
     let lab =
         set_up(&options, running.is_some(), &wanted).await.map_err(|trouble| RunError::Lab(trouble.to_string()))?;
     let targets = Arc::new(targets(&lab, running.as_ref()).map_err(|trouble| RunError::Lab(trouble.to_string()))?);
-    let (quiet, beside): (Vec<_>, Vec<_>) = wanted.iter().enumerate().partition(|(_, a)| a.needs == Needs::Quiet);
+    let (quiet, beside): (Vec<_>, Vec<_>) = wanted.iter().enumerate().partition(|(_, (_, a))| a.needs == Needs::Quiet);
     let (places, mut tasks) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
-    for (number, attack) in beside {
-        let (lab, targets, places, attack) = (Arc::clone(&lab), Arc::clone(&targets), Arc::clone(&places), *attack);
+    for (number, (family, attack)) in beside {
+        let (lab, targets, places) = (Arc::clone(&lab), Arc::clone(&targets), Arc::clone(&places));
+        let (family, attack) = (*family, *attack);
         tasks.spawn(async move {
             let _place = places.acquire_owned().await;
-            (number, carry_out(attack, &lab, &targets).await)
+            (number, carry_out(family, attack, &lab, &targets).await)
         });
     }
     let mut done = Vec::new();
@@ -83,8 +86,8 @@ pub async fn run(options: Options) -> Result<Report, RunError> {
         done.push(finished.map_err(|error| RunError::Lab(error.to_string()))?);
         (options.progress)(done.len(), wanted.len());
     }
-    for (number, attack) in quiet {
-        done.push((number, carry_out(attack, &lab, &targets).await));
+    for (number, (family, attack)) in quiet {
+        done.push((number, carry_out(*family, attack, &lab, &targets).await));
         (options.progress)(done.len(), wanted.len());
     }
     done.sort_by_key(|(number, _)| *number);
@@ -96,13 +99,13 @@ pub async fn run(options: Options) -> Result<Report, RunError> {
     Ok(Report { attacks: rows, left_out })
 }
 
-fn wanted(only: &[String]) -> Result<Vec<&'static Attack>, RunError> {
+fn wanted(only: &[String]) -> Result<Vec<(Family, &'static Attack)>, RunError> {
     let unknown = only.iter().find(|id| !names().any(|known| known == id.as_str()));
     if let Some(id) = unknown {
         return Err(RunError::Unknown(id.clone(), names().collect::<Vec<_>>().join(", ")));
     }
-    let chosen = |attack: &&&Attack| only.is_empty() || only.iter().any(|id| id == attack.id);
-    Ok(attacks::ALL.iter().filter(chosen).copied().collect())
+    let chosen = |(_, attack): &(Family, &Attack)| only.is_empty() || only.iter().any(|id| id == attack.id);
+    Ok(attacks::all().filter(chosen).collect())
 }
 
 /// A server on this machine. No name is looked up but `localhost`: another one could lead anywhere.
@@ -132,7 +135,7 @@ fn loopback(target: &str) -> Result<Site, RunError> {
     Ok(Site { https, host: host.to_string(), address, base })
 }
 
-async fn set_up(options: &Options, runs_already: bool, wanted: &[&Attack]) -> Result<Arc<Lab>, Trouble> {
+async fn set_up(options: &Options, runs_already: bool, wanted: &[(Family, &Attack)]) -> Result<Arc<Lab>, Trouble> {
     let authority = Authority::new()?;
     let places = Places::start(&authority).await?;
     let mut careless = Vec::new();
@@ -142,14 +145,17 @@ async fn set_up(options: &Options, runs_already: bool, wanted: &[&Attack]) -> Re
     let pages = places.site(SHOP).origin();
     let cloakroom =
         if runs_already { None } else { Some(Cloakroom::start(&options.program, &authority, &pages).await?) };
-    let browser = match browser::installed() {
-        Some(program) if wanted.iter().any(|attack| attack.needs == Needs::Browser) => {
-            Some(Browser::start(&program, &authority.spki).await?)
-        }
-        _ => None,
-    };
+    let takes_browser = wanted.iter().any(|(_, attack)| attack.needs == Needs::Browser);
+    let browser = if takes_browser { open_browser(&authority).await } else { Err(NOT_WANTED.to_owned()) };
     let program = options.program.clone();
     Ok(Arc::new(Lab { program, authority, places, careless, cloakroom, browser, people: AtomicU32::new(0) }))
+}
+
+/// Without one the attacks that take one are left out, and the others are carried out all the same.
+async fn open_browser(authority: &Authority) -> Result<Browser, String> {
+    let program = browser::installed().ok_or("no Chromium is installed (Debian's package is called chromium)")?;
+    let started = Browser::start(&program, &authority.spki).await;
+    started.map_err(|trouble| format!("{} does not start: {trouble}", program.display()))
 }
 
 fn targets(lab: &Lab, running: Option<&Site>) -> Result<Vec<Target>, Trouble> {
@@ -171,9 +177,15 @@ fn known_to_the_system() -> Arc<ClientConfig> {
 }
 
 /// One attack on every target: the careless ones first.
-async fn carry_out(attack: &'static Attack, lab: &Arc<Lab>, targets: &[Target]) -> (AttackRow, Option<LeftOut>) {
+async fn carry_out(
+    family: Family,
+    attack: &'static Attack,
+    lab: &Arc<Lab>,
+    targets: &[Target],
+) -> (AttackRow, Option<LeftOut>) {
     let mut row = AttackRow {
         id: attack.id,
+        family,
         title: attack.title,
         source: attack.source,
         has: attack.has,
@@ -182,9 +194,8 @@ async fn carry_out(attack: &'static Attack, lab: &Arc<Lab>, targets: &[Target]) 
         results: Vec::new(),
         pictures: Vec::new(),
     };
-    if attack.needs == Needs::Browser && lab.browser.is_none() {
-        let why = "no Chromium is installed (Debian's package is called chromium)";
-        return (row, Some(LeftOut { id: attack.id, why }));
+    if let (Needs::Browser, Err(why)) = (attack.needs, &lab.browser) {
+        return (row, Some(LeftOut { id: attack.id, why: why.clone() }));
     }
     let (careless, cloakroom) = targets.split_at(lab.careless.len());
     for target in careless {
@@ -283,7 +294,7 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
-        for attack in attacks::ALL {
+        for (_, attack) in attacks::all() {
             for text in [attack.title, attack.has, attack.does, attack.gains, attack.source] {
                 assert!(!text.is_empty(), "{}", attack.id);
             }

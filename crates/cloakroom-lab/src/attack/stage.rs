@@ -33,7 +33,7 @@ pub(super) struct Lab {
     pub(super) careless: Vec<Careless>,
     /// The server that was started; none where one that runs is attacked.
     pub(super) cloakroom: Option<Cloakroom>,
-    pub(super) browser: Option<Browser>,
+    pub(super) browser: Result<Browser, String>,
     pub(super) people: AtomicU32,
 }
 
@@ -180,8 +180,8 @@ impl Stage {
     /// A fresh page of a fresh browser profile.
     pub(super) async fn page(&self) -> Result<Page, Trouble> {
         match &self.lab.browser {
-            Some(browser) => browser.page().await,
-            None => Err("there is no browser".into()),
+            Ok(browser) => browser.page().await,
+            Err(why) => Err(why.as_str().into()),
         }
     }
 

@@ -1,5 +1,8 @@
-//! The report of a comparison, read back: what stands in it, that nothing from outside becomes markup, and that it is honest.
+//! The report of a comparison, read back: what stands in it, that nothing from outside becomes markup, and that it is honest; and in
+//! `attack` that of attacks.
 
+mod attack;
+mod attacks;
 mod fixture;
 
 use std::{collections::BTreeSet, fs, path::Path};

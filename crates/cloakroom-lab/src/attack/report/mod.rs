@@ -1,13 +1,17 @@
 //! What came of the attacks: as JSON, as a page of its own, and as text.
 
+mod document;
 mod html;
 mod markdown;
+mod words;
 
 use std::{fs, io, path::Path};
 
 use serde::Serialize;
 
-use super::Outcome;
+use self::{document::Document, words::Words};
+use super::{Family, Outcome};
+use crate::language::Lang;
 
 /// What came of all attacks.
 #[derive(Debug, Serialize)]
@@ -23,6 +27,9 @@ pub struct Report {
 pub struct AttackRow {
     /// Its name.
     pub id: &'static str,
+    /// What it is about.
+    #[serde(skip)]
+    pub family: Family,
     /// What it is called.
     pub title: &'static str,
     /// Who describes it.
@@ -67,7 +74,7 @@ pub struct LeftOut {
     /// Its name.
     pub id: &'static str,
     /// What was missing.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// What a page showed.
@@ -96,60 +103,38 @@ impl Report {
         self.left_out.is_empty() && self.wrong().next().is_none()
     }
 
-    /// In a sentence.
-    pub fn summary(&self) -> String {
-        let count = |target: &str, outcome| {
-            let rows = self.attacks.iter().flat_map(|attack| &attack.results);
-            rows.filter(|row| row.target == target && row.outcome == outcome).count()
-        };
-        let defects = self.wrong().filter(|(_, row)| row.target == "careless").count();
-        let left_out =
-            self.left_out.first().map(|first| format!(" {} were left out: {}.", self.left_out.len(), first.why));
-        format!(
-            "{} attacks. Against the careless login {} tries succeeded, {defects} did not though they should have. Against Cloakroom \
-             {} tries failed, {} worked for a declared while, {} succeeded.{}",
-            self.attacks.len(),
-            count("careless", Outcome::Succeeded),
-            count("cloakroom", Outcome::Failed),
-            count("cloakroom", Outcome::Window),
-            count("cloakroom", Outcome::Succeeded),
-            left_out.unwrap_or_default(),
-        )
+    /// In three sentences.
+    pub fn summary(&self, lang: Lang) -> String {
+        document::verdict(self, Words { lang }).join(" ")
     }
 
-    /// Writes `report.html`, `report.md` and `result.json` into a directory, which is made.
-    pub fn write(&self, dir: &Path) -> io::Result<()> {
+    /// Writes `report.html` and `report.md` in a language, and `result.json`, into a directory, which is made.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, lang: Lang, dir: &Path) -> io::Result<()> {
+        let document = Document::of(self, lang);
         fs::create_dir_all(dir)?;
-        fs::write(dir.join("report.html"), html::page(self))?;
-        fs::write(dir.join("report.md"), markdown::page(self))?;
+        fs::write(dir.join("report.html"), html::render(&document)?)?;
+        fs::write(dir.join("report.md"), markdown::render(&document))?;
         fs::write(dir.join("result.json"), serde_json::to_vec_pretty(self)?)
     }
 }
 
-impl TryRow {
-    /// In a word or two.
-    pub fn word(&self) -> String {
-        match (self.outcome, self.window_s) {
-            (Outcome::Succeeded, _) => "succeeded".to_owned(),
-            (Outcome::Failed, _) => "failed".to_owned(),
-            (Outcome::Window, Some(window)) => format!("{window:.1} s"),
-            (Outcome::Window, None) => "a while".to_owned(),
-            (Outcome::NotApplicable, _) => "–".to_owned(),
+impl AttackRow {
+    /// What came of it on each target, in a word or two.
+    pub fn words(&self, lang: Lang) -> Vec<String> {
+        let words = Words { lang };
+        if self.results.is_empty() {
+            return vec![words.say("outcome-left-out")];
         }
+        self.results.iter().map(|row| words.outcome(row)).collect()
     }
 }
 
-/// The columns.
-const COLUMNS: [(&str, &str); 6] = [
-    ("careless", "session"),
-    ("careless", "jwt"),
-    ("cloakroom", "session"),
-    ("cloakroom", "jwt"),
-    ("cloakroom", "phantom"),
-    ("cloakroom", "jwt-stateless"),
-];
-
-/// How the page is to be read.
-const LEGEND: &str = "Each attack is tried on a deliberately careless login first, where it must succeed, or it shows nothing. A time is \
-    a window: for so long it worked, and no longer than was declared beforehand; a longer one counts as success. A dash: there is \
-    nothing of the kind to try, for the reason given below.";
+impl TryRow {
+    /// What came of it, in a word or two.
+    pub fn word(&self, lang: Lang) -> String {
+        Words { lang }.outcome(self)
+    }
+}

@@ -17,7 +17,7 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
     title: "A click on what cannot be seen",
     has: "a page at another site, which the victim clicks on",
     does: "lays the page of the login, without its colours, over something to click on",
-    gains: "a click in the victim's name",
+    gains: "a click that counts as the victim's own",
     source: "OWASP Clickjacking Defense Cheat Sheet; CWE-1021; F027",
     expected: Expected::EVERYWHERE
         .not_careless_jwt("browsers keep the storage of a frame apart, so nobody is signed in there"),

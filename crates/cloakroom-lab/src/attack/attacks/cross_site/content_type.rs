@@ -15,7 +15,7 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
     title: "JSON that does not look like JSON",
     has: "a page at another site, which the victim visits while signed in",
     does: "sends JSON as text, as a form, as a Blob and as a beacon, none of which browsers ask leave for",
-    gains: "a change in the victim's name",
+    gains: "a change that the victim did not want, made as if it were the victim's own",
     source: "CVE-2025-47910; Fetch standard, section 2.2.2; F019",
     expected: Expected::EVERYWHERE.not_careless_jwt("another site's page cannot send a token along"),
     needs: Needs::Browser,

@@ -13,7 +13,7 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
     title: "A form of another site",
     has: "a page at another site, which the victim visits while signed in",
     does: "has the browser send it",
-    gains: "a change in the victim's name",
+    gains: "a change that the victim did not want, made as if it were the victim's own",
     source: "OWASP CSRF Prevention Cheat Sheet; RFC 6265bis section 8.8; F019",
     expected: Expected::EVERYWHERE.not_careless_jwt("another site's page cannot send a token along"),
     needs: Needs::Browser,

@@ -13,7 +13,7 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
     title: "A form of a sibling subdomain",
     has: "a page at a sibling subdomain, which the victim visits while signed in",
     does: "has the browser send it; to the browser both are one site, so SameSite does not help",
-    gains: "a change in the victim's name",
+    gains: "a change that the victim did not want, made as if it were the victim's own",
     source: "OWASP CSRF Prevention Cheat Sheet; RFC 6265bis section 5.2; F019",
     expected: Expected::EVERYWHERE.not_careless_jwt("another site's page cannot send a token along"),
     needs: Needs::Browser,

@@ -12,7 +12,7 @@ pub(in crate::attack) const ATTACK: Attack = Attack {
     title: "A change by GET, or by another method than it looks like",
     has: "a link or a picture in a page of another site",
     does: "has the browser ask for it by GET, with parameters and headers that some frameworks take for another method",
-    gains: "a change in the victim's name",
+    gains: "a change that the victim did not want, made as if it were the victim's own",
     source: "OWASP CSRF Prevention Cheat Sheet; F022",
     expected: Expected::EVERYWHERE.not_careless_jwt("another site's page cannot send a token along"),
     needs: Needs::Requests,

@@ -11,7 +11,7 @@ use crate::attack::{
 
 pub(in crate::attack) const ATTACK: Attack = Attack {
     id: "session-flooding",
-    title: "Sessions without number on one account",
+    title: "Countless sessions of one account",
     has: "the owner's password",
     does: "signs in again and again, so that something of it is left when the owner throws him out",
     gains: "sessions that the owner cannot end",

@@ -64,7 +64,7 @@ pub(super) struct Birth<'a> {
     pub(super) account: &'a Account,
     pub(super) app: &'a Arc<App>,
     pub(super) method: Method,
-    /// The epochs as they were before the password was checked, so that a login beside 'end everything' is born ended (F060).
+    /// The epochs as they were no later than the password was checked, so that a login beside 'end everything' is born ended (F060).
     pub(super) epochs: (Epoch, Epoch),
     pub(super) auth_time: Timestamp,
     pub(super) amr: AuthMethods,

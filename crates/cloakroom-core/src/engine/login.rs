@@ -58,16 +58,22 @@ impl Engine {
         let id = known.as_ref().map(|login| login.account.id);
         let refuse = |reason: Reason| self.refused(reason.into(), id, &request.app, client);
 
-        // Epochs are read before the password is checked: a login beside 'end everything' is born ended (F060).
-        let standing = match id {
-            Some(id) => self.shared.stores.accounts.standing(id, &request.app.id, request.app.method, None).await?,
-            None => None,
+        // Epochs are read no later than the password is checked, and the older of two counts: a login beside 'end everything' is born
+        // ended (F060). Of nobody too, and beside the check, which takes longer: were there a reading to wait for only where there is
+        // an account, the answer's time would tell who has one (CWE-208).
+        let reading = async {
+            if !usable {
+                return Ok(None);
+            }
+            let asked = id.unwrap_or_else(|| AccountId::generate(self.shared.clock.now(), &self.shared.rng));
+            Ok(self.shared.stores.accounts.standing(asked, &request.app.id, request.app.method, None).await?)
         };
         let hash = known.as_ref().and_then(|login| login.password.clone());
-        let checked = match span("password check", self.passwords.check(request.password, hash.clone())).await {
-            Ok(checked) => checked,
-            Err(error) => return Err(self.refused(overloaded(&error), id, &request.app, client)),
+        let checking = async {
+            let checked = span("password check", self.passwords.check(request.password, hash.clone())).await;
+            checked.map_err(|error| self.refused(overloaded(&error), id, &request.app, client))
         };
+        let (standing, checked) = tokio::try_join!(reading, checking)?;
         let (Some(login), Some(standing), Checked::Matched { rehash }) = (known, standing, checked) else {
             attempt.wrong();
             return Err(refuse(match (usable, id) {

@@ -130,6 +130,28 @@ async fn a_refused_login_costs_one_hash_and_looks_the_same_whatever_was_wrong() 
     }
 }
 
+/// CWE-208: with a store across a network one round trip more would tell who has an account.
+#[tokio::test]
+async fn a_refused_login_asks_the_stores_the_same_whether_or_not_there_is_an_account() {
+    let lab = Lab::start().await;
+    lab.register("ada").await;
+    let asked = || {
+        ["login", "standing", "account", "has_signed_in_from"].map(|name| {
+            let operations = lab.engine.store_operations().into_iter().filter(|one| one.operation == name);
+            operations.map(|one| one.times.count).sum::<u64>()
+        })
+    };
+    for name in ["ada", "nobody"] {
+        for _ in 0..2 {
+            let before = asked();
+            assert_eq!(lab.try_login(name, "not the right one 55", "web").await.status, 401);
+            let after = asked();
+            let more: Vec<_> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+            assert_eq!(more, [1, 1, 0, 0], "{name}");
+        }
+    }
+}
+
 /// F078: a password of another type, or none, is refused before anything is looked up or hashed, for whomever.
 #[tokio::test]
 async fn a_login_without_a_password_is_refused_before_anything_is_done() {

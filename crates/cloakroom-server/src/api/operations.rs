@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use cloakroom_core::{engine::KEY_SET_AGE, refusal::Reason};
@@ -52,9 +52,14 @@ pub(super) async fn ready(State(state): State<ServerState>) -> Response {
     get, path = "/metrics", tag = "operations",
     responses((status = 200, content_type = "text/plain"), (status = 404, description = "asked from elsewhere"))
 )]
-pub(super) async fn metrics(State(state): State<ServerState>, caller: Caller, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(
+    State(state): State<ServerState>,
+    caller: Caller,
+    version: Version,
+    headers: HeaderMap,
+) -> Response {
     let near = caller.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    if state.has_ops_listener || is_forwarded(&headers) || !near {
+    if state.has_ops_listener || is_forwarded(version, &headers) || !near {
         return Problem::from(Reason::NotFound).into_response();
     }
     exposition(&state)

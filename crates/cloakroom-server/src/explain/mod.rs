@@ -28,7 +28,7 @@ use cloakroom_core::{
     trace::{Finished, Trace},
 };
 pub use holder::Held;
-use http::{HeaderMap, Version, header::HOST};
+use http::{HeaderMap, header::HOST};
 use parking_lot::Mutex;
 pub use scene::{Kept, Scene, Step};
 pub use wire::{Exchange, Message};
@@ -77,12 +77,11 @@ pub fn fit(config: &Config) -> Result<(), String> {
 }
 
 /// Whether a request comes from this machine, to a name of this machine, and by no proxy. A stranger's name may point at our address
-/// (DNS rebinding), so that the host is asked too. nginx, unless it is told otherwise, puts our own address for the host and says
-/// nothing of itself, but it speaks HTTP/1.0, which no browser does.
+/// (DNS rebinding), so that the host is asked too.
 pub fn is_near<B>(request: &http::Request<B>) -> bool {
     let peer = request.extensions().get::<Peer>();
     let near = peer.is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback());
-    near && request.version() > Version::HTTP_10 && !is_forwarded(request.headers()) && is_to_here(request.headers())
+    near && !is_forwarded(request.version(), request.headers()) && is_to_here(request.headers())
 }
 
 fn is_to_here(headers: &HeaderMap) -> bool {
@@ -214,7 +213,7 @@ mod tests {
         assert!(!is_near(&asked(None, &local)));
         assert!(is_near(&asked(Some("[::ffff:127.0.0.1]:80"), &local)));
         let mut as_nginx_does = asked(here, &local);
-        *as_nginx_does.version_mut() = Version::HTTP_10;
+        *as_nginx_does.version_mut() = http::Version::HTTP_10;
         assert!(!is_near(&as_nginx_does));
     }
 }

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderValue, Version,
     header::{FORWARDED, HeaderName},
 };
 
@@ -41,12 +41,15 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, is_proxy: impl Fn(IpAdd
     }
 }
 
-/// Whether a proxy says that it passed the request on. Whoever serves loopback clients only must ask this too.
-pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str();
-        PROXIES_SAY.contains(&name) || PROXIES_BEGIN.iter().any(|begin| name.starts_with(begin))
-    })
+/// Whether a proxy says that it passed the request on, or speaks as one. Whoever serves loopback clients only must ask this too.
+///
+/// nginx, unless it is told otherwise, says nothing of itself; but it speaks HTTP/1.0, which no browser and no Prometheus does.
+pub fn is_forwarded(version: Version, headers: &HeaderMap) -> bool {
+    version <= Version::HTTP_10
+        || headers.keys().any(|name| {
+            let name = name.as_str();
+            PROXIES_SAY.contains(&name) || PROXIES_BEGIN.iter().any(|begin| name.starts_with(begin))
+        })
 }
 
 /// An address that a proxy reports; nothing, where what it reports is none.
@@ -269,9 +272,11 @@ mod tests {
         let begun = ["x-forwarded-for", "x-forwarded-anything", "x-original-host", "x-envoy-external-address"];
         for name in PROXIES_SAY.into_iter().chain(begun) {
             let headers = [(HeaderName::from_static(name), HeaderValue::from_static("x"))].into_iter().collect();
-            assert!(is_forwarded(&headers), "{name}");
+            assert!(is_forwarded(Version::HTTP_11, &headers), "{name}");
         }
-        assert!(!is_forwarded(&HeaderMap::new()));
+        for (version, forwarded) in [(Version::HTTP_10, true), (Version::HTTP_11, false), (Version::HTTP_2, false)] {
+            assert_eq!(is_forwarded(version, &HeaderMap::new()), forwarded, "{version:?}");
+        }
     }
 
     proptest! {

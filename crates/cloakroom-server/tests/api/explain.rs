@@ -1,11 +1,6 @@
 //! `serve --explain` at its face: who sees it, who can press its buttons, and what it shows of a sign-in by each method. How it looks,
 //! and the whole stories, are seen to in a browser (`tests/browser/explain.test.mjs`).
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-
 use crate::lab::{Answer, Ask, Lab};
 
 const SIGN_IN: [(&str, &str); 2] = [("method", "session"), ("do", "sign-in")];
@@ -34,12 +29,8 @@ async fn nobody_sees_it_through_a_proxy_or_by_a_strangers_name() {
         let rebound = lab.post("/explain").host(host).header("origin", own).header("sec-fetch-site", "same-origin");
         assert_eq!(rebound.form(&SIGN_IN).await.status, 404, "{host}");
     }
-    let mut stream = TcpStream::connect(lab.address).await.unwrap();
-    let as_nginx_does = format!("GET /explain HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n\r\n", lab.address);
-    stream.write_all(as_nginx_does.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.lines().next().unwrap().contains(" 404 "), "{answer}");
+    assert_eq!(lab.get("/explain").by_http_1_0().await.status, 404);
+    assert_eq!(press(&lab, &SIGN_IN).by_http_1_0().await.status, 404);
     assert!(is_untouched(&lab).await);
 }
 

@@ -48,6 +48,7 @@ async fn metrics_are_for_loopback_and_for_no_forwarded_request() {
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").unwrap().starts_with("text/plain"));
     assert!(answer.text().contains("cloakroom_verifications_total"));
+    assert_eq!(lab.get("/metrics").by_http_1_0().await.status, 404, "as nginx does, unless it is told otherwise");
     for name in ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"] {
         let answer = lab.get("/metrics").header(name, "127.0.0.1").await;
         assert_eq!(answer.refusal(), (404, "not_found".into()), "{name}");

@@ -23,6 +23,7 @@ pub(crate) struct Ask {
     method: String,
     path: String,
     host: String,
+    version: &'static str,
     headers: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
 }
@@ -30,7 +31,15 @@ pub(crate) struct Ask {
 impl Ask {
     pub(super) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let host = format!("localhost:{}", address.port());
-        Self { address, method: method.into(), path: path.into(), host, headers: vec![], body: vec![] }
+        Self {
+            address,
+            method: method.into(),
+            path: path.into(),
+            host,
+            version: "HTTP/1.1",
+            headers: vec![],
+            body: vec![],
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -63,6 +72,12 @@ impl Ask {
         self
     }
 
+    /// As nginx passes a request on, unless it is told otherwise.
+    pub(crate) fn by_http_1_0(mut self) -> Self {
+        self.version = "HTTP/1.0";
+        self
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "so that a test writes json!(…) and nothing around it")]
     pub(crate) fn json(self, body: Value) -> Self {
         self.body("application/json", body.to_string())
@@ -81,7 +96,8 @@ impl Ask {
     /// Opens the connection and sends the request.
     pub(super) async fn open(self) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.path, self.host).into_bytes();
+        let mut head =
+            format!("{} {} {}\r\nhost: {}\r\n", self.method, self.path, self.version, self.host).into_bytes();
         for (name, value) in &self.headers {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");

@@ -143,6 +143,44 @@ impl Workshop {
         Ok(Self { dir, postgres: None, redis: None, core, program, built: AtomicUsize::new(0) })
     }
 
+    /// Another one in a directory of its own below this one's, which has no stores yet.
+    pub fn apart(&self, name: &str) -> io::Result<Self> {
+        let dir = self.dir.join(name);
+        fs::create_dir(&dir)?;
+        Self::new(self.program.clone(), dir, self.core)
+    }
+
+    /// Starts a store of its own, where that is a process.
+    pub fn start(&mut self, store: Store) -> io::Result<()> {
+        let missing = || io::Error::other(format!("{} is not installed", store.name()));
+        match store {
+            Store::Postgres => {
+                self.postgres = Some(Postgres::start(Postgres::installed().ok_or_else(missing)?)?);
+            }
+            Store::Redis => self.redis = Some(Redis::start(Redis::installed().ok_or_else(missing)?)?),
+            Store::Memory | Store::Sqlite => {}
+        }
+        Ok(())
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self, store: Store) {
+        match (store, &mut self.postgres, &mut self.redis) {
+            (Store::Postgres, Some(postgres), _) => postgres.kill(),
+            (Store::Redis, _, Some(redis)) => redis.kill(),
+            _ => {}
+        }
+    }
+
+    /// Starts it again with what it has.
+    pub fn revive(&mut self, store: Store) -> io::Result<()> {
+        match (store, &mut self.postgres, &mut self.redis) {
+            (Store::Postgres, Some(postgres), _) => postgres.revive(),
+            (Store::Redis, _, Some(redis)) => redis.revive(),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether there is what a store, in a topology, needs.
     pub fn has(&self, store: Store, topology: Topology) -> bool {
         let several = topology != Topology::One;
@@ -160,6 +198,15 @@ impl Workshop {
 
     /// The same with further settings for all its servers.
     pub fn build_with(&self, store: Store, topology: Topology, more: &[&str]) -> io::Result<Rig> {
+        self.build_for(&["--people"], store, topology, more)
+    }
+
+    /// The same without anybody who could sign in, which saves the time of a password hash.
+    pub fn build_without_people(&self, store: Store, topology: Topology, more: &[&str]) -> io::Result<Rig> {
+        self.build_for(&[], store, topology, more)
+    }
+
+    fn build_for(&self, first: &[&str], store: Store, topology: Topology, more: &[&str]) -> io::Result<Rig> {
         let name = self.name();
         let accounts = if store == Store::Postgres || topology != Topology::One {
             Some(self.postgres()?.database(&name, self.postgres()?.port())?)
@@ -169,7 +216,7 @@ impl Workshop {
         let settings = self.settings(&name, store, accounts.as_deref(), more)?;
         let servers = if topology == Topology::One { 1 } else { SERVERS };
         let places = self.places(&name, vec![settings; servers]);
-        Rig::start(self, store, topology, name, places)
+        Rig::start(self, first, (store, topology), name, places)
     }
 
     /// Two servers with one PostgreSQL; the second reaches it by a wire that can be cut.
@@ -181,7 +228,7 @@ impl Workshop {
         let by_wire = direct.replace(&format!(":{port}/"), &format!(":{}/", relay.port()));
         let all = [direct, by_wire].map(|accounts| self.settings(&name, Store::Postgres, Some(&accounts), &[]));
         let places = self.places(&name, all.into_iter().collect::<io::Result<_>>()?);
-        Ok((Rig::start(self, Store::Postgres, Topology::Shared, name, places)?, relay))
+        Ok((Rig::start(self, &[], (Store::Postgres, Topology::Shared), name, places)?, relay))
     }
 
     fn name(&self) -> String {
@@ -241,15 +288,31 @@ pub struct Rig {
 }
 
 impl Rig {
-    fn start(from: &Workshop, store: Store, topology: Topology, name: String, places: Vec<Place>) -> io::Result<Self> {
+    fn start(
+        from: &Workshop,
+        first: &[&str],
+        (store, topology): (Store, Topology),
+        name: String,
+        places: Vec<Place>,
+    ) -> io::Result<Self> {
         let (program, core) = (from.program.clone(), from.core);
         let mut rig = Self { store, topology, name, program, core, places, servers: Vec::new() };
-        for number in 0..rig.places.len() {
-            // The first one makes the tables, and the people.
-            let people = if number == 0 { vec!["--people".to_owned()] } else { vec![] };
-            let server = rig.server(number, &people)?;
-            rig.servers.push(Some(server));
-        }
+        // The first one makes the tables, and the people.
+        let first: Vec<String> = first.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut servers = vec![Some(rig.server(0, &first)?)];
+        let others: io::Result<Vec<Process>> = thread::scope(|scope| {
+            let start = |number| {
+                scope.spawn({
+                    let rig = &rig;
+                    move || rig.server(number, &[])
+                })
+            };
+            let others: Vec<_> = (1..rig.places.len()).map(start).collect();
+            let broken = |_| io::Error::other("a start broke off");
+            others.into_iter().map(|other| other.join().map_err(broken)?).collect()
+        });
+        servers.extend(others?.into_iter().map(Some));
+        rig.servers = servers;
         Ok(rig)
     }
 
@@ -292,6 +355,12 @@ impl Rig {
             server.fill(app_of(method), count.div_ceil(homes))?;
         }
         Ok(())
+    }
+
+    /// Adds records of live logins of a method, whose clients hold nothing, to the first server's store.
+    pub fn keep(&mut self, method: Method, count: usize) -> io::Result<()> {
+        let first = self.servers.iter_mut().flatten().next();
+        first.ok_or_else(|| io::Error::other("no server runs"))?.keep(app_of(method), count)
     }
 
     /// The credentials of the last filling, a header line each; the n-th one's home is server n modulo their number, where they share

@@ -173,7 +173,7 @@ memory for password hashing, the keys, and whether a running server answers. Exi
     /// Measure the four methods on your own case: cost, bytes, ends, theft, survival
     #[command(after_help = "\
 Starts servers of its own on loopback, with stores of its own: memory and SQLite, and PostgreSQL and Redis where they are
-installed. Writes report.html, report.md and result.json. Takes some ten minutes, with --quick some ninety seconds; Ctrl-C keeps what
+installed. Writes report.html, report.md and result.json. Takes less than ten minutes, with --quick less than one; Ctrl-C keeps what
 is done. Let nothing else run meanwhile.
 
 Examples:
@@ -194,7 +194,7 @@ pub(crate) struct Compare {
     /// Where the report goes
     #[arg(long, value_name = "DIR", default_value = cloakroom_lab::compare::DEFAULT_OUT)]
     pub(crate) out: PathBuf,
-    /// In some ninety seconds, and less sure
+    /// In less than a minute, and less sure
     #[arg(long)]
     pub(crate) quick: bool,
     /// The report's language

@@ -5,9 +5,9 @@ use std::{io, thread, time::Duration};
 
 use cloakroom_core::method::Method;
 
-use super::{Cost, extent::Extent, series::Series};
+use super::{Cost, course::Course, extent::Extent, series::Series};
 use crate::{
-    load::{Lines, Order, Pace, Requests},
+    load::{Client, Lines, Order, Pace, Requests},
     rig::{METHODS, Rig, app_of},
     stats::{Estimate, SplitMix},
     subject::{ADDRESSES, PASSWORD, email},
@@ -30,13 +30,16 @@ pub(super) struct Costs {
 }
 
 /// Measures a rig with all methods; it is filled for that.
-pub(super) fn measure(rig: &mut Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec<Costs>> {
-    for (method, ..) in METHODS {
-        fill(rig, method, extent)?;
-    }
-    let verify = verifications(rig, extent, random)?;
-    let refresh = renewals(rig, extent, random)?;
-    let login = logins(rig, extent, random)?;
+pub(super) fn measure(
+    rig: &mut Rig,
+    extent: &Extent,
+    random: &mut SplitMix,
+    course: &mut Course<'_>,
+) -> io::Result<Vec<Costs>> {
+    course.part("live logins", || METHODS.iter().try_for_each(|(method, ..)| fill(rig, *method, extent)))?;
+    let verify = course.part("verifications", || verifications(rig, extent, random))?;
+    let refresh = course.part("renewals", || renewals(rig, extent, random))?;
+    let login = course.part("sign-ins", || logins(rig, extent, random))?;
     let mut all = Vec::new();
     for (index, (series, store_operations)) in verify.into_iter().enumerate() {
         let refreshed = &refresh[index];
@@ -127,10 +130,11 @@ fn renewals(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec
 
 fn logins(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Result<Vec<Series>> {
     let mut all: Vec<Series> = METHODS.iter().map(|_| Series::default()).collect();
-    let mut client = rig.client(extent.hashing)?;
+    // A hash costs the same wherever it is made; at one server no others wait for it.
+    let mut client = Client::connect(rig.first()?.address, extent.hashing)?;
     let mut requests = Vec::new();
     for (method, ..) in METHODS {
-        requests.push(Requests::post("/v1/login", bodies(method)?, Order::Cycle(ADDRESSES)).routed(rig.route()));
+        requests.push(Requests::post("/v1/login", bodies(method)?, Order::Cycle(ADDRESSES)));
     }
     for _ in 0..extent.login_rounds {
         for index in order(METHODS.len(), random) {

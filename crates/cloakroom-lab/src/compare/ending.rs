@@ -16,7 +16,7 @@ use cloakroom_core::method::Method;
 use super::{
     FeedCut, Lag,
     extent::Extent,
-    person::{change_password, sign_in},
+    person::{SignedIn, change_password, sign_in},
 };
 use crate::{
     call::Caller,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How often a credential is shown to each server while its end is awaited.
-const BETWEEN: Duration = Duration::from_micros(500);
+const BETWEEN: Duration = Duration::from_millis(1);
 
 /// Shows a credential to servers again and again, each from a thread of its own, until all have refused it after its end.
 pub(super) struct Watch {
@@ -54,15 +54,32 @@ impl Watch {
         }
     }
 
-    /// It has ended, by an acknowledgement that came just now: until when it was accepted after that, and whether it no longer
-    /// is.
-    pub(super) fn finish(self) -> io::Result<(Duration, bool)> {
+    /// It has ended, by an acknowledgement that came just now.
+    pub(super) fn end(self) -> Ended {
         let acknowledged = Instant::now();
         self.ended.store(true, Ordering::Relaxed);
+        Ended { threads: self.threads, acknowledged }
+    }
+
+    /// The same, waited for.
+    pub(super) fn finish(self) -> io::Result<(Duration, bool)> {
+        self.end().finish()
+    }
+}
+
+/// A watch over something that has ended.
+pub(super) struct Ended {
+    threads: Vec<thread::JoinHandle<io::Result<(Instant, bool)>>>,
+    acknowledged: Instant,
+}
+
+impl Ended {
+    /// Until when it was accepted after its end, and whether it no longer is.
+    pub(super) fn finish(self) -> io::Result<(Duration, bool)> {
         let (mut longest, mut over) = (Duration::ZERO, true);
         for thread in self.threads {
             let (last, refused) = thread.join().map_err(|_| io::Error::other("a watch broke off"))??;
-            longest = longest.max(last.saturating_duration_since(acknowledged));
+            longest = longest.max(last.saturating_duration_since(self.acknowledged));
             over &= refused;
         }
         Ok((longest, over))
@@ -97,71 +114,80 @@ fn watch(
     }
 }
 
-/// From sign-outs to the last acceptance, for each method.
+/// From sign-outs to the last acceptance, for each method; all methods at once, since most of it waits.
 pub(super) fn lags(rig: &mut Rig, extent: &Extent) -> io::Result<Vec<Lag>> {
-    let mut all = Vec::new();
     for (method, ..) in METHODS {
         rig.fill(method, extent.ends)?;
-        let lines = rig.credentials(method)?;
-        let mut found: Vec<f64> = Vec::new();
-        for number in 0..extent.ends.min(lines.count()) {
-            let line = lines.text(number);
-            let servers = rig.addresses().len();
-            let watch = Watch::begin(rig.addresses(), method, &line, extent.watch);
-            watch.warmed(servers * 2);
-            // Where no sessions are shared, it is ended where it is known.
-            rig.caller(number % servers)?.call("POST", "/v1/logout", &[&line, ORIGIN], None)?.demand(204)?;
-            let (longest, _) = watch.finish()?;
-            found.push(longest.as_secs_f64() * 1000.0);
-        }
-        found.sort_unstable_by(f64::total_cmp);
-        // The smallest one that so many in a hundred do not exceed.
-        let of = |percent: usize| found.get((found.len() * percent).div_ceil(100).saturating_sub(1)).copied();
-        let of = |percent| of(percent).unwrap_or(f64::NAN);
-        all.push(Lag { p50: of(50), p99: of(99), max: of(100) });
     }
-    Ok(all)
+    let rig = &*rig;
+    for_each_method(|method| lag(rig, method, extent))
 }
 
-/// How long after a sign-out a server goes on accepting that cannot hear of it, for each method.
+fn lag(rig: &Rig, method: Method, extent: &Extent) -> io::Result<Lag> {
+    let (lines, servers) = (rig.credentials(method)?, rig.addresses().len());
+    let mut found: Vec<f64> = Vec::new();
+    for number in 0..extent.ends.min(lines.count()) {
+        let line = lines.text(number);
+        let watch = Watch::begin(rig.addresses(), method, &line, extent.watch);
+        watch.warmed(servers * 2);
+        // Where no sessions are shared, it is ended where it is known.
+        rig.caller(number % servers)?.call("POST", "/v1/logout", &[&line, ORIGIN], None)?.demand(204)?;
+        let (longest, _) = watch.finish()?;
+        found.push(longest.as_secs_f64() * 1000.0);
+    }
+    found.sort_unstable_by(f64::total_cmp);
+    // The smallest one that so many in a hundred do not exceed.
+    let of = |percent: usize| found.get((found.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+    let of = |percent| of(percent).unwrap_or(f64::NAN);
+    Ok(Lag { p50: of(50), p99: of(99), max: of(100) })
+}
+
+/// Work that waits more than it computes, for all methods at once; what it found in their order.
+pub(super) fn for_each_method<T: Send>(work: impl Fn(Method) -> io::Result<T> + Sync) -> io::Result<Vec<T>> {
+    let work = &work;
+    thread::scope(|scope| {
+        let all = METHODS.map(|(method, ..)| scope.spawn(move || work(method)));
+        let broken = |_| io::Error::other("a watch broke off");
+        all.into_iter().map(|one| one.join().map_err(broken)?).collect()
+    })
+}
+
+/// How long after a sign-out a server goes on accepting that cannot hear of it, for each method; they are signed out at the other
+/// server while the wire is cut.
 pub(super) fn feed_cut(workshop: &Workshop, extent: &Extent) -> io::Result<Vec<FeedCut>> {
     let (mut rig, wire) = workshop.build_with_wire()?;
-    let mut all = Vec::new();
     for (method, ..) in METHODS {
-        rig.fill(method, 2)?;
-        let lines = rig.credentials(method)?;
-        let [line, other] = [0, 1].map(|number| lines.text(number));
-        let deaf = rig.addresses().split_off(1);
+        rig.fill(method, 1)?;
+    }
+    let rig = &rig;
+    let deaf = rig.addresses().split_off(1);
+    let begin = |method| {
+        let line = rig.credentials(method)?.text(0);
         let watch = Watch::begin(deaf.clone(), method, &line, extent.watch);
         watch.warmed(4);
-        wire.cut();
-        rig.caller(0)?.call("POST", "/v1/logout", &[&line, ORIGIN], None)?.demand(204)?;
+        io::Result::Ok((line, watch))
+    };
+    let watches = METHODS.map(|(method, ..)| begin(method).map(|watched| (method, watched)));
+    let watches = watches.into_iter().collect::<io::Result<Vec<_>>>()?;
+    wire.cut();
+    let mut caller = rig.caller(0)?;
+    let mut ended = Vec::new();
+    for (method, (line, watch)) in watches {
+        caller.call("POST", "/v1/logout", &[&line, ORIGIN], None)?.demand(204)?;
+        ended.push((method, watch.end()));
+    }
+    let all = ended.into_iter().map(|(method, watch)| {
         let (longest, ended) = watch.finish()?;
-        wire.mend();
         let refuses = !method.has_tokens();
-        all.push(FeedCut {
+        Ok(FeedCut {
             method,
             on_feed_loss: if refuses { "refuse" } else { "until_expiry" }.to_owned(),
             accepted_for_ms: longest.as_secs_f64() * 1000.0,
             ended,
             bound_ms: if refuses { MAX_REVOCATION_LAG } else { TOKEN_LIFE }.as_secs_f64() * 1000.0,
-        });
-        hears_again(&deaf, method, &other)?;
-    }
-    Ok(all)
-}
-
-/// Waits until a server accepts what is alive, and no longer waits for its store.
-fn hears_again(servers: &[SocketAddr], method: Method, line: &str) -> io::Result<()> {
-    for server in servers {
-        for _ in 0..200 {
-            if Caller::connect(*server, HOST)?.call("GET", path_of(method), &[line], None)?.status == 200 {
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-    Ok(())
+        })
+    });
+    all.collect()
 }
 
 /// The defaults of an app, which bound what a verifier that hears nothing may accept.
@@ -171,19 +197,22 @@ pub(super) const TOKEN_LIFE: Duration = Duration::from_secs(300);
 /// How long a session lives by default, whatever happens.
 pub(super) const LONGEST_SESSION: Duration = Duration::from_secs(30 * 86_400);
 
-/// How long a copied credential works after its owner has changed the password, in seconds, for each method. The last of the
-/// people have other passwords from then on.
+/// How long copied credentials work after their owner has changed the password, in seconds, for each method: somebody who is signed in
+/// by all of them, and has another password from then on.
 pub(super) fn after_password_change(rig: &Rig, extent: &Extent) -> io::Result<Vec<f64>> {
-    let mut all = Vec::new();
-    for (number, (method, ..)) in METHODS.into_iter().enumerate() {
-        let mut caller = rig.caller(0)?;
-        let owner = sign_in(&mut caller, ADDRESSES - 1 - number, method)?;
-        let watch = Watch::begin(rig.addresses(), method, &owner.line, extent.watch);
+    let mut caller = rig.caller(0)?;
+    let mut watched = Vec::new();
+    for (method, ..) in METHODS {
+        watched.push((method, sign_in(&mut caller, ADDRESSES - 1, method)?));
+    }
+    let begin = |(method, owner): &(Method, SignedIn)| {
+        let watch = Watch::begin(rig.addresses(), *method, &owner.line, extent.watch);
         // Where the servers share no sessions, only one of them accepts it.
         watch.warmed(4);
-        change_password(&mut caller, &owner)?;
-        let (longest, _) = watch.finish()?;
-        all.push(longest.as_secs_f64());
-    }
-    Ok(all)
+        watch
+    };
+    let watches: Vec<Watch> = watched.iter().map(begin).collect();
+    change_password(&mut caller, &watched[0].1)?;
+    let ended: Vec<Ended> = watches.into_iter().map(Watch::end).collect();
+    ended.into_iter().map(|watch| watch.finish().map(|(longest, _)| longest.as_secs_f64())).collect()
 }

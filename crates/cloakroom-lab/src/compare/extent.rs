@@ -17,7 +17,7 @@ pub struct Extent {
     pub(super) lasting: Duration,
     /// Keep-alive connections, spread over the servers.
     pub(super) connections: usize,
-    /// Clients that sign in at once.
+    /// Clients that sign in at once, all at one server.
     pub(super) hashing: usize,
     /// Live logins of each method whose credentials go round.
     pub(super) credentials: usize,
@@ -38,16 +38,16 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// In a few minutes.
+    /// In less than ten minutes, on two cores that do nothing else.
     pub fn full() -> Self {
         Self {
             quick: false,
             rounds: 6,
             login_rounds: 4,
-            login_lasting: Duration::from_millis(400),
+            login_lasting: Duration::from_millis(250),
             lasting: Duration::from_millis(400),
             connections: 24,
-            hashing: 4,
+            hashing: 2,
             credentials: 500,
             refreshes: 8_000,
             ends: 40,
@@ -59,18 +59,18 @@ impl Extent {
         }
     }
 
-    /// In some ninety seconds.
+    /// In less than a minute.
     pub fn quick() -> Self {
         Self {
             quick: true,
             rounds: 3,
             login_rounds: 3,
             login_lasting: Duration::from_millis(40),
-            hashing: 2,
-            lasting: Duration::from_millis(150),
+            hashing: 1,
+            lasting: Duration::from_millis(80),
             credentials: 200,
-            refreshes: 1_500,
-            ends: 8,
+            refreshes: 1_200,
+            ends: 6,
             watch: Duration::from_millis(2_500),
             sizes: vec![1_000, 8_000, 20_000],
             cache: 4_000,

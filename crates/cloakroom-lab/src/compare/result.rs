@@ -79,6 +79,20 @@ pub struct Measurement {
     pub optimised: bool,
     /// The command that does it again.
     pub command: String,
+    /// Where the time went.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+}
+
+/// A part of a step of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// The step.
+    pub step: String,
+    /// What of it; empty where it is in one piece.
+    pub part: String,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// Something that was not measured.

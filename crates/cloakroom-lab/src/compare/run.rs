@@ -1,11 +1,10 @@
-//! The order of work: what is there is found, rigs are built one after the other, and what cannot be measured is said.
+//! The work: what is there is found, rigs are built and measured as the `plan` says, and what cannot be measured is said.
 
 use std::{
     io,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
 };
 
 use cloakroom_core::method::Method;
@@ -14,10 +13,12 @@ use tempfile::TempDir;
 use super::{
     Comparison, Growth, LeftOut, Row, Store, Survival, Topology, WirePage,
     cost::{self, Costs, Mixture},
+    course::{Course, Progress},
     ending,
     extent::Extent,
     machine,
     model::{self, Known},
+    plan::{self, MOST_TOKENS, Step},
     state, survival, theft, wire,
 };
 use crate::{
@@ -41,87 +42,6 @@ pub struct Options {
     pub command: String,
 }
 
-/// What is being measured, and how far it is.
-pub struct Progress<'p> {
-    /// What.
-    pub what: &'p str,
-    /// The share that is done.
-    pub done: f64,
-    /// About how long the rest takes.
-    pub left: Duration,
-}
-
-impl Progress<'_> {
-    /// The share that is done, in thousandths.
-    #[expect(clippy::cast_sign_loss, reason = "a share is not negative")]
-    pub fn per_mille(&self) -> u64 {
-        (self.done.clamp(0.0, 1.0) * 1000.0) as u64
-    }
-}
-
-/// A piece of work, with about how many seconds it takes in full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Wire,
-    Costs(Store, Topology),
-    Growth(Store, Method, usize),
-    /// What hardly needs the processor, all at once.
-    Behaviour,
-    StoreKilled(Store),
-}
-
-impl Step {
-    fn name(self) -> String {
-        match self {
-            Self::Wire => "bytes on the wire".to_owned(),
-            Self::Costs(store, topology) => format!("cost: {}, {}", store.name(), topology.name()),
-            Self::Growth(store, method, size) => format!("growth: {method}, {}, {size} live logins", store.name()),
-            Self::Behaviour => "copied credentials, ends that cannot be heard, killed servers and keys".to_owned(),
-            Self::StoreKilled(store) => format!("the store killed: {}", store.name()),
-        }
-    }
-
-    fn weight(self) -> f64 {
-        match self {
-            Self::Wire => 1.0,
-            Self::Costs(_, Topology::One) | Self::Behaviour => 30.0,
-            Self::Costs(..) => 36.0,
-            Self::Growth(_, _, size) => 6.0 + size as f64 / 40_000.0,
-            Self::StoreKilled(_) => 7.0,
-        }
-    }
-}
-
-/// Tokens are made one by one; more of them than this take minutes.
-const MOST_TOKENS: usize = 100_000;
-
-fn steps(workshop: &Workshop, extent: &Extent) -> Vec<Step> {
-    use {Store as S, Topology as T};
-    let rigs = if extent.quick {
-        vec![(S::Memory, T::One), (S::Sqlite, T::One), (S::Postgres, T::Shared), (S::Redis, T::Shared)]
-    } else {
-        let stores = [S::Memory, S::Sqlite, S::Postgres, S::Redis].map(|store| (store, T::One));
-        let several = [(S::Postgres, T::Shared), (S::Redis, T::Shared), (S::Postgres, T::Sticky)];
-        stores.into_iter().chain(several).collect()
-    };
-    let rigs = rigs.into_iter().chain([(S::Redis, T::Sticky), (S::Memory, T::Unshared)]);
-    let mut steps = vec![Step::Wire];
-    steps.extend(rigs.map(|(store, topology)| Step::Costs(store, topology)));
-    let curves = [(S::Memory, Method::Session), (S::Memory, Method::Jwt), (S::Sqlite, Method::Session)];
-    for (store, method) in curves.into_iter().take(if extent.quick { 2 } else { 3 }) {
-        let sizes = extent.sizes.iter().filter(|size| !method.has_tokens() || **size <= MOST_TOKENS);
-        steps.extend(sizes.map(|size| Step::Growth(store, method, *size)));
-    }
-    steps.push(Step::Behaviour);
-    steps.extend([S::Postgres, S::Redis].map(Step::StoreKilled));
-    steps.retain(|step| match step {
-        Step::Costs(store, topology) => workshop.has(*store, *topology),
-        Step::StoreKilled(store) => workshop.has(*store, Topology::One),
-        _ => true,
-    });
-    steps
-}
-
 /// What was found up to now.
 #[derive(Default)]
 struct Found {
@@ -138,46 +58,61 @@ struct Found {
     mixtures: Vec<Mixture>,
 }
 
+impl Found {
+    /// Says why a step or a part of it is missing, unless it was done.
+    fn unless_taken(&mut self, what: &str, taken: io::Result<()>) {
+        if let Err(error) = taken {
+            let remedy = "look at the reason, and run it again".to_owned();
+            self.left_out.push(LeftOut { what: what.to_owned(), why: error.to_string(), remedy });
+        }
+    }
+}
+
 /// Measures. Broken off by `stop`, it answers what is whole.
 ///
 /// # Errors
 /// Where not even one server can be started, or its directory cannot be made.
 pub fn run(options: &Options, progress: &dyn Fn(Progress<'_>), stop: &AtomicBool) -> io::Result<Comparison> {
-    let began = Instant::now();
     let mut comparison = machine::blank(options);
     let extent = &options.extent;
     let dir = TempDir::with_prefix("cloakroom-compare-")?;
     let cores = machine::two_cores();
     let mut workshop = Workshop::new(options.program.clone(), dir.path().to_owned(), cores.map(|(server, _)| server))?;
     let mut found = Found::default();
-    start_stores(&mut workshop, &mut found.left_out);
+    let planned = |steps: &[Step]| steps.iter().map(|step| step.seconds(extent)).sum();
+    let mut course = Course::begin(progress, planned(&plan::steps(|_, _| true, extent)));
+    course.enter(Step::Opening.name(), Step::Opening.seconds(extent));
+    course.part("", || opening(&mut workshop, options, &mut found));
+    // The stores' processes run where they like.
     if let Some((_, load)) = cores {
         pin(load)?;
     }
-    let steps = steps(&workshop, extent);
-    let all: f64 = steps.iter().map(|step| step.weight()).sum();
-    let mut done = 0.0;
-    for step in steps {
+    let steps = plan::steps(|store, topology| workshop.has(store, topology), extent);
+    course.replan(planned(&steps));
+    for step in steps.into_iter().filter(|step| *step != Step::Opening) {
         if stop.load(Ordering::Relaxed) {
             comparison.measurement.interrupted = true;
             break;
         }
-        let spent = began.elapsed().as_secs_f64();
-        let whole = if extent.quick { 50.0 } else { 500.0 };
-        let left = if done > all / 20.0 { spent / done * (all - done) } else { (whole - spent).max(0.0) };
-        progress(Progress { what: &step.name(), done: done / all, left: Duration::from_secs_f64(left) });
-        if let Err(error) = take(step, &mut workshop, extent, options, &mut found) {
-            let remedy = "look at the reason, and run it again".to_owned();
-            found.left_out.push(LeftOut { what: step.name(), why: error.to_string(), remedy });
-        }
-        done += step.weight();
+        course.enter(step.name(), step.seconds(extent));
+        let taken = match step {
+            Step::Opening => Ok(()),
+            Step::Costs(store, topology) => costs(&workshop, (store, topology), extent, &mut found, &mut course),
+            Step::Growth(store, method, size) => state::growth(&workshop, (store, method, size), extent, &mut course)
+                .map(|growth| found.growth.push(growth)),
+            Step::Behaviour => {
+                course.part("", || behaviour(&workshop, options, &mut found));
+                Ok(())
+            }
+        };
+        found.unless_taken(&step.name(), taken);
     }
-    progress(Progress { what: "the model", done: 1.0, left: Duration::ZERO });
     finish(&mut comparison, found, extent, options);
     comparison.measurement.rounds = extent.rounds;
     comparison.measurement.round_seconds = extent.lasting.as_secs_f64();
     comparison.measurement.pinned = cores;
-    comparison.measurement.seconds = began.elapsed().as_secs_f64();
+    comparison.measurement.seconds = course.seconds();
+    comparison.measurement.phases = course.phases();
     if comparison.rows.is_empty() && !comparison.measurement.interrupted {
         let why = comparison.left_out.first().map_or_else(String::new, |left_out| left_out.why.clone());
         return Err(io::Error::other(format!("nothing could be measured: {why}")));
@@ -185,83 +120,96 @@ pub fn run(options: &Options, progress: &dyn Fn(Progress<'_>), stop: &AtomicBool
     Ok(comparison)
 }
 
-fn start_stores(workshop: &mut Workshop, left_out: &mut Vec<LeftOut>) {
+/// What was tried; `None`: it broke off.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("it broke off")))
+}
+
+/// Counts bytes while the stores start.
+fn opening(workshop: &mut Workshop, options: &Options, found: &mut Found) {
+    let (postgres, redis, wire) = thread::scope(|scope| {
+        let postgres = Postgres::installed().map(|programs| scope.spawn(|| Postgres::start(programs)));
+        let redis = Redis::installed().map(|program| scope.spawn(|| Redis::start(program)));
+        let wire = wire::count(workshop, options.case.egress_price_per_gb);
+        (postgres.map(joined), redis.map(joined), wire)
+    });
+    match wire {
+        Ok(wire) => found.wire = wire,
+        Err(error) => found.unless_taken(&Step::Opening.name(), Err(error)),
+    }
     let mut missing = |what: &str, why: String, remedy: &str| {
-        left_out.push(LeftOut { what: what.to_owned(), why, remedy: remedy.to_owned() });
+        found.left_out.push(LeftOut { what: what.to_owned(), why, remedy: remedy.to_owned() });
     };
     let several = "PostgreSQL, and with it every topology of three servers";
     let install = "install it (Debian: postgresql); it need not run";
-    match Postgres::installed().map(Postgres::start) {
+    match postgres {
         Some(Ok(postgres)) => workshop.postgres = Some(postgres),
         Some(Err(error)) => missing(several, error.to_string(), install),
         None => missing(several, "it is not installed".to_owned(), install),
     }
     let install = "install it (Debian: redis-server, or valkey-server); it need not run";
-    match Redis::installed().map(Redis::start) {
+    match redis {
         Some(Ok(redis)) => workshop.redis = Some(redis),
         Some(Err(error)) => missing("Redis", error.to_string(), install),
         None => missing("Redis", "it is not installed".to_owned(), install),
     }
 }
 
-fn take(step: Step, workshop: &mut Workshop, extent: &Extent, options: &Options, found: &mut Found) -> io::Result<()> {
-    match step {
-        Step::Wire => found.wire = wire::count(workshop, options.case.egress_price_per_gb)?,
-        Step::Costs(store, topology) => costs(workshop, store, topology, extent, found)?,
-        Step::Growth(store, method, size) => {
-            found.growth.push(state::growth(workshop, store, method, size, extent)?);
-        }
-        Step::Behaviour => behaviour(workshop, extent, options, found)?,
-        Step::StoreKilled(store) => found.survival.extend(survival::store_killed(workshop, store, extent)?),
-    }
-    Ok(())
-}
-
 /// Most of it waits, so it is done at once.
-fn behaviour(workshop: &Workshop, extent: &Extent, options: &Options, found: &mut Found) -> io::Result<()> {
+fn behaviour(workshop: &Workshop, options: &Options, found: &mut Found) {
     use {Store as S, Topology as T};
+    let extent = &options.extent;
     let kills = [(S::Memory, T::One), (S::Sqlite, T::One), (S::Redis, T::Shared), (S::Memory, T::Unshared)];
     thread::scope(|scope| {
         let theft = scope.spawn(|| theft::windows(workshop, extent));
-        let feed_cut = scope.spawn(|| match workshop.postgres {
-            Some(_) => ending::feed_cut(workshop, extent),
-            None => Ok(Vec::new()),
-        });
-        let killed = scope.spawn(|| {
-            let mut all = survival::key_killed(workshop, &options.program, extent)?;
-            for (store, topology) in kills.into_iter().filter(|(store, topology)| workshop.has(*store, *topology)) {
-                all.extend(survival::server_killed(workshop, store, topology, extent)?);
-            }
-            io::Result::Ok(all)
-        });
-        let broken = |_| io::Error::other("it broke off");
-        let (theft, feed_cut, killed) = (theft.join(), feed_cut.join(), killed.join());
-        found.theft = theft.map_err(broken)??;
-        found.feed_cut = feed_cut.map_err(broken)??;
-        found.survival = killed.map_err(broken)??;
-        Ok(())
-    })
+        let feed_cut = workshop.postgres.as_ref().map(|_| scope.spawn(|| ending::feed_cut(workshop, extent)));
+        let mut trials: Vec<(String, thread::ScopedJoinHandle<'_, _>)> = Vec::new();
+        for purpose in [survival::SIGNING_KEY, survival::TICKET_KEY] {
+            let killed = scope.spawn(move || survival::key_killed(workshop, &options.program, purpose, extent));
+            trials.push((format!("a key killed: {}", purpose.name), killed));
+        }
+        for (store, topology) in kills.into_iter().filter(|(store, topology)| workshop.has(*store, *topology)) {
+            let killed = scope.spawn(move || survival::server_killed(workshop, store, topology, extent));
+            trials.push((format!("a server killed: {}, {}", store.name(), topology.name()), killed));
+        }
+        for store in [S::Postgres, S::Redis].into_iter().filter(|store| workshop.has(*store, T::One)) {
+            let killed = scope.spawn(move || survival::store_killed(workshop, store, extent));
+            trials.push((format!("the store killed: {}", store.name()), killed));
+        }
+        for (name, trial) in trials {
+            let rows = joined(trial).map(|rows| found.survival.extend(rows));
+            found.unless_taken(&name, rows);
+        }
+        let theft = joined(theft).map(|windows| found.theft = windows);
+        found.unless_taken("copied credentials", theft);
+        let cut = feed_cut.map_or(Ok(()), |cut| joined(cut).map(|cut| found.feed_cut = cut));
+        found.unless_taken("ends that cannot be heard", cut);
+    });
 }
 
 /// The rows of one store in one topology.
 fn costs(
-    workshop: &mut Workshop,
-    store: Store,
-    topology: Topology,
+    workshop: &Workshop,
+    (store, topology): (Store, Topology),
     extent: &Extent,
     found: &mut Found,
+    course: &mut Course<'_>,
 ) -> io::Result<()> {
     let mut random = SplitMix(u64::from(std::process::id()) ^ found.rows.len() as u64);
-    let mut rig = workshop.build(store, topology)?;
-    let costs = cost::measure(&mut rig, extent, &mut random)?;
+    let mut rig = course.part("servers start", || workshop.build(store, topology))?;
+    let costs = cost::measure(&mut rig, extent, &mut random, course)?;
     if store == Store::Memory && topology == Topology::One {
-        found.mixtures = cost::mixtures(&mut rig, extent)?;
+        found.mixtures = course.part("everything at once", || cost::mixtures(&mut rig, extent))?;
     }
-    let lags = ending::lags(&mut rig, extent)?;
-    let changed = ending::after_password_change(&rig, extent)?;
+    let lags = course.part("ends", || ending::lags(&mut rig, extent))?;
+    let changed = course.part("a new password", || ending::after_password_change(&rig, extent))?;
     // A store's bytes do not depend on how many servers use it.
     let measured = found.rows.iter().any(|row| row.store == store);
-    let state = if measured { None } else { Some(state::per_login(&mut rig, workshop, extent)?) };
+    let state = if measured {
+        None
+    } else {
+        Some(course.part("bytes per live login", || state::per_login(&mut rig, workshop, extent))?)
+    };
     for (index, costs) in costs.iter().enumerate() {
         let known = |row: &&Row| row.store == store && row.method == costs.method;
         found.rows.push(Row {

@@ -4,7 +4,7 @@ use std::io;
 
 use cloakroom_core::method::Method;
 
-use super::{Growth, Store, Topology, extent::Extent, series::Series};
+use super::{Growth, Store, Topology, course::Course, extent::Extent, series::Series};
 use crate::{
     load::{Order, Pace, Requests},
     rig::{METHODS, Rig, Workshop, path_of},
@@ -21,9 +21,9 @@ pub(super) fn per_login(rig: &mut Rig, workshop: &Workshop, extent: &Extent) -> 
         // A process's memory comes in larger pieces than a store's pages.
         let slope = if rig.store == Store::Memory { extent.slope * 20 } else { extent.slope };
         // What is made once, and pages that are begun, are there after the first filling.
-        rig.fill(method, slope / 2)?;
+        rig.keep(method, slope / 2)?;
         let before = workshop.store_bytes(rig)?;
-        rig.fill(method, slope)?;
+        rig.keep(method, slope)?;
         let added = workshop.store_bytes(rig)?.saturating_sub(before);
         all.push(added as f64 / slope as f64);
     }
@@ -33,21 +33,29 @@ pub(super) fn per_login(rig: &mut Rig, workshop: &Workshop, extent: &Extent) -> 
 /// Verification and memory at a number of live logins, for one method with one store and one server.
 pub(super) fn growth(
     workshop: &Workshop,
-    store: Store,
-    method: Method,
-    size: usize,
+    (store, method, size): (Store, Method, usize),
+    extent: &Extent,
+    course: &mut Course<'_>,
+) -> io::Result<Growth> {
+    let cache = format!("CLOAKROOM_CACHE__ENTRIES={}", extent.cache);
+    let mut rig = course.part("server starts", || workshop.build_without_people(store, Topology::One, &[&cache]))?;
+    course.part("live logins", || rig.fill(method, size))?;
+    course.part("verifications", || verifications(workshop, &rig, (method, size), extent))
+}
+
+fn verifications(
+    workshop: &Workshop,
+    rig: &Rig,
+    (method, size): (Method, usize),
     extent: &Extent,
 ) -> io::Result<Growth> {
-    let mut rig =
-        workshop.build_with(store, Topology::One, &[&format!("CLOAKROOM_CACHE__ENTRIES={}", extent.cache)])?;
-    rig.fill(method, size)?;
     let mut requests = Requests::get(path_of(method), rig.credentials(method)?, Order::zipf(size, 0.99));
     let mut client = rig.client(extent.connections)?;
     // Until the near-cache holds what it can of what is asked for.
     if size <= extent.cache {
         rig.warm(method)?;
     }
-    client.run(&mut requests, Pace::Closed, extent.lasting * 4)?.demand(200)?;
+    client.run(&mut requests, Pace::Closed, extent.lasting * 3)?.demand(200)?;
     let (mut series, mut operations, mut misses) = (Series::default(), 0.0, 0.0);
     for _ in 0..extent.rounds {
         let before = (rig.store_operations(method)?, rig.missed()?);
@@ -61,12 +69,12 @@ pub(super) fn growth(
     let per_thousand = |count: f64| count * 1000.0 / series.answers().max(1) as f64;
     Ok(Growth {
         method,
-        store,
+        store: rig.store,
         live_sessions: size,
         verify: series.cost().0,
         misses_per_1000: per_thousand(misses),
         store_operations_per_1000: per_thousand(operations),
         resident_bytes: rig.first()?.resident()?,
-        store_bytes: if method.keeps_record() { workshop.store_bytes(&rig)? } else { 0 },
+        store_bytes: if method.keeps_record() { workshop.store_bytes(rig)? } else { 0 },
     })
 }

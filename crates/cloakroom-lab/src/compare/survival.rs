@@ -90,7 +90,7 @@ pub(super) fn server_killed(
     topology: Topology,
     extent: &Extent,
 ) -> io::Result<Vec<Survival>> {
-    let mut rig = workshop.build(store, topology)?;
+    let mut rig = workshop.build_without_people(store, topology, &[])?;
     let crowds = crowds(&mut rig, extent)?;
     // The servers have seen each credential once.
     count(&rig, &crowds);
@@ -106,25 +106,18 @@ fn count(rig: &Rig, crowds: &[Crowd]) -> Vec<usize> {
     crowds.iter().map(|crowd| accepted(crowd, &servers, false)).collect()
 }
 
-/// The store of the sessions is killed, for longer than a lease lives, and started again.
-pub(super) fn store_killed(workshop: &mut Workshop, store: Store, extent: &Extent) -> io::Result<Vec<Survival>> {
-    let mut rig = workshop.build(store, Topology::One)?;
+/// The store of the sessions is killed, for longer than a lease lives, and started again; it is one that nothing else uses.
+pub(super) fn store_killed(workshop: &Workshop, store: Store, extent: &Extent) -> io::Result<Vec<Survival>> {
+    let mut workshop = workshop.apart(store.name())?;
+    workshop.start(store)?;
+    let mut rig = workshop.build_without_people(store, Topology::One, &[])?;
     let crowds = crowds(&mut rig, extent)?;
     // The servers have seen each credential once.
     count(&rig, &crowds);
-    let (postgres, redis) = (workshop.postgres.as_mut(), workshop.redis.as_mut());
-    match (store, postgres, redis) {
-        (Store::Postgres, Some(postgres), _) => postgres.kill(),
-        (Store::Redis, _, Some(redis)) => redis.kill(),
-        _ => return Ok(Vec::new()),
-    }
+    workshop.kill(store);
     thread::sleep(BEYOND_THE_LEASE);
     let during = count(&rig, &crowds);
-    match (store, workshop.postgres.as_mut(), workshop.redis.as_mut()) {
-        (Store::Postgres, Some(postgres), _) => postgres.revive()?,
-        (Store::Redis, _, Some(redis)) => redis.revive()?,
-        _ => {}
-    }
+    workshop.revive(store)?;
     await_accepted(&rig, &crowds);
     Ok(rows("store_killed", &rig, &crowds, &during))
 }
@@ -139,19 +132,29 @@ fn await_accepted(rig: &Rig, crowds: &[Crowd]) {
     }
 }
 
-/// A stolen key is killed: the one that signs tokens, or the one that seals tickets and refresh tokens.
-pub(super) fn key_killed(workshop: &Workshop, program: &Path, extent: &Extent) -> io::Result<Vec<Survival>> {
-    let mut all = Vec::new();
-    for (event, purpose) in [("signing_key_killed", "EdDSA"), ("ticket_key_killed", "mac")] {
-        let mut rig = workshop.build(Store::Sqlite, Topology::One)?;
-        let crowds = crowds(&mut rig, extent)?;
-        // The servers have seen each credential once.
-        count(&rig, &crowds);
-        kill_key(program, rig.place(0), purpose)?;
-        let during = count(&rig, &crowds);
-        all.extend(rows(event, &rig, &crowds, &during));
-    }
-    Ok(all)
+/// A key that can be killed.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    /// What it is for, in words.
+    pub(super) name: &'static str,
+    event: &'static str,
+    purpose: &'static str,
+}
+
+/// The key that signs tokens.
+pub(super) const SIGNING_KEY: Key = Key { name: "signing", event: "signing_key_killed", purpose: "EdDSA" };
+/// The one that seals tickets and refresh tokens.
+pub(super) const TICKET_KEY: Key = Key { name: "ticket", event: "ticket_key_killed", purpose: "mac" };
+
+/// A stolen key is killed.
+pub(super) fn key_killed(workshop: &Workshop, program: &Path, key: Key, extent: &Extent) -> io::Result<Vec<Survival>> {
+    let mut rig = workshop.build_without_people(Store::Sqlite, Topology::One, &[])?;
+    let crowds = crowds(&mut rig, extent)?;
+    // The servers have seen each credential once.
+    count(&rig, &crowds);
+    kill_key(program, rig.place(0), key.purpose)?;
+    let during = count(&rig, &crowds);
+    Ok(rows(key.event, &rig, &crowds, &during))
 }
 
 fn kill_key(program: &Path, data_dir: &Path, purpose: &str) -> io::Result<()> {

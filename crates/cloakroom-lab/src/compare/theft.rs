@@ -9,7 +9,7 @@ use cloakroom_core::method::Method;
 
 use super::{
     Store, Theft, Topology,
-    ending::{LONGEST_SESSION, MAX_REVOCATION_LAG, TOKEN_LIFE, Watch},
+    ending::{LONGEST_SESSION, MAX_REVOCATION_LAG, TOKEN_LIFE, Watch, for_each_method},
     extent::Extent,
     person::{SignedIn, change_password, renew, sign_in, sign_out},
 };
@@ -25,32 +25,37 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) fn windows(workshop: &Workshop, extent: &Extent) -> io::Result<Vec<Theft>> {
     let grace = format!("CLOAKROOM_APP__1__REFRESH_GRACE={}s", GRACE.as_secs());
     let rig = workshop.build_with(Store::Memory, Topology::One, &[&grace])?;
+    let all = for_each_method(|method| of_method(&rig, method, extent))?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// What is tried with one method; nobody else is signed in as its people.
+fn of_method(rig: &Rig, method: Method, extent: &Extent) -> io::Result<Vec<Theft>> {
+    let number = METHODS.iter().position(|(known, ..)| *known == method).unwrap_or_default();
     let mut all = Vec::new();
-    for (number, (method, ..)) in METHODS.into_iter().enumerate() {
-        let copied = if method.has_tokens() { "access_token" } else { "ticket" };
-        let lag = MAX_REVOCATION_LAG.as_secs_f64();
-        let unnoticed = if method.has_tokens() { TOKEN_LIFE } else { LONGEST_SESSION };
-        let theft = |copied: &str, then: &str, window: Option<Duration>, bound: f64| Theft {
-            method,
-            copied: copied.to_owned(),
-            then: then.to_owned(),
-            window_s: window.map(|window| window.as_secs_f64()),
-            bound_s: bound,
-        };
-        all.push(theft(copied, "sign_out", shown(&rig, number, method, extent, sign_out)?, lag));
-        all.push(theft(copied, "password_changed", shown(&rig, number + 4, method, extent, change_password)?, lag));
-        all.push(theft(copied, "nothing", None, unnoticed.as_secs_f64()));
-        if method.has_tokens() {
-            let longest = LONGEST_SESSION.as_secs_f64();
-            all.push(theft("refresh_token", "sign_out", renewed(&rig, number, method, extent, sign_out)?, lag));
-            let changed = renewed(&rig, number + 8, method, extent, change_password)?;
-            let bound = if changed.is_some() { lag } else { longest };
-            all.push(theft("refresh_token", "password_changed", changed, bound));
-            let reused = reused(&rig, number, method)?;
-            let bound = if reused.is_some() { TOKEN_LIFE.as_secs_f64() } else { longest };
-            all.push(theft("refresh_token", "owner_refreshed", reused, bound));
-            all.push(theft("refresh_token", "nothing", None, longest));
-        }
+    let copied = if method.has_tokens() { "access_token" } else { "ticket" };
+    let lag = MAX_REVOCATION_LAG.as_secs_f64();
+    let unnoticed = if method.has_tokens() { TOKEN_LIFE } else { LONGEST_SESSION };
+    let theft = |copied: &str, then: &str, window: Option<Duration>, bound: f64| Theft {
+        method,
+        copied: copied.to_owned(),
+        then: then.to_owned(),
+        window_s: window.map(|window| window.as_secs_f64()),
+        bound_s: bound,
+    };
+    all.push(theft(copied, "sign_out", shown(rig, number, method, extent, sign_out)?, lag));
+    all.push(theft(copied, "password_changed", shown(rig, number + 4, method, extent, change_password)?, lag));
+    all.push(theft(copied, "nothing", None, unnoticed.as_secs_f64()));
+    if method.has_tokens() {
+        let longest = LONGEST_SESSION.as_secs_f64();
+        all.push(theft("refresh_token", "sign_out", renewed(rig, number, method, extent, sign_out)?, lag));
+        let changed = renewed(rig, number + 8, method, extent, change_password)?;
+        let bound = if changed.is_some() { lag } else { longest };
+        all.push(theft("refresh_token", "password_changed", changed, bound));
+        let reused = reused(rig, number, method)?;
+        let bound = if reused.is_some() { TOKEN_LIFE.as_secs_f64() } else { longest };
+        all.push(theft("refresh_token", "owner_refreshed", reused, bound));
+        all.push(theft("refresh_token", "nothing", None, longest));
     }
     Ok(all)
 }

@@ -140,8 +140,8 @@ impl Filler {
     }
 
     /// `rotations`: how many the store holds. `fill APP COUNT`: so many more live logins of an app, ten to an account; their
-    /// credentials replace those in `APP`, their refresh tokens those in `APP-refresh`. `service`: a new one; what it sends by
-    /// HTTP Basic.
+    /// credentials replace those in `APP`, their refresh tokens those in `APP-refresh`. `keep APP COUNT`: the records of so many, and
+    /// nothing else. `service`: a new one; what it sends by HTTP Basic.
     async fn answer(&self, word: &str, seeded: &[SessionId]) -> io::Result<()> {
         let parts: Vec<&str> = word.split_ascii_whitespace().collect();
         match parts.as_slice() {
@@ -154,6 +154,10 @@ impl Filler {
                 let filled = self.fill(app, count).await;
                 say(&filled.err().map(|error| error.to_string()))
             }
+            ["keep", app, count] => {
+                let kept = self.keep(app, count).await;
+                say(&kept.err().map(|error| error.to_string()))
+            }
             _ => say(&Some(format!("`{word}` is no word"))),
         }
     }
@@ -162,6 +166,12 @@ impl Filler {
         let count: usize = count.parse().map_err(io::Error::other)?;
         let seeder = Seeder::new(self.engine.stores(), &self.ring, count.div_ceil(10)).await?;
         seeder.live_logins(count, self.app(app)?, &self.issuer, |name| self.beside(name)).await
+    }
+
+    async fn keep(&self, app: &str, count: &str) -> io::Result<()> {
+        let count: usize = count.parse().map_err(io::Error::other)?;
+        let seeder = Seeder::new(self.engine.stores(), &self.ring, count.div_ceil(10)).await?;
+        seeder.records(count, self.app(app)?).await
     }
 }
 

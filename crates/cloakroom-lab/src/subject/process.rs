@@ -62,10 +62,16 @@ impl Process {
     /// Fills it with so many more live logins of an app; their credentials are the [`lines`](Self::lines) of the app's name, their
     /// refresh tokens those of `APP-refresh`.
     pub fn fill(&mut self, app: &str, count: usize) -> io::Result<()> {
-        match self.ask::<Option<String>>(&format!("fill {app} {count}"))? {
-            None => Ok(()),
-            Some(error) => Err(io::Error::other(error)),
-        }
+        self.told(&format!("fill {app} {count}"))
+    }
+
+    /// Adds so many records of live logins of an app, and nothing that a client could hold.
+    pub fn keep(&mut self, app: &str, count: usize) -> io::Result<()> {
+        self.told(&format!("keep {app} {count}"))
+    }
+
+    fn told(&mut self, word: &str) -> io::Result<()> {
+        self.ask::<Option<String>>(word)?.map_or(Ok(()), |error| Err(io::Error::other(error)))
     }
 
     /// Kills it, as `kill -9` does.

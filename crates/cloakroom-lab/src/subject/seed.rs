@@ -147,6 +147,15 @@ impl<'s> Seeder<'s> {
         out.flush()
     }
 
+    /// Records, for which nobody holds anything.
+    pub async fn records(&self, count: usize, app: &App) -> io::Result<()> {
+        for start in (0..count).step_by(BATCH) {
+            let one = |number| (SessionId::from_bytes(self.rng.bytes()), self.record(number, app));
+            self.keep((start..count.min(start + BATCH)).map(one).collect()).await?;
+        }
+        Ok(())
+    }
+
     /// Sessions with tickets, whose texts are handed back.
     pub async fn session_texts(&self, count: usize, app: &App) -> io::Result<Vec<String>> {
         let (mut texts, mut batch) = (Vec::with_capacity(count), Vec::new());

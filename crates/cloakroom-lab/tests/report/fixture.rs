@@ -34,6 +34,7 @@ pub(crate) fn comparison() -> Comparison {
             pinned: Some((0, 1)),
             optimised: true,
             command: "cloakroom compare --case shop.toml".to_owned(),
+            phases: Vec::new(),
         },
         left_out: vec![LeftOut {
             what: "growth of methods with tokens beyond 100000 live logins".to_owned(),

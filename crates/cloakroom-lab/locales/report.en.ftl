@@ -67,6 +67,24 @@ term-state-bytes-per-login = store of a live login, B
 term-wire-bytes-per-request = wire, a request, B
 term-wire-bytes-per-refresh = wire, a renewal, B
 
+prediction-verification = verification
+prediction-everything-at-once = everything at once
+predicted-at = { $what } among { $live } live logins
+left-what-postgres = PostgreSQL, and with it every topology of three servers
+left-what-redis = Redis
+left-what-wire = bytes on the wire
+left-what-cost = cost and ends
+left-what-growth = growth
+left-what-growth-of-tokens = growth of methods with tokens beyond 100,000 live logins
+left-what-theft = copied credentials
+left-what-feed-cut = ends that cannot be heard
+left-why-not-installed = it is not installed
+left-why-takes-minutes = each token is signed by itself, which would take minutes
+left-remedy-install-postgres = install it (Debian: postgresql); it need not run
+left-remedy-install-redis = install it (Debian: redis-server, or valkey-server); it need not run
+left-remedy-model = their check needs no store: the model's extrapolation says what follows
+left-remedy-look-and-repeat = look at the reason, and run it again
+
 ## Figures in words
 
 unit-minutes = { $amount } min

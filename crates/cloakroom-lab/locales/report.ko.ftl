@@ -67,6 +67,24 @@ term-state-bytes-per-login = 로그인당 저장소, B
 term-wire-bytes-per-request = 요청당 전송, B
 term-wire-bytes-per-refresh = 갱신당 전송, B
 
+prediction-verification = 검증
+prediction-everything-at-once = 모든 일을 한꺼번에
+predicted-at = { $what }, 살아 있는 로그인 { $live }개
+left-what-postgres = PostgreSQL, 그리고 서버 세 대의 모든 구성
+left-what-redis = Redis
+left-what-wire = 전송 바이트
+left-what-cost = 비용과 종료
+left-what-growth = 증가
+left-what-growth-of-tokens = 토큰을 쓰는 방식의, 살아 있는 로그인 100,000개를 넘는 증가
+left-what-theft = 복사된 자격 증명
+left-what-feed-cut = 들을 수 없는 종료
+left-why-not-installed = 설치되어 있지 않습니다
+left-why-takes-minutes = 토큰은 하나씩 서명하므로 몇 분이 걸립니다
+left-remedy-install-postgres = 설치하세요(데비안: postgresql). 실행하고 있지 않아도 됩니다
+left-remedy-install-redis = 설치하세요(데비안: redis-server 또는 valkey-server). 실행하고 있지 않아도 됩니다
+left-remedy-model = 검증에 저장소가 필요 없으므로, 모형의 외삽이 그 결과를 말해 줍니다
+left-remedy-look-and-repeat = 이유를 살펴본 뒤 다시 실행하세요
+
 ## 수치의 말
 
 unit-minutes = { $amount }분

@@ -128,22 +128,22 @@ fn fit(known: &Known<'_>, index: usize, method: Method) -> Option<Fit> {
 
 fn test(known: &Known<'_>, fit: &Fit) -> Vec<Prediction> {
     let mut tests = Vec::new();
-    let mut add = |what: String, predicted: f64, measured: f64, unit: &str| {
-        tests.push(Prediction { method: fit.method, what, predicted, measured, unit: unit.to_owned() });
+    let mut add = |what: &str, live_sessions: Option<usize>, predicted: f64, measured: f64, unit: &str| {
+        let (method, what, unit) = (fit.method, what.to_owned(), unit.to_owned());
+        tests.push(Prediction { method, what, live_sessions, predicted, measured, unit });
     };
     let growth: Vec<&Growth> = known.growth.iter().filter(|growth| growth.method == fit.method).collect();
     if growth.len() > 2 {
         for growth in &growth[1..growth.len() - 1] {
-            let at = format!("verification at {} live logins", growth.live_sessions);
             let missed = misses(growth.live_sessions as f64, known.cache as f64);
-            add(at, fit.verify(missed), growth.verify.cpu_us_per_request, "µs");
+            add("verification", Some(growth.live_sessions), fit.verify(missed), growth.verify.cpu_us_per_request, "µs");
         }
     }
     for mixture in known.mixtures.iter().filter(|mixture| mixture.method == fit.method) {
         let [verifications, logins, renewals] = mixture.counts.map(|count| count as f64);
         let renewal = fit.refresh.map_or(0.0, |(cost, _)| cost.cpu_us_per_request);
         let predicted = verifications * fit.verify(0.0) + logins * fit.login.0.cpu_us_per_request + renewals * renewal;
-        add("everything at once".to_owned(), predicted / 1000.0, mixture.cpu_us / 1000.0, "ms");
+        add("everything_at_once", None, predicted / 1000.0, mixture.cpu_us / 1000.0, "ms");
     }
     tests
 }

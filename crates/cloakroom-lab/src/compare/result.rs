@@ -98,11 +98,17 @@ pub struct Phase {
 /// Something that was not measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// What.
+    /// What: `postgres`, `redis`, `wire`, `cost`, `growth`, `growth_of_tokens`, `theft`, `feed_cut`, or an event of [`Survival`].
     pub what: String,
-    /// Why not.
+    /// Of which method, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// With which store and topology, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<(Store, Topology)>,
+    /// Why not: `not_installed`, `takes_minutes`, or what the system said.
     pub why: String,
-    /// What would help.
+    /// What would help: `install_postgres`, `install_redis`, `model`, or `look_and_repeat`.
     pub remedy: String,
 }
 
@@ -307,8 +313,11 @@ pub struct Term {
 pub struct Prediction {
     /// The method.
     pub method: Method,
-    /// Of what.
+    /// Of what: `verification`, or `everything_at_once`.
     pub what: String,
+    /// Among how many live logins, where that was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_sessions: Option<usize>,
     /// What the model said.
     pub predicted: f64,
     /// What was measured.

@@ -59,13 +59,23 @@ struct Found {
 }
 
 impl Found {
-    /// Says why a step or a part of it is missing, unless it was done.
-    fn unless_taken(&mut self, what: &str, taken: io::Result<()>) {
+    /// Says why something is missing, unless it was done.
+    fn unless_taken(&mut self, what: LeftOut, taken: io::Result<()>) {
         if let Err(error) = taken {
-            let remedy = "look at the reason, and run it again".to_owned();
-            self.left_out.push(LeftOut { what: what.to_owned(), why: error.to_string(), remedy });
+            self.left_out.push(LeftOut { why: error.to_string(), ..what });
         }
     }
+}
+
+/// Something that may turn out to be missing.
+fn missing(what: &str) -> LeftOut {
+    let remedy = "look_and_repeat".to_owned();
+    LeftOut { what: what.to_owned(), method: None, place: None, why: String::new(), remedy }
+}
+
+/// The same with a store in a topology.
+fn missing_at(what: &str, store: Store, topology: Topology) -> LeftOut {
+    LeftOut { place: Some((store, topology)), ..missing(what) }
 }
 
 /// Measures. Broken off by `stop`, it answers what is whole.
@@ -105,7 +115,14 @@ pub fn run(options: &Options, progress: &dyn Fn(Progress<'_>), stop: &AtomicBool
                 Ok(())
             }
         };
-        found.unless_taken(&step.name(), taken);
+        let what = match step {
+            Step::Costs(store, topology) => missing_at("cost", store, topology),
+            Step::Growth(store, method, _) => {
+                LeftOut { method: Some(method), ..missing_at("growth", store, Topology::One) }
+            }
+            Step::Opening | Step::Behaviour => continue,
+        };
+        found.unless_taken(what, taken);
     }
     finish(&mut comparison, found, extent, options);
     comparison.measurement.rounds = extent.rounds;
@@ -135,23 +152,19 @@ fn opening(workshop: &mut Workshop, options: &Options, found: &mut Found) {
     });
     match wire {
         Ok(wire) => found.wire = wire,
-        Err(error) => found.unless_taken(&Step::Opening.name(), Err(error)),
+        Err(error) => found.unless_taken(missing("wire"), Err(error)),
     }
-    let mut missing = |what: &str, why: String, remedy: &str| {
-        found.left_out.push(LeftOut { what: what.to_owned(), why, remedy: remedy.to_owned() });
+    let mut absent = |what: &str, why: Option<io::Error>, remedy: &str| {
+        let why = why.map_or_else(|| "not_installed".to_owned(), |error| error.to_string());
+        found.left_out.push(LeftOut { why, remedy: remedy.to_owned(), ..missing(what) });
     };
-    let several = "PostgreSQL, and with it every topology of three servers";
-    let install = "install it (Debian: postgresql); it need not run";
-    match postgres {
-        Some(Ok(postgres)) => workshop.postgres = Some(postgres),
-        Some(Err(error)) => missing(several, error.to_string(), install),
-        None => missing(several, "it is not installed".to_owned(), install),
+    match postgres.transpose() {
+        Ok(Some(postgres)) => workshop.postgres = Some(postgres),
+        other => absent("postgres", other.err(), "install_postgres"),
     }
-    let install = "install it (Debian: redis-server, or valkey-server); it need not run";
-    match redis {
-        Some(Ok(redis)) => workshop.redis = Some(redis),
-        Some(Err(error)) => missing("Redis", error.to_string(), install),
-        None => missing("Redis", "it is not installed".to_owned(), install),
+    match redis.transpose() {
+        Ok(Some(redis)) => workshop.redis = Some(redis),
+        other => absent("redis", other.err(), "install_redis"),
     }
 }
 
@@ -163,27 +176,27 @@ fn behaviour(workshop: &Workshop, options: &Options, found: &mut Found) {
     thread::scope(|scope| {
         let theft = scope.spawn(|| theft::windows(workshop, extent));
         let feed_cut = workshop.postgres.as_ref().map(|_| scope.spawn(|| ending::feed_cut(workshop, extent)));
-        let mut trials: Vec<(String, thread::ScopedJoinHandle<'_, _>)> = Vec::new();
-        for purpose in [survival::SIGNING_KEY, survival::TICKET_KEY] {
-            let killed = scope.spawn(move || survival::key_killed(workshop, &options.program, purpose, extent));
-            trials.push((format!("a key killed: {}", purpose.name), killed));
+        let mut trials: Vec<(LeftOut, thread::ScopedJoinHandle<'_, _>)> = Vec::new();
+        for key in [survival::SIGNING_KEY, survival::TICKET_KEY] {
+            let killed = scope.spawn(move || survival::key_killed(workshop, &options.program, key, extent));
+            trials.push((missing(key.event), killed));
         }
         for (store, topology) in kills.into_iter().filter(|(store, topology)| workshop.has(*store, *topology)) {
             let killed = scope.spawn(move || survival::server_killed(workshop, store, topology, extent));
-            trials.push((format!("a server killed: {}, {}", store.name(), topology.name()), killed));
+            trials.push((missing_at("server_killed", store, topology), killed));
         }
         for store in [S::Postgres, S::Redis].into_iter().filter(|store| workshop.has(*store, T::One)) {
             let killed = scope.spawn(move || survival::store_killed(workshop, store, extent));
-            trials.push((format!("the store killed: {}", store.name()), killed));
+            trials.push((missing_at("store_killed", store, T::One), killed));
         }
-        for (name, trial) in trials {
+        for (what, trial) in trials {
             let rows = joined(trial).map(|rows| found.survival.extend(rows));
-            found.unless_taken(&name, rows);
+            found.unless_taken(what, rows);
         }
         let theft = joined(theft).map(|windows| found.theft = windows);
-        found.unless_taken("copied credentials", theft);
+        found.unless_taken(missing("theft"), theft);
         let cut = feed_cut.map_or(Ok(()), |cut| joined(cut).map(|cut| found.feed_cut = cut));
-        found.unless_taken("ends that cannot be heard", cut);
+        found.unless_taken(missing("feed_cut"), cut);
     });
 }
 
@@ -260,11 +273,8 @@ fn finish(comparison: &mut Comparison, found: Found, extent: &Extent, options: &
     comparison.model = model::make(&known, &options.case);
     comparison.machine.noise = found.costs.iter().find_map(|costs| costs.noise);
     if found.growth.iter().any(|growth| growth.live_sessions > MOST_TOKENS) {
-        comparison.left_out.push(LeftOut {
-            what: format!("growth of methods with tokens beyond {MOST_TOKENS} live logins"),
-            why: "each token is signed by itself, which would take minutes".to_owned(),
-            remedy: "their check needs no store: the model's extrapolation says what follows".to_owned(),
-        });
+        let (why, remedy) = ("takes_minutes".to_owned(), "model".to_owned());
+        comparison.left_out.push(LeftOut { why, remedy, ..missing("growth_of_tokens") });
     }
     comparison.verdict.recommended = advise::recommend(&options.case);
     comparison.left_out.extend(found.left_out);

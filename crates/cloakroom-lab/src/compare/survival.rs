@@ -135,16 +135,15 @@ fn await_accepted(rig: &Rig, crowds: &[Crowd]) {
 /// A key that can be killed.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
-    /// What it is for, in words.
-    pub(super) name: &'static str,
-    event: &'static str,
+    /// The event.
+    pub(super) event: &'static str,
     purpose: &'static str,
 }
 
 /// The key that signs tokens.
-pub(super) const SIGNING_KEY: Key = Key { name: "signing", event: "signing_key_killed", purpose: "EdDSA" };
+pub(super) const SIGNING_KEY: Key = Key { event: "signing_key_killed", purpose: "EdDSA" };
 /// The one that seals tickets and refresh tokens.
-pub(super) const TICKET_KEY: Key = Key { name: "ticket", event: "ticket_key_killed", purpose: "mac" };
+pub(super) const TICKET_KEY: Key = Key { event: "ticket_key_killed", purpose: "mac" };
 
 /// A stolen key is killed.
 pub(super) fn key_killed(workshop: &Workshop, program: &Path, key: Key, extent: &Extent) -> io::Result<Vec<Survival>> {

@@ -52,6 +52,26 @@ fn text(node: &Node<'_, '_>) -> String {
 }
 
 #[test]
+fn what_was_left_out_and_what_was_predicted_are_said_in_the_reports_language() {
+    let mut comparison = fixture::comparison();
+    let absent = &mut comparison.left_out[0];
+    (absent.what, absent.why) = ("redis".to_owned(), "not_installed".to_owned());
+    absent.remedy = "install_redis".to_owned();
+    for (lang, said) in [
+        (Lang::English, ["it is not installed", "it need not run", "everything at once", "among 10"]),
+        (Lang::Korean, ["설치되어 있지 않습니다", "실행하고 있지 않아도", "모든 일을 한꺼번에", "살아 있는 로그인 10"]),
+    ] {
+        let report = Report::of(&comparison, lang);
+        for words in said {
+            assert!(report.markdown.contains(words) && report.html.contains(words), "{lang:?}: {words}");
+        }
+        for identifier in ["not_installed", "install_redis", "everything_at_once"] {
+            assert!(!report.html.contains(identifier), "{lang:?}: {identifier}");
+        }
+    }
+}
+
+#[test]
 fn the_page_is_well_formed_and_its_headings_are_in_order() {
     everywhere(|lang, report| {
         let page = report.parsed();

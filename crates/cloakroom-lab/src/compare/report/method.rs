@@ -93,8 +93,10 @@ fn left_out(comparison: &Comparison, words: Words) -> Block {
     if comparison.left_out.is_empty() {
         return Block::Text(words.say("left-out-nothing"));
     }
-    let line =
-        |left: &crate::compare::LeftOut| Line::new(one_line(&left.what), [one_line(&left.why), one_line(&left.remedy)]);
+    let line = |left: &crate::compare::LeftOut| {
+        let why = words.identifier("left-why", &left.why);
+        Line::new(words.left_out(left), [why, words.identifier("left-remedy", &left.remedy)])
+    };
     let rows = comparison.left_out.iter().map(line).collect();
     Block::Table(Table {
         id: "table-left-out".to_owned(),

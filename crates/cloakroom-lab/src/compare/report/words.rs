@@ -2,9 +2,12 @@
 
 use cloakroom_core::method::Method;
 
-use super::{document::one_line, numbers::number};
+use super::{
+    document::one_line,
+    numbers::{count, number},
+};
 use crate::{
-    compare::{Row, Store, Topology},
+    compare::{LeftOut, Prediction, Row, Store, Topology},
     language::Lang,
     messages::{Messages, text},
 };
@@ -64,11 +67,36 @@ impl Words {
         self.with("of-method", [("method", method.name()), ("what", what)])
     }
 
+    /// What was left out.
+    pub(super) fn left_out(self, left: &LeftOut) -> String {
+        let event = MESSAGES.find(self.lang, &key("event", &left.what));
+        let what = event.unwrap_or_else(|| self.identifier("left-what", &left.what));
+        let what = match left.place {
+            Some((store, topology)) => {
+                self.with("event-and-place", [("event", &what), ("place", &self.place(store, topology))])
+            }
+            None => what,
+        };
+        left.method.map_or(what.clone(), |method| self.of(method, &what))
+    }
+
+    /// What was predicted.
+    pub(super) fn predicted(self, prediction: &Prediction) -> String {
+        let what = self.identifier("prediction", &prediction.what);
+        match prediction.live_sessions {
+            Some(live) => self.with("predicted-at", [("what", &what), ("live", &count(live as u64))]),
+            None => what,
+        }
+    }
+
     /// The word for an identifier of a result, or the identifier itself, if it is one that the report has no word for.
     pub(super) fn identifier(self, kind: &str, identifier: &str) -> String {
-        let key = format!("{kind}-{}", identifier.replace('_', "-"));
-        MESSAGES.find(self.lang, &key).unwrap_or_else(|| one_line(identifier))
+        MESSAGES.find(self.lang, &key(kind, identifier)).unwrap_or_else(|| one_line(identifier))
     }
+}
+
+fn key(kind: &str, identifier: &str) -> String {
+    format!("{kind}-{}", identifier.replace('_', "-"))
 }
 
 #[cfg(test)]
@@ -78,7 +106,20 @@ mod tests {
     use super::*;
     use crate::messages::tests::agree;
 
-    const COMPOSED: [&str; 8] = ["why-", "store-", "topology-", "event-", "copied-", "then-", "term-", "loss-"];
+    const COMPOSED: [&str; 12] = [
+        "why-",
+        "store-",
+        "topology-",
+        "event-",
+        "copied-",
+        "then-",
+        "term-",
+        "loss-",
+        "prediction-",
+        "left-what-",
+        "left-why-",
+        "left-remedy-",
+    ];
 
     #[test]
     fn both_languages_say_the_same_and_all_of_it() {
@@ -119,9 +160,24 @@ mod tests {
                 ("then", "nothing"),
                 ("loss", "refuse"),
                 ("loss", "until_expiry"),
+                ("prediction", "verification"),
+                ("prediction", "everything_at_once"),
+                ("left-what", "postgres"),
+                ("left-what", "redis"),
+                ("left-what", "wire"),
+                ("left-what", "cost"),
+                ("left-what", "growth"),
+                ("left-what", "growth_of_tokens"),
+                ("left-what", "theft"),
+                ("left-what", "feed_cut"),
+                ("left-why", "not_installed"),
+                ("left-why", "takes_minutes"),
+                ("left-remedy", "install_postgres"),
+                ("left-remedy", "install_redis"),
+                ("left-remedy", "model"),
+                ("left-remedy", "look_and_repeat"),
             ] {
-                let key = format!("{kind}-{}", identifier.replace('_', "-"));
-                assert_eq!(MESSAGES.find(lang, &key), Some(words.identifier(kind, identifier)));
+                assert_eq!(MESSAGES.find(lang, &key(kind, identifier)), Some(words.identifier(kind, identifier)));
             }
             assert_eq!(words.identifier("event", "a\nfire"), "a fire");
         }

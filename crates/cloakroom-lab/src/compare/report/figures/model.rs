@@ -29,7 +29,7 @@ pub(super) fn tested(comparison: &Comparison, words: Words) -> io::Result<Option
         interval: None,
         label: percent(error(test)),
     };
-    let groups = super::grouped(tests, |test| test.what.clone()).into_iter().map(|(what, tests)| BarGroup {
+    let groups = super::grouped(tests, |test| words.predicted(test)).into_iter().map(|(what, tests)| BarGroup {
         title: one_line(&what),
         bars: tests.iter().map(|test| bar(test)).collect(),
         bound: None,
@@ -40,12 +40,12 @@ pub(super) fn tested(comparison: &Comparison, words: Words) -> io::Result<Option
     let line = |test: &Prediction| {
         let value = |value: f64| format!("{} {}", number(value), one_line(&test.unit));
         let cells = [value(test.predicted), value(test.measured), percent(error(test))];
-        Line::new(words.of(test.method, &one_line(&test.what)), cells)
+        Line::new(words.of(test.method, &words.predicted(test)), cells)
     };
     let middle = median(&mut tests.iter().map(|test| error(test).abs()).collect::<Vec<_>>());
     let told = [tests.len().to_string(), percent(middle), percent(error(worst).abs())];
     let [tests_count, middle, most] = told.each_ref().map(String::as_str);
-    let what = words.of(worst.method, &one_line(&worst.what));
+    let what = words.of(worst.method, &words.predicted(worst));
     let about = [("count", tests_count), ("middle", middle), ("most", most), ("what", &what)];
     let table = (heads, tests.iter().map(line).collect());
     let title = words.say("model-title");

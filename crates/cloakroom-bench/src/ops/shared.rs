@@ -61,13 +61,13 @@ pub(super) fn servers(extent: &Extent) -> io::Result<Findings> {
         }
         for index in order {
             let (rig, client, requests) = &mut rigs[index];
-            let before = rig.store_operations(Method::Session)?;
+            let before = rig.store_operations()?;
             let (nanos, sample) = rig.closed(client, requests, extent.lasting)?;
             sample.demand(200)?;
             // The first round warms up.
             if round > 0 {
                 cpu[index].push(nanos as f64 / 1000.0 / sample.answers as f64);
-                asked = (asked.0 + rig.store_operations(Method::Session)? - before, asked.1 + sample.answers);
+                asked = (asked.0 + rig.store_operations()? - before, asked.1 + sample.answers);
             }
         }
     }

@@ -87,9 +87,9 @@ fn verifications(rig: &Rig, extent: &Extent, random: &mut SplitMix) -> io::Resul
     let mut operations = vec![(0.0, 0_u64); METHODS.len()];
     for _ in 0..extent.rounds {
         for index in order(METHODS.len(), random) {
-            let before = rig.store_operations(METHODS[index].0)?;
+            let before = rig.store_operations()?;
             let (cpu, sample) = rig.closed(&mut client, &mut requests[index], extent.lasting)?;
-            operations[index].0 += rig.store_operations(METHODS[index].0)? - before;
+            operations[index].0 += rig.store_operations()? - before;
             operations[index].1 += sample.answers;
             all[index].push_cost(cpu, &sample);
         }

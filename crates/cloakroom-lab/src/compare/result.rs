@@ -127,7 +127,7 @@ pub struct Row {
     pub verify: Cost,
     /// Renewing; `None` for methods whose credential is not renewed.
     pub refresh: Option<Cost>,
-    /// Operations on the session store and on the accounts' per 1,000 verifications, the servers being warm.
+    /// All that the servers asked of their stores per 1,000 verifications, the servers being warm.
     pub store_operations_per_1000: f64,
     /// Bytes in the store for each live login; `None`: not measured in this topology.
     pub state_bytes_per_login: Option<f64>,

@@ -58,9 +58,9 @@ fn verifications(
     client.run(&mut requests, Pace::Closed, extent.lasting * 3)?.demand(200)?;
     let (mut series, mut operations, mut misses) = (Series::default(), 0.0, 0.0);
     for _ in 0..extent.rounds {
-        let before = (rig.store_operations(method)?, rig.missed()?);
+        let before = (rig.store_operations()?, rig.missed()?);
         let (nanos, sample) = rig.closed(&mut client, &mut requests, extent.lasting)?;
-        operations += rig.store_operations(method)? - before.0;
+        operations += rig.store_operations()? - before.0;
         misses += rig.missed()? - before.1;
         series.push_cost(nanos, &sample);
         let half = Pace::Open(sample.per_second() / 2.0);

@@ -127,6 +127,8 @@ fn a_run_finds_what_is_known_of_the_methods() {
                 "{what}: {}",
                 found.wrong_refusals_per_1000
             );
+            let asked = found.store_operations_per_1000;
+            assert!(asked > 100.0, "{what}: what a server does not know it looks up: {asked}");
         } else {
             assert!(found.wrong_refusals_per_1000.abs() < 1e-9, "{what}: {}", found.wrong_refusals_per_1000);
         }

@@ -63,7 +63,7 @@ pub(super) fn seconds(value: f64, words: Words) -> String {
         _ if fits(86_400.0) => words.amount("unit-days", value / 86_400.0),
         _ if fits(3_600.0) => words.amount("unit-hours", value / 3_600.0),
         _ if fits(60.0) => words.amount("unit-minutes", value / 60.0),
-        _ if value <= 0.0 => "0".to_owned(),
+        _ if value <= 0.0 => "0 ms".to_owned(),
         _ => micros(value * 1e6),
     }
 }
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(micros(12.34), "12.3 µs");
         assert_eq!(micros(45_600.0), "45.6 ms");
         assert_eq!(micros(2_500_000.0), "2.5 s");
-        assert_eq!(millis(0.0, words), "0");
+        assert_eq!(millis(0.0, words), "0 ms");
         assert_eq!(millis(0.52, words), "520 µs");
         assert_eq!(millis(300_000.0, words), "5 min");
         assert_eq!(seconds(2.0, words), "2 s");

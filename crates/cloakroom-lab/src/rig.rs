@@ -209,7 +209,7 @@ impl Workshop {
     fn build_for(&self, first: &[&str], store: Store, topology: Topology, more: &[&str]) -> io::Result<Rig> {
         let name = self.name();
         let accounts = if store == Store::Postgres || topology != Topology::One {
-            Some(self.postgres()?.database(&name, self.postgres()?.port())?)
+            Some(self.postgres()?.database(&name)?)
         } else {
             None
         };
@@ -219,12 +219,12 @@ impl Workshop {
         Rig::start(self, first, (store, topology), name, places)
     }
 
-    /// Two servers with one PostgreSQL; the second reaches it by a wire that can be cut.
+    /// Two servers with one PostgreSQL of our own; the second reaches it by a wire that can be cut.
     pub fn build_with_wire(&self) -> io::Result<(Rig, Relay)> {
         let name = self.name();
         let port = self.postgres()?.port();
         let relay = Relay::lay(port)?;
-        let direct = self.postgres()?.database(&name, port)?;
+        let direct = self.postgres()?.database(&name)?;
         let by_wire = direct.replace(&format!(":{port}/"), &format!(":{}/", relay.port()));
         let all = [direct, by_wire].map(|accounts| self.settings(&name, Store::Postgres, Some(&accounts), &[]));
         let places = self.places(&name, all.into_iter().collect::<io::Result<_>>()?);
@@ -246,7 +246,7 @@ impl Workshop {
             Store::Memory => settings.push("CLOAKROOM_STORE__SESSIONS=memory".to_owned()),
             Store::Sqlite => settings.push("CLOAKROOM_STORE__SESSIONS=sqlite".to_owned()),
             Store::Redis => {
-                let address = Redis::keys_apart(name, self.redis()?.port());
+                let address = self.redis()?.address(name);
                 settings.push(format!("CLOAKROOM_STORE__SESSIONS={address}"));
             }
         }

@@ -194,6 +194,12 @@ pub(crate) struct Compare {
     /// Where the report goes
     #[arg(long, value_name = "DIR", default_value = cloakroom_lab::compare::DEFAULT_OUT)]
     pub(crate) out: PathBuf,
+    /// A PostgreSQL to use instead of one that is started; its user must be allowed to make databases
+    #[arg(long, value_name = "URL")]
+    pub(crate) postgres: Option<String>,
+    /// A Redis to use instead of one that is started
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<String>,
     /// In less than a minute, and less sure
     #[arg(long)]
     pub(crate) quick: bool,

@@ -14,13 +14,14 @@ use std::{
 use cloakroom_core::method::Method;
 
 use super::{
-    FeedCut, Lag,
+    FeedCut, Lag, Store,
     extent::Extent,
     person::{SignedIn, change_password, sign_in},
 };
 use crate::{
     call::Caller,
     rig::{HOST, METHODS, ORIGIN, Rig, Workshop, path_of},
+    stores::Postgres,
     subject::ADDRESSES,
 };
 
@@ -153,8 +154,15 @@ pub(super) fn for_each_method<T: Send>(work: impl Fn(Method) -> io::Result<T> + 
 }
 
 /// How long after a sign-out a server goes on accepting that cannot hear of it, for each method; they are signed out at the other
-/// server while the wire is cut.
+/// server while the wire is cut. A PostgreSQL that was given may be anywhere: one of our own takes its place.
 pub(super) fn feed_cut(workshop: &Workshop, extent: &Extent) -> io::Result<Vec<FeedCut>> {
+    let mut near = workshop.apart("near")?;
+    let workshop = if workshop.postgres.as_ref().is_some_and(Postgres::is_given) {
+        near.start(Store::Postgres)?;
+        &near
+    } else {
+        workshop
+    };
     let (mut rig, wire) = workshop.build_with_wire()?;
     for (method, ..) in METHODS {
         rig.fill(method, 1)?;

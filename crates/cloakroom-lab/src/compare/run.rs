@@ -9,6 +9,7 @@ use std::{
 
 use cloakroom_core::method::Method;
 use tempfile::TempDir;
+use url::Url;
 
 use super::{
     Comparison, Growth, LeftOut, Row, Store, Survival, Topology, WirePage,
@@ -40,6 +41,10 @@ pub struct Options {
     pub program: PathBuf,
     /// The command that does it again.
     pub command: String,
+    /// A PostgreSQL to be used instead of one that is started.
+    pub postgres: Option<Url>,
+    /// A Redis likewise.
+    pub redis: Option<Url>,
 }
 
 /// What was found up to now.
@@ -81,13 +86,19 @@ fn missing_at(what: &str, store: Store, topology: Topology) -> LeftOut {
 /// Measures. Broken off by `stop`, it answers what is whole.
 ///
 /// # Errors
-/// Where not even one server can be started, or its directory cannot be made.
+/// Where not even one server can be started, its directory cannot be made, or a store that was given cannot be used.
 pub fn run(options: &Options, progress: &dyn Fn(Progress<'_>), stop: &AtomicBool) -> io::Result<Comparison> {
     let mut comparison = machine::blank(options);
     let extent = &options.extent;
     let dir = TempDir::with_prefix("cloakroom-compare-")?;
     let cores = machine::two_cores();
     let mut workshop = Workshop::new(options.program.clone(), dir.path().to_owned(), cores.map(|(server, _)| server))?;
+    let unusable =
+        |name: &str, error: io::Error| io::Error::other(format!("the {name} that was given cannot be used: {error}"));
+    let given = options.postgres.clone().map(Postgres::given).transpose();
+    workshop.postgres = given.map_err(|error| unusable("PostgreSQL", error))?;
+    let given = options.redis.clone().map(Redis::given).transpose();
+    workshop.redis = given.map_err(|error| unusable("Redis", error))?;
     let mut found = Found::default();
     let planned = |steps: &[Step]| steps.iter().map(|step| step.seconds(extent)).sum();
     let mut course = Course::begin(progress, planned(&plan::steps(|_, _| true, extent)));
@@ -145,8 +156,10 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<
 /// Counts bytes while the stores start.
 fn opening(workshop: &mut Workshop, options: &Options, found: &mut Found) {
     let (postgres, redis, wire) = thread::scope(|scope| {
-        let postgres = Postgres::installed().map(|programs| scope.spawn(|| Postgres::start(programs)));
-        let redis = Redis::installed().map(|program| scope.spawn(|| Redis::start(program)));
+        let postgres = Postgres::installed().filter(|_| workshop.postgres.is_none());
+        let postgres = postgres.map(|programs| scope.spawn(|| Postgres::start(programs)));
+        let redis = Redis::installed().filter(|_| workshop.redis.is_none());
+        let redis = redis.map(|program| scope.spawn(|| Redis::start(program)));
         let wire = wire::count(workshop, options.case.egress_price_per_gb);
         (postgres.map(joined), redis.map(joined), wire)
     });
@@ -160,10 +173,12 @@ fn opening(workshop: &mut Workshop, options: &Options, found: &mut Found) {
     };
     match postgres.transpose() {
         Ok(Some(postgres)) => workshop.postgres = Some(postgres),
+        Ok(None) if workshop.postgres.is_some() => {}
         other => absent("postgres", other.err(), "install_postgres"),
     }
     match redis.transpose() {
         Ok(Some(redis)) => workshop.redis = Some(redis),
+        Ok(None) if workshop.redis.is_some() => {}
         other => absent("redis", other.err(), "install_redis"),
     }
 }

@@ -10,17 +10,35 @@ use std::{
     time::Duration,
 };
 
+use cloakroom_core::random::Rng;
+use data_encoding::BASE32_NOPAD;
+use percent_encoding::percent_decode_str;
 use tempfile::TempDir;
+use url::Url;
 
 use super::{await_ready, end, free_port, on_path};
 
-/// A Redis server that writes each change to the disk before it answers; gone when this is dropped.
+/// A Redis server of our own that writes each change to the disk before it answers, and is gone when this is dropped; or somebody's,
+/// in which what was written is gone then.
 pub struct Redis {
+    /// What servers are told; each adds its keys' prefix.
+    door: Url,
+    /// What all keys begin with.
+    prefix: String,
+    own: Option<Own>,
+}
+
+/// What was started for it.
+struct Own {
     program: PathBuf,
     dir: TempDir,
     port: u16,
     child: Child,
 }
+
+/// Forgets keys that match, some thousand at a time; answers where to go on.
+const FORGET: &str = "local found = redis.call('SCAN', ARGV[2], 'MATCH', ARGV[1], 'COUNT', 1000) \
+    for _, key in ipairs(found[2]) do redis.call('UNLINK', key) end return found[1]";
 
 impl Redis {
     /// Where it is on this machine.
@@ -33,42 +51,101 @@ impl Redis {
         let dir = tempfile::Builder::new().prefix("cloakroom-lab-").tempdir()?;
         let port = free_port()?;
         let child = run(&program, dir.path(), port)?;
-        Ok(Self { program, dir, port, child })
+        let door = Url::parse(&format!("redis://127.0.0.1:{port}")).map_err(io::Error::other)?;
+        Ok(Self { door, prefix: String::new(), own: Some(Own { program, dir, port, child }) })
+    }
+
+    /// One that somebody has. Keys in it have a prefix of their own, and are taken out in the end; it is never killed.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn given(door: Url) -> io::Result<Self> {
+        // A prefix has 12 characters at most: 40 bits of chance, and the number of a rig.
+        let prefix = BASE32_NOPAD.encode(&Rng::system().bytes::<5>());
+        let given = Self { door, prefix, own: None };
+        let told = given.ask(&["PING"])?;
+        if told.contains("PONG") { Ok(given) } else { Err(io::Error::other(told.trim().to_owned())) }
+    }
+
+    /// Reads the URL of one that may be [given](Self::given): a single server, without TLS.
+    ///
+    /// # Errors
+    /// What it must be; without what it is, which may be secret.
+    pub fn url(text: &str) -> Result<Url, &'static str> {
+        let url = Url::parse(text).ok().filter(|url| url.scheme() == "redis" && url.has_host());
+        let url = url.filter(|url| !text.contains(',') && matches!(url.path(), "" | "/") && url.query().is_none());
+        url.ok_or("it is no URL as redis://USER:PASSWORD@HOST:PORT of a single server")
     }
 
     /// Where it listens.
-    pub const fn port(&self) -> u16 {
-        self.port
+    pub fn port(&self) -> u16 {
+        self.door.port().unwrap_or(6379)
     }
 
-    /// An address whose keys are apart from those of others; `port` may be that of something in between.
-    pub fn keys_apart(name: &str, port: u16) -> String {
-        format!("redis://127.0.0.1:{port}?prefix={name}:")
+    /// An address whose keys are apart from those of others.
+    pub fn address(&self, name: &str) -> String {
+        let mut url = self.door.clone();
+        url.set_query(Some(&format!("prefix={}{}:", self.prefix, name.trim_start_matches("rig"))));
+        url.into()
     }
 
-    /// Bytes that its data takes.
+    /// Bytes that its data takes; all of it, whoever else writes there.
     pub fn used(&self) -> io::Result<u64> {
-        let told = tell(self.port, "INFO memory")?;
+        let told = self.ask(&["INFO", "memory"])?;
         let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
         used.and_then(|used| used.trim().parse().ok())
             .ok_or_else(|| io::Error::other("Redis does not say what it uses"))
     }
 
-    /// Kills it.
+    /// Kills it, if it is our own.
     pub fn kill(&mut self) {
-        end(&mut self.child);
+        if let Some(own) = &mut self.own {
+            end(&mut own.child);
+        }
     }
 
     /// Starts it again with what it has.
     pub fn revive(&mut self) -> io::Result<()> {
-        self.child = run(&self.program, self.dir.path(), self.port)?;
+        if let Some(own) = &mut self.own {
+            own.child = run(&own.program, own.dir.path(), own.port)?;
+        }
         Ok(())
+    }
+
+    /// What a command answers, as it came; answers of up to some thousand bytes.
+    fn ask(&self, command: &[&str]) -> io::Result<String> {
+        let text = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let login = self.door.password().map(|password| {
+            let user = Some(text(self.door.username())).filter(|user| !user.is_empty());
+            let words = [Some("AUTH".to_owned()), user, Some(text(password))];
+            words.into_iter().flatten().collect::<Vec<_>>()
+        });
+        let login: Vec<&str> = login.iter().flatten().map(String::as_str).collect();
+        let host = self.door.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        tell((host, self.port()), &[&login, command])
+    }
+
+    fn forget(&self) {
+        let (pattern, mut cursor) = (format!("{}*", self.prefix), "0".to_owned());
+        loop {
+            // `$1\r\n0\r\n`, after what else was answered: where to go on.
+            let Ok(told) = self.ask(&["EVAL", FORGET, "0", &pattern, &cursor]) else { return };
+            let next =
+                told.trim_end().trim_end_matches("+OK").trim_end().rsplit("\r\n").next().unwrap_or("0").to_owned();
+            if next == "0" || !next.bytes().all(|byte| byte.is_ascii_digit()) {
+                return;
+            }
+            cursor = next;
+        }
     }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        end(&mut self.child);
+        match &mut self.own {
+            Some(own) => end(&mut own.child),
+            None => self.forget(),
+        }
     }
 }
 
@@ -80,15 +157,22 @@ fn run(program: &Path, dir: &Path, port: u16) -> io::Result<Child> {
     command.args(["--maxmemory-policy", "noeviction", "--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
     let mut child = command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).spawn()?;
     // It listens before it has read what it has.
-    await_ready(&mut child, &log, || tell(port, "PING").is_ok_and(|told| told.starts_with("+PONG")))?;
+    await_ready(&mut child, &log, || {
+        tell(("127.0.0.1", port), &[&["PING"]]).is_ok_and(|told| told.starts_with("+PONG"))
+    })?;
     Ok(child)
 }
 
-/// What an inline command answers, as it came; answers of up to some thousand bytes.
-fn tell(port: u16, command: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+/// What commands answer, as it came; an empty one is passed over.
+fn tell(at: (&str, u16), commands: &[&[&str]]) -> io::Result<String> {
+    let mut stream = TcpStream::connect(at)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes())?;
+    for command in commands.iter().chain([&["QUIT"][..]].iter()).filter(|command| !command.is_empty()) {
+        write!(stream, "*{}\r\n", command.len())?;
+        for word in *command {
+            write!(stream, "${}\r\n{word}\r\n", word.len())?;
+        }
+    }
     let mut told = String::new();
     stream.read_to_string(&mut told)?;
     Ok(told)

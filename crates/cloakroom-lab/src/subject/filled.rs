@@ -34,9 +34,9 @@ pub struct SubjectArgs {
     /// Where it keeps its data.
     #[arg(long)]
     dir: PathBuf,
-    /// A setting, as its environment variable: `CLOAKROOM_STORE__SESSIONS=memory`.
-    #[arg(long = "set")]
-    settings: Vec<String>,
+    /// A file with settings, a line each, as their environment variables: `CLOAKROOM_STORE__SESSIONS=memory`.
+    #[arg(long)]
+    settings: PathBuf,
     /// Accounts without a password, on which the sessions are spread.
     #[arg(long, default_value_t = 0)]
     accounts: usize,
@@ -68,7 +68,8 @@ pub fn serve(args: &SubjectArgs) -> io::Result<()> {
 async fn run(args: &SubjectArgs) -> io::Result<()> {
     // An issuer of 21 bytes, whichever port is free.
     let address = ("CLOAKROOM_PUBLIC_URL", "http://localhost:8080");
-    let settings = args.settings.iter().filter_map(|setting| setting.split_once('='));
+    let settings = std::fs::read_to_string(&args.settings)?;
+    let settings = settings.lines().filter_map(|setting| setting.split_once('='));
     let data_dir = args.dir.to_str().ok_or_else(|| io::Error::other("the path is no text"))?;
     let sources = Sources::new()
         .environment(std::iter::once(address).chain(settings))

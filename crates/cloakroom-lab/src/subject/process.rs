@@ -1,10 +1,11 @@
 //! Servers as they are held: started, asked, measured, and ended with it.
 
 use std::{
+    fs::OpenOptions,
     io,
     io::{BufReader, Write},
     net::SocketAddr,
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
@@ -119,9 +120,17 @@ pub fn start(
         arguments.extend(count("core", core));
     }
     arguments.extend(["--dir".to_owned(), files.display().to_string()]);
-    for setting in settings {
-        arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
-    }
+    // Not as arguments, which others may read: a store's URL may have a password in it.
+    let file = files.with_extension("settings");
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&file)?
+        .write_all(settings.join("\n").as_bytes())?;
+    arguments.extend(["--settings".to_owned(), file.display().to_string()]);
     arguments.extend_from_slice(more);
     Process::start(program, &arguments, files)
 }

@@ -9,15 +9,24 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_lab::compare::{self, Extent, Options, Progress};
+use cloakroom_lab::{
+    compare::{self, Extent, Options, Progress},
+    stores::{Postgres, Redis},
+};
 use indicatif::{ProgressBar, ProgressStyle};
+use url::Url;
 
 use super::case;
 use crate::{args::Compare, failure::Failure, output::Output};
 
 pub(crate) async fn run(args: Compare, output: Output) -> Result<(), Failure> {
     let fault = |error: std::io::Error| Failure::fault(&error);
+    let read = |name: &'static str, text: Option<&String>, url: fn(&str) -> Result<Url, &'static str>| {
+        text.map(|text| url(text)).transpose().map_err(|why| Failure::usage(format!("{name}: {why}")))
+    };
     let options = Options {
+        postgres: read("--postgres", args.postgres.as_ref(), Postgres::url)?,
+        redis: read("--redis", args.redis.as_ref(), Redis::url)?,
         case: case::read(args.case.as_deref())?.unwrap_or_default(),
         extent: if args.quick { Extent::quick() } else { Extent::full() },
         program: std::env::current_exe().map_err(fault)?,
@@ -59,6 +68,12 @@ fn command(args: &Compare) -> String {
     if let Some(case) = &args.case {
         command.push_str(" --case ");
         command.push_str(&case.display().to_string());
+    }
+    // Without what they are: there may be passwords in them.
+    for (name, given) in [("--postgres", &args.postgres), ("--redis", &args.redis)] {
+        if given.is_some() {
+            command.push_str(&[" ", name, " URL"].concat());
+        }
     }
     if args.quick {
         command.push_str(" --quick");

@@ -3,7 +3,6 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
     sync::atomic::AtomicBool,
     thread,
 };
@@ -18,9 +17,7 @@ use cloakroom_lab::{
 };
 use tempfile::TempDir;
 
-fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_cloakroom"))
-}
+use super::program;
 
 /// A listener that passes one connection on to a server; what came, when the client has gone.
 fn tap(server: SocketAddr) -> (SocketAddr, thread::JoinHandle<Vec<u8>>) {
@@ -92,6 +89,8 @@ fn smallest() -> Comparison {
         extent: Extent::smallest(),
         program: program(),
         command: "cloakroom compare".to_owned(),
+        postgres: None,
+        redis: None,
     };
     compare::run(&options, &|_| {}, &AtomicBool::new(false)).unwrap()
 }

@@ -1,37 +1,38 @@
 //! The verifier: cache, vigil and backing put together.
 
+mod counts;
+mod hearing;
+
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use parking_lot::RwLock;
 use tokio::sync::{Notify, watch};
 
+use self::{counts::Counters, hearing::RENEWAL_LIMIT};
 use super::{
     accept::{Basis, Judgement, Moment, judge},
     backing::{Backing, NotFound},
     cache::{CacheBounds, FactCache, Fingerprint},
     fact::{Fact, Finding, Identity},
-    lag::{LAG_BOUNDS, LagCounts},
 };
 use crate::{
     app::{App, Apps},
-    clock::{Boot, Clock, Timestamp},
-    ids::{AppId, SessionId},
+    clock::{Clock, Timestamp},
+    ids::AppId,
     method::{Check, OnFeedLoss},
     random::Rng,
     refusal::{Reason, Refusal},
-    revocation::{Answer, End, Entry, Gap, Position, Vigil},
+    revocation::Vigil,
     rounds::Rounds,
     seats::Seats,
-    tally::Times,
     token,
     trace::{span, span_of_work},
 };
+
+pub use counts::Counts;
 
 /// Whether a request counts as use of the session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,29 +65,6 @@ pub struct VerifierSettings {
     pub ended_capacity: usize,
 }
 
-/// How often what happened, since the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Answered from the cache.
-    pub warm: u64,
-    /// Checked or read anew.
-    pub cold: u64,
-    /// Refused.
-    pub refused: u64,
-    /// Leases renewed.
-    pub leases: u64,
-    /// Facts held now.
-    pub facts: u64,
-    /// Ends held now.
-    pub ended: u64,
-    /// Questions that are being answered by more than the cache now.
-    pub under_way: u64,
-    /// How long ends that others wrote took to be heard.
-    pub lag: LagCounts,
-    /// How long ago the question was sent whose answer the lease is made of; `None`: there is no lease.
-    pub lease_age: Option<Duration>,
-}
-
 /// Checks presented credentials. Shared; all of it is safe to call from many tasks at once.
 pub struct Verifier {
     apps: Arc<Apps>,
@@ -103,26 +81,6 @@ pub struct Verifier {
     counts: Counters,
 }
 
-struct Counters {
-    warm: AtomicU64,
-    cold: AtomicU64,
-    refused: AtomicU64,
-    leases: AtomicU64,
-    lag: Times<{ LAG_BOUNDS.len() }>,
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self {
-            warm: AtomicU64::new(0),
-            cold: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            leases: AtomicU64::new(0),
-            lag: Times::new(&LAG_BOUNDS),
-        }
-    }
-}
-
 /// How far ahead of our clock an `iat` may be.
 pub const IAT_LEEWAY: Duration = Duration::from_secs(60);
 /// The lifetime of access tokens where nothing else is configured.
@@ -131,8 +89,6 @@ const USUAL_LIFETIME: Duration = Duration::from_secs(300);
 pub const MOST_UNDER_WAY: usize = 4096;
 /// How long a question waits for another one that looks up the same.
 pub const FILLING: Duration = Duration::from_secs(5);
-/// How long the question for what has ended may take.
-const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
 
 impl Verifier {
     /// A verifier that has heard nothing yet; its first lease comes with the first question or with [`Self::follow`].
@@ -191,34 +147,6 @@ impl Verifier {
         }
     }
 
-    /// Takes in what this process has just written into the log, before that is acknowledged.
-    pub fn hear(&self, entries: &[Entry]) {
-        let (now, boot) = (self.clock.now(), self.clock.boot());
-        let mut vigil = self.vigil.write();
-        for entry in entries {
-            vigil.hear_own(now, boot, entry);
-        }
-        drop(vigil);
-        self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
-    }
-
-    /// Changes whenever something new was heard.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.heard.subscribe()
-    }
-
-    /// Whether this session is known to have ended, as long as the log remembers.
-    pub fn has_ended(&self, session: SessionId) -> bool {
-        self.vigil.read().ended().has_session(session)
-    }
-
-    /// Whether this session's end is known, and held for as long as its refresh token could be shown (`expires`; `None`: it
-    /// has a record, which went with the end).
-    pub(crate) fn holds_end(&self, session: SessionId, expires: Option<Timestamp>) -> bool {
-        let held = self.vigil.read().ended().session_held_until(session);
-        held.is_some_and(|until| expires.is_none_or(|expires| until >= expires))
-    }
-
     /// Applies the acceptance rule to a renewal: what it found was read or checked just now, and it needs a fresh lease
     /// whatever the app does on feed loss, for it makes something that lives on.
     pub async fn judge_renewal(&self, found: Finding, app: &Arc<App>) -> Result<(), Refusal> {
@@ -241,94 +169,6 @@ impl Verifier {
     /// The clock that it judges by.
     pub const fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    /// How far it has heard.
-    pub fn position(&self) -> Option<Position> {
-        self.vigil.read().position()
-    }
-
-    /// How often what happened.
-    pub fn counts(&self) -> Counts {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts {
-            warm: load(&self.counts.warm),
-            cold: load(&self.counts.cold),
-            refused: load(&self.counts.refused),
-            leases: load(&self.counts.leases),
-            facts: self.cache.len() as u64,
-            ended: self.vigil.read().ended().len() as u64,
-            under_way: self.under_way.taken() as u64,
-            lag: self.counts.lag.counts(),
-            lease_age: self.vigil.read().asked().map(|asked| self.clock.boot().since(asked)),
-        }
-    }
-
-    /// Follows the log for as long as the task lives: asks again well before the lease of any app runs out, and when
-    /// [woken](Self::wake).
-    pub async fn follow(&self) {
-        let lag = self.apps.iter().map(|app| app.lag(Check::Signature)).min().unwrap_or_default();
-        loop {
-            if let Err(refusal) = self.renew_lease().await {
-                tracing::warn!(reason = refusal.reason.as_str(), "the revocation log does not answer");
-            }
-            let pause = tokio::time::sleep((lag / 4).max(Duration::from_millis(10)));
-            tokio::select! { () = pause => {}, () = self.wake.notified() => {} }
-        }
-    }
-
-    /// There is something new in the log.
-    pub fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    /// One round trip to the log, for all who ask at a time. The lease runs from before the question was sent.
-    pub async fn renew_lease(&self) -> Result<(), Refusal> {
-        self.renewals.ask(|| self.hear_of_ends()).await
-    }
-
-    async fn hear_of_ends(&self) -> Result<(), Refusal> {
-        let lost = || Refusal::from(Reason::LeaseLost).retry_after(RENEWAL_LIMIT);
-        // A gap is answered by a snapshot, so that the second question is the last.
-        for _ in 0..2 {
-            let asked = self.clock.boot();
-            let after = self.vigil.read().position();
-            let question = self.backing.ended_since(after);
-            let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
-            let heard = self.hear_answer(asked, &answer);
-            if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
-                // A killed key is refused by what has ended, whether or not the set without it can be had now.
-                let _ = self.backing.refresh_keys().await;
-            }
-            if !answer.entries.is_empty() {
-                self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
-            }
-            if heard.is_ok() {
-                if self.vigil.read().position().is_none() {
-                    tracing::error!(
-                        "what has ended is more than may be held: there is no lease until some of it expires"
-                    );
-                    return Err(lost());
-                }
-                self.counts.leases.fetch_add(1, Ordering::Relaxed);
-                return Ok(());
-            }
-        }
-        Err(lost())
-    }
-
-    fn hear_answer(&self, asked: Boot, answer: &Answer) -> Result<(), Gap> {
-        let mut vigil = self.vigil.write();
-        let now = self.clock.now();
-        let news = |entry: &&Entry| !answer.snapshot && !vigil.ended().holds(entry);
-        let written: Vec<_> = answer.entries.iter().filter(news).filter_map(|entry| entry.at).collect();
-        vigil.hear(asked, now, self.clock.boot(), answer)?;
-        drop(vigil);
-        for at in written {
-            self.counts.lag.observe(now.since(at));
-            self.backing.note_lag(now.since(at));
-        }
-        Ok(())
     }
 
     #[inline]

@@ -1,0 +1,73 @@
+//! What a verifier counts.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::Verifier;
+use crate::{
+    tally::Times,
+    verify::lag::{LAG_BOUNDS, LagCounts},
+};
+
+/// How often what happened, since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Answered from the cache.
+    pub warm: u64,
+    /// Checked or read anew.
+    pub cold: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Leases renewed.
+    pub leases: u64,
+    /// Facts held now.
+    pub facts: u64,
+    /// Ends held now.
+    pub ended: u64,
+    /// Questions that are being answered by more than the cache now.
+    pub under_way: u64,
+    /// How long ends that others wrote took to be heard.
+    pub lag: LagCounts,
+    /// How long ago the question was sent whose answer the lease is made of; `None`: there is no lease.
+    pub lease_age: Option<Duration>,
+}
+
+pub(super) struct Counters {
+    pub(super) warm: AtomicU64,
+    pub(super) cold: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) leases: AtomicU64,
+    pub(super) lag: Times<{ LAG_BOUNDS.len() }>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            warm: AtomicU64::new(0),
+            cold: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            leases: AtomicU64::new(0),
+            lag: Times::new(&LAG_BOUNDS),
+        }
+    }
+}
+
+impl Verifier {
+    /// How often what happened.
+    pub fn counts(&self) -> Counts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            warm: load(&self.counts.warm),
+            cold: load(&self.counts.cold),
+            refused: load(&self.counts.refused),
+            leases: load(&self.counts.leases),
+            facts: self.cache.len() as u64,
+            ended: self.vigil.read().ended().len() as u64,
+            under_way: self.under_way.taken() as u64,
+            lag: self.counts.lag.counts(),
+            lease_age: self.vigil.read().asked().map(|asked| self.clock.boot().since(asked)),
+        }
+    }
+}

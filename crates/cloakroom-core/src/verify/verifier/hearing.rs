@@ -1,0 +1,119 @@
+//! How a verifier hears of what has ended: from its own process at once, and from the log, which gives it its lease.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::sync::watch;
+
+use super::Verifier;
+use crate::{
+    clock::{Boot, Timestamp},
+    ids::SessionId,
+    method::Check,
+    refusal::{Reason, Refusal},
+    revocation::{Answer, End, Entry, Gap, Position},
+};
+
+/// How long the question for what has ended may take.
+pub(super) const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
+
+impl Verifier {
+    /// Takes in what this process has just written into the log, before that is acknowledged.
+    pub fn hear(&self, entries: &[Entry]) {
+        let (now, boot) = (self.clock.now(), self.clock.boot());
+        let mut vigil = self.vigil.write();
+        for entry in entries {
+            vigil.hear_own(now, boot, entry);
+        }
+        drop(vigil);
+        self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
+    }
+
+    /// Changes whenever something new was heard.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.heard.subscribe()
+    }
+
+    /// Whether this session is known to have ended, as long as the log remembers.
+    pub fn has_ended(&self, session: SessionId) -> bool {
+        self.vigil.read().ended().has_session(session)
+    }
+
+    /// Whether this session's end is known, and held for as long as its refresh token could be shown (`expires`; `None`: it
+    /// has a record, which went with the end).
+    pub(crate) fn holds_end(&self, session: SessionId, expires: Option<Timestamp>) -> bool {
+        let held = self.vigil.read().ended().session_held_until(session);
+        held.is_some_and(|until| expires.is_none_or(|expires| until >= expires))
+    }
+
+    /// How far it has heard.
+    pub fn position(&self) -> Option<Position> {
+        self.vigil.read().position()
+    }
+
+    /// Follows the log for as long as the task lives: asks again well before the lease of any app runs out, and when
+    /// [woken](Self::wake).
+    pub async fn follow(&self) {
+        let lag = self.apps.iter().map(|app| app.lag(Check::Signature)).min().unwrap_or_default();
+        loop {
+            if let Err(refusal) = self.renew_lease().await {
+                tracing::warn!(reason = refusal.reason.as_str(), "the revocation log does not answer");
+            }
+            let pause = tokio::time::sleep((lag / 4).max(Duration::from_millis(10)));
+            tokio::select! { () = pause => {}, () = self.wake.notified() => {} }
+        }
+    }
+
+    /// There is something new in the log.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// One round trip to the log, for all who ask at a time. The lease runs from before the question was sent.
+    pub async fn renew_lease(&self) -> Result<(), Refusal> {
+        self.renewals.ask(|| self.hear_of_ends()).await
+    }
+
+    async fn hear_of_ends(&self) -> Result<(), Refusal> {
+        let lost = || Refusal::from(Reason::LeaseLost).retry_after(RENEWAL_LIMIT);
+        // A gap is answered by a snapshot, so that the second question is the last.
+        for _ in 0..2 {
+            let asked = self.clock.boot();
+            let after = self.vigil.read().position();
+            let question = self.backing.ended_since(after);
+            let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
+            let heard = self.hear_answer(asked, &answer);
+            if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
+                // A killed key is refused by what has ended, whether or not the set without it can be had now.
+                let _ = self.backing.refresh_keys().await;
+            }
+            if !answer.entries.is_empty() {
+                self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
+            }
+            if heard.is_ok() {
+                if self.vigil.read().position().is_none() {
+                    tracing::error!(
+                        "what has ended is more than may be held: there is no lease until some of it expires"
+                    );
+                    return Err(lost());
+                }
+                self.counts.leases.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+        Err(lost())
+    }
+
+    fn hear_answer(&self, asked: Boot, answer: &Answer) -> Result<(), Gap> {
+        let mut vigil = self.vigil.write();
+        let now = self.clock.now();
+        let news = |entry: &&Entry| !answer.snapshot && !vigil.ended().holds(entry);
+        let written: Vec<_> = answer.entries.iter().filter(news).filter_map(|entry| entry.at).collect();
+        vigil.hear(asked, now, self.clock.boot(), answer)?;
+        drop(vigil);
+        for at in written {
+            self.counts.lag.observe(now.since(at));
+            self.backing.note_lag(now.since(at));
+        }
+        Ok(())
+    }
+}

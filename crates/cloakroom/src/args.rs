@@ -1,10 +1,17 @@
 //! The arguments, and with them the help texts.
 
+mod lab;
+mod people;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, builder::PossibleValuesParser};
 use cloakroom_core::{audit::Kind, key::Purpose, method::Method};
-use cloakroom_lab::language::{Lang, by_tag};
+
+pub(crate) use self::{
+    lab::{Advise, Attack, Compare},
+    people::{Account, PasswordFrom, Revoke, Service, Session},
+};
 
 /// Keeps people signed in, by server-side sessions, by tokens, or by what lies between.
 #[derive(Parser)]
@@ -185,46 +192,6 @@ Examples:
     ServeSubject(cloakroom_lab::subject::SubjectArgs),
 }
 
-/// `compare`.
-#[derive(Args)]
-pub(crate) struct Compare {
-    /// The case: how many are signed in, how often they ask, … (see `advise`)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) case: Option<PathBuf>,
-    /// Where the report goes
-    #[arg(long, value_name = "DIR", default_value = cloakroom_lab::compare::DEFAULT_OUT)]
-    pub(crate) out: PathBuf,
-    /// A PostgreSQL to use instead of one that is started; its user must be allowed to make databases
-    #[arg(long, value_name = "URL")]
-    pub(crate) postgres: Option<String>,
-    /// A Redis to use instead of one that is started
-    #[arg(long, value_name = "URL")]
-    pub(crate) redis: Option<String>,
-    /// In less than a minute, and less sure
-    #[arg(long)]
-    pub(crate) quick: bool,
-    /// The report's language
-    #[arg(long, default_value = "en", value_parser = by_tag())]
-    pub(crate) lang: Lang,
-}
-
-/// `attack`.
-#[derive(Args)]
-pub(crate) struct Attack {
-    /// A server that runs on this machine, as <http://localhost:8080>
-    #[arg(long, value_name = "URL")]
-    pub(crate) target: Option<String>,
-    /// Only these attacks
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
-    pub(crate) only: Vec<String>,
-    /// Where to write report.html, report.md and result.json
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// The language of the report's frame; what was seen is told in English
-    #[arg(long, default_value = "en", value_parser = by_tag())]
-    pub(crate) lang: Lang,
-}
-
 /// `serve`.
 #[derive(Args)]
 pub(crate) struct Serve {
@@ -312,143 +279,6 @@ A secret is 32 random bytes or more, in base64: head -c 32 /dev/urandom | base64
         /// Make a new secret and put it into the master secret's file
         #[arg(long)]
         generate: bool,
-    },
-}
-
-/// `account`.
-#[derive(Subcommand)]
-pub(crate) enum Account {
-    /// Make an account, whether apps take registrations or not
-    #[command(after_help = "\
-Examples:
-  cloakroom account add ada@example.com --name Ada          # asks for the password
-  cloakroom account add ada@example.com --generate          # makes one and prints it once
-  cloakroom account add ada@example.com --password-stdin < password.txt")]
-    Add {
-        /// Its e-mail address
-        email: String,
-        /// What the person wants to be called
-        #[arg(long)]
-        name: Option<String>,
-        #[command(flatten)]
-        password: PasswordFrom,
-    },
-    /// Show every account
-    List,
-    /// Take the right to sign in, and end every session
-    Disable {
-        /// An e-mail address or an id
-        who: String,
-    },
-    /// Give the right to sign in back
-    Enable {
-        /// An e-mail address or an id
-        who: String,
-    },
-    /// Remove an account for good, and end every session; asks first at a terminal
-    Delete {
-        /// An e-mail address or an id
-        who: String,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Set a password, and end every session
-    Password {
-        /// An e-mail address or an id
-        who: String,
-        #[command(flatten)]
-        password: PasswordFrom,
-    },
-}
-
-/// Where a new password comes from; at a terminal it is asked for.
-#[derive(Args, Clone, Copy)]
-#[group(multiple = false)]
-pub(crate) struct PasswordFrom {
-    /// Read the password from the first line of the standard input
-    #[arg(long)]
-    pub(crate) password_stdin: bool,
-    /// Make a password and print it once
-    #[arg(long)]
-    pub(crate) generate: bool,
-}
-
-/// `advise`.
-#[derive(Args)]
-pub(crate) struct Advise {
-    /// The case file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) case: Option<PathBuf>,
-    /// The language of the answer
-    #[arg(long, default_value = "en", value_parser = by_tag())]
-    pub(crate) lang: Lang,
-}
-
-/// `session`.
-#[derive(Subcommand)]
-pub(crate) enum Session {
-    /// Show an account's devices, or how many sessions there are by app and method
-    #[command(after_help = "\
-Sessions of the method jwt-stateless are kept nowhere, so that they are neither listed nor counted.
-
-Examples:
-  cloakroom session list
-  cloakroom session list ada@example.com --app web")]
-    List {
-        /// An e-mail address or an id
-        account: Option<String>,
-        /// Only those of this app
-        #[arg(long)]
-        app: Option<String>,
-        /// Only those of this method
-        #[arg(long, value_parser = methods())]
-        method: Option<String>,
-    },
-    /// End a session, all of an account's, or all of an app's
-    #[command(after_help = "\
-Examples:
-  cloakroom session revoke 3q2-7wAAAAAAAAAAAAAAAA
-  cloakroom session revoke --account ada@example.com
-  cloakroom session revoke --app api --method jwt-stateless")]
-    Revoke(Revoke),
-}
-
-/// `session revoke`.
-#[derive(Args)]
-#[group(skip)]
-#[command(group = ArgGroup::new("which").args(["session", "account", "app"]).required(true))]
-pub(crate) struct Revoke {
-    /// The session's id, as `session list`, logs and tokens (`sid`) show it
-    #[arg(value_name = "SID", allow_hyphen_values = true)]
-    pub(crate) session: Option<String>,
-    /// All sessions of this account (e-mail address or id)
-    #[arg(long, value_name = "WHO")]
-    pub(crate) account: Option<String>,
-    /// All sessions of this app
-    #[arg(long)]
-    pub(crate) app: Option<String>,
-    /// Of the app, only those of this method
-    #[arg(long, requires = "app", conflicts_with_all = ["session", "account"], value_parser = methods())]
-    pub(crate) method: Option<String>,
-}
-
-/// `service`.
-#[derive(Subcommand)]
-pub(crate) enum Service {
-    /// Add a service; prints {"id","secret"} this once
-    #[command(after_help = "\
-The service authenticates by HTTP Basic with the two. The secret is kept as a hash only: who loses it adds a new service.")]
-    Add {
-        /// What you call it
-        name: String,
-    },
-    /// Show every service
-    List,
-    /// Remove a service: its secret is refused from now on
-    Remove {
-        /// Its id
-        id: String,
     },
 }
 

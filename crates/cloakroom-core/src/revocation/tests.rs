@@ -253,6 +253,21 @@ fn two_logins_within_the_second_of_a_cut_off_are_told_apart() {
     assert_eq!(verdict(&vigil, 1), Verdict::Goes);
 }
 
+/// Two questions of one moment, whose answers cross: the one that knows less is no other log.
+#[test]
+fn an_answer_that_was_overtaken_within_its_moment_is_old_news() {
+    for crossed in [snapshot(head(1, 3), lines(1..=3)), news(head(1, 3), lines(3..=3))] {
+        let mut vigil = vigil();
+        vigil.hear(boot(100), WALL, boot(100), &news(head(1, 4), lines(4..=4))).unwrap();
+        vigil.hear(boot(100), WALL, boot(400), &crossed).unwrap();
+        assert_eq!((vigil.era(), vigil.position(), held(&vigil)), (0, Some(head(1, 4)), vec![1, 2, 3, 4]));
+        assert!(vigil.is_fresh(boot(400), LAG));
+        // A log that is behind is another one, as soon as it was asked later.
+        vigil.hear(boot(101), WALL, boot(401), &snapshot(head(1, 3), lines(1..=3))).unwrap();
+        assert_eq!((vigil.era(), vigil.position()), (1, Some(head(1, 3))));
+    }
+}
+
 /// An app's end by method ends that method's sessions only; a killed key ends what it made.
 #[test]
 fn apps_and_keys_end_what_is_theirs() {

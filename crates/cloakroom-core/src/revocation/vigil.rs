@@ -78,8 +78,11 @@ impl Vigil {
     /// the next question must ask for a snapshot ([`Self::position`] is `None` then).
     pub fn hear(&mut self, asked: Boot, now: Timestamp, boot: Boot, answer: &Answer) -> Result<(), Gap> {
         self.ended.expire(boot);
-        if self.asked.is_some_and(|last| asked < last) {
-            // It was overtaken by the answer to a later question: old news, whatever it says.
+        // It was overtaken by the answer to a later question, or to one of the same moment that says more: old news. Were the log
+        // another one of a lower head, the answer to the next question would say so too.
+        let behind =
+            |last: Position| last.incarnation == answer.head.incarnation && answer.head.sequence < last.sequence;
+        if self.asked.is_some_and(|last| asked < last || (asked == last && self.last.is_some_and(behind))) {
             return Ok(());
         }
         if answer.snapshot {

@@ -25,7 +25,7 @@ use cloakroom_core::{
 use parking_lot::RwLock;
 use tokio::{
     sync::{Mutex, Semaphore, watch},
-    time::Instant,
+    time::{Instant, MissedTickBehavior},
 };
 
 use self::lines::{Found, Lines, snapshot};
@@ -129,11 +129,19 @@ impl Feed {
 
     /// Follows the log for as long as anybody follows it here.
     async fn run(self: Arc<Self>, mut changes: watch::Receiver<u64>) {
+        let mut polls = tokio::time::interval_at(Instant::now() + POLL, POLL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // A lost wake-up costs one poll; a closed channel is the end of the server.
-            if let Ok(Err(_)) = tokio::time::timeout(POLL, changes.changed()).await {
-                self.stop();
-            }
+            let polled = tokio::select! {
+                _ = polls.tick() => true,
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        self.stop();
+                    }
+                    false
+                }
+            };
             {
                 let mut board = self.board.write();
                 if board.readers == 0 || board.stopped {
@@ -142,7 +150,7 @@ impl Feed {
                 }
             }
             // Who follows waits while the log cannot be read; nobody has a lease then in any case.
-            if let Err(refusal) = self.read_on().await {
+            if let Err(refusal) = self.read_on(polled).await {
                 tracing::warn!(
                     reason = refusal.reason.as_str(),
                     "the revocation feed stands still: the log does not answer"
@@ -153,13 +161,14 @@ impl Feed {
         }
     }
 
-    async fn read_on(&self) -> Result<(), Refusal> {
-        let services = self.services().await?;
+    /// Reads what is new in the log; at a poll, also who may hear it.
+    async fn read_on(&self, polled: bool) -> Result<(), Refusal> {
+        let services = if polled { Some(self.services().await?) } else { None };
         let at = self.board.read().lines.head();
         let answer = self.engine.ended_since(at).await?;
         let text = lines::batch(&answer);
         let mut board = self.board.write();
-        board.services = services;
+        board.services = services.unwrap_or_else(|| Arc::clone(&board.services));
         board.lines.take(&answer, text);
         Ok(())
     }

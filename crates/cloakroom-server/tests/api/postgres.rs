@@ -1,10 +1,6 @@
 //! Everything in one PostgreSQL: the whole walk, and several servers that share it.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use cloakroom_core::{
     clock::Clock,
@@ -18,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
-use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config, variable};
+use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config, until, variable};
 
 /// A database of a test's own, and a master secret for it.
 struct Database {
@@ -109,15 +105,6 @@ async fn run(statement: &str) -> Result<(), tokio_postgres::Error> {
     let done = client.batch_execute(statement).await;
     driver.abort();
     done
-}
-
-/// Until something is so.
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !so().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

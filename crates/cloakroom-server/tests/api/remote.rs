@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use cloakroom_core::{
@@ -23,7 +23,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::lab::{APPS, Lab, Service};
+use crate::lab::{APPS, Lab, Service, until};
 
 /// What stands between the two, at the server's public address.
 struct Line {
@@ -101,15 +101,6 @@ async fn ask(guard: &Guard, credential: &str) -> Result<Identity, Refusal> {
 
 async fn refused(guard: &Guard, credential: &str) -> Code {
     ask(guard, credential).await.expect_err("it is refused").code()
-}
-
-/// Asks until it is so; what the feed brings takes a moment.
-async fn until<F: Future<Output = bool>>(what: &str, probe: impl Fn() -> F) {
-    let began = Instant::now();
-    while !probe().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// The lag that an app's verifier observes: the feed says when a line was written, also after it was cut.

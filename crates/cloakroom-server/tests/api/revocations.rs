@@ -6,7 +6,7 @@ use cloakroom_core::{clock::Timestamp, engine::Client, ids::SessionId, store::En
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::lab::{Feed, Lab, Service, email};
+use crate::lab::{Feed, Lab, Service, email, metric, until};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -238,8 +238,8 @@ async fn a_feed_goes_on_after_everybody_has_left_it() {
     let mut last = feed.next().await.unwrap().id;
     for _ in 0..3 {
         drop(feed);
-        // Long enough for the server to notice, or not: it makes no difference.
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        until("the server notices", async || metric(&lab, "cloakroom_feed_readers ").await == 0.0).await;
+        // At what ends now it finds nobody there, and follows the log no longer.
         let session = end_new_session(&lab).await;
         feed = follow(&lab, &service, Some(&last)).await;
         let event = feed.next().await.unwrap();

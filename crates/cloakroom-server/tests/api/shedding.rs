@@ -1,16 +1,13 @@
 //! What goes on, and what is turned away first, while a store is slow or answers nothing at all.
 
-use std::{
-    future::IntoFuture,
-    time::{Duration, Instant},
-};
+use std::{future::IntoFuture, time::Duration};
 
 use cloakroom_core::engine::{REFRESHES, SIGN_INS};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
-    lab::{Answer, Ask, Cluster, Lab, PASSWORD},
+    lab::{Answer, Ask, Cluster, Lab, PASSWORD, metric, until},
     redis::Redis,
 };
 
@@ -38,24 +35,10 @@ async fn refused(flood: JoinSet<Answer>) -> (usize, usize) {
     (count("store_unavailable"), count("overloaded"))
 }
 
-async fn metric(lab: &Lab, name: &str) -> f64 {
-    let text = lab.get("/metrics").await.text();
-    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
-    line.rsplit_once(' ').unwrap().1.parse().unwrap()
-}
-
 /// How many of a kind wait for a place, or have waited in vain: on a busy machine the last may come when the first have gone.
 async fn without_a_place(lab: &Lab, kind: &str) -> f64 {
     metric(lab, &format!("cloakroom_work_waiting{{kind=\"{kind}\"}}")).await
         + metric(lab, &format!("cloakroom_work_turned_away_total{{kind=\"{kind}\"}}")).await
-}
-
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !so().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 /// F124: PostgreSQL stops in the middle of things. Sign-ins and refreshes are turned away first, most of them at once;

@@ -6,6 +6,7 @@
 mod ask;
 mod browser;
 mod cluster;
+mod patience;
 mod stream;
 
 use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
@@ -27,6 +28,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 pub(crate) use ask::{Answer, Ask};
 pub(crate) use browser::Browser;
 pub(crate) use cluster::Cluster;
+pub(crate) use patience::{metric, until};
 pub(crate) use stream::Feed;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";

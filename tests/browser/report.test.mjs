@@ -1,21 +1,16 @@
 // The report of `cloakroom compare` as people open and print it: accessibility, light and dark, narrow, on A4, and without a network.
 
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
 import { seeNoFindings } from './lib/axe.mjs'
-import { PAPER, Reports, seeGoodPrint, seeNoOverflow } from './lib/report.mjs'
+import { PAPER, Reports, picture, seeGoodPrint, seeNarrow, seeVerdictFirst, show } from './lib/report.mjs'
 
 const REPORTS = ['en', 'ko', 'doubtful']
-const PICTURES = process.env.CLOAKROOM_SCREENSHOTS ? join(tmpdir(), 'cloakroom-report') : undefined
 
 let reports
 
 before(async () => {
-  if (PICTURES) mkdirSync(PICTURES, { recursive: true })
   reports = await Reports.write()
 })
 
@@ -29,7 +24,7 @@ for (const colorScheme of ['light', 'dark']) {
       // What is folded away is read too.
       await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)))
       await seeNoFindings(page)
-      if (PICTURES) await page.screenshot({ path: join(PICTURES, `${name}-${colorScheme}.png`), fullPage: true })
+      await show(page, `${name}-${colorScheme}`)
       await page.context().close()
     }
     assert.deepEqual(reports.chromium.complaints, [])
@@ -47,21 +42,13 @@ test('a report asks for nothing but itself, and does without script', async () =
 test('the verdict stands on the first screen, and notices before it', async () => {
   for (const name of REPORTS) {
     const page = await reports.open(name)
-    const box = await page.locator('.verdict').boundingBox()
-    assert.ok(box.y + box.height < 800, `${name}: ${JSON.stringify(box)}`)
-    assert.equal(await page.locator('.verdict p').count(), 3)
-    assert.equal(await page.locator('.notice').count(), name === 'doubtful' ? 3 : 0)
+    await seeVerdictFirst(page, name, name === 'doubtful' ? 3 : 0)
     await page.context().close()
   }
 })
 
 test('at 360 px no report scrolls sideways', async () => {
-  for (const name of REPORTS) {
-    const page = await reports.open(name, { viewport: { width: 360, height: 740 } })
-    await seeNoOverflow(page, name)
-    if (PICTURES) await page.screenshot({ path: join(PICTURES, `${name}-narrow.png`), fullPage: true })
-    await page.context().close()
-  }
+  for (const name of REPORTS) await seeNarrow(reports, name)
 })
 
 test('no text lies on another in a figure, and none leaves it', async () => {
@@ -91,7 +78,7 @@ test('no text lies on another in a figure, and none leaves it', async () => {
 test('on A4 nothing is wider than the paper, no figure higher, and paper is light', async () => {
   for (const name of REPORTS) {
     const page = await reports.open(name, { colorScheme: 'dark', viewport: PAPER })
-    await seeGoodPrint(page, name, PICTURES && join(PICTURES, `${name}.pdf`))
+    await seeGoodPrint(page, name, picture(`${name}.pdf`))
     await page.context().close()
   }
 })

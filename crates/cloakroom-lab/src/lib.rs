@@ -8,6 +8,7 @@ pub mod attack;
 pub mod call;
 pub mod case;
 pub mod compare;
+mod file;
 pub mod language;
 pub mod load;
 mod messages;

@@ -2,20 +2,25 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { Chromium } from './browsers.mjs'
 import { binary } from './cloakroom.mjs'
+import { seeNoOverflow } from './width.mjs'
 
 /** A4 at 96 px an inch, less the margins that the sheet asks for. */
 export const PAPER = { width: 695, height: 1009 }
 
+/** Where pictures of reports go, if anybody wants them. */
+const PICTURES = process.env.CLOAKROOM_SCREENSHOTS ? join(tmpdir(), 'cloakroom-report') : undefined
+
 /** Made-up reports in a folder, and a browser to open them in. */
 export class Reports {
   static async write() {
+    if (PICTURES) mkdirSync(PICTURES, { recursive: true })
     const folder = mkdtempSync(join(tmpdir(), 'cloakroom-report-'))
     execFileSync(join(dirname(binary()), 'examples', 'sample-report'), [folder])
     return new Reports(folder, await Chromium.launch())
@@ -40,13 +45,30 @@ export class Reports {
   }
 }
 
-/** Nothing makes the page scroll sideways. */
-export async function seeNoOverflow(page, name) {
-  const [content, window] = await page.evaluate(() => [
-    document.documentElement.scrollWidth,
-    document.documentElement.clientWidth,
-  ])
-  assert.ok(content <= window, `${name} is ${content} px wide in ${window} px`)
+/** Where a picture of a report goes, or nowhere. */
+export function picture(name) {
+  return PICTURES && join(PICTURES, name.replace('/', '-'))
+}
+
+/** Takes a picture of the whole page, where pictures are wanted. */
+export async function show(page, name) {
+  if (PICTURES) await page.screenshot({ path: picture(`${name}.png`), fullPage: true })
+}
+
+/** The verdict, in three sentences, stands on the first screen, with so many notices before it. */
+export async function seeVerdictFirst(page, name, notices) {
+  const box = await page.locator('.verdict').boundingBox()
+  assert.ok(box.y + box.height < 800, `${name}: ${JSON.stringify(box)}`)
+  assert.equal(await page.locator('.verdict p').count(), 3)
+  assert.equal(await page.locator('.notice').count(), notices)
+}
+
+/** At 360 px nothing makes the page scroll sideways. */
+export async function seeNarrow(reports, name) {
+  const page = await reports.open(name, { viewport: { width: 360, height: 740 } })
+  await seeNoOverflow(page, name)
+  await show(page, `${name}-narrow`)
+  await page.context().close()
 }
 
 /** What is printed: nothing wider than the paper, no figure higher, heads of tables repeated, and paper is light. */

@@ -128,14 +128,12 @@ impl Redis {
     fn forget(&self) {
         let (pattern, mut cursor) = (format!("{}*", self.prefix), "0".to_owned());
         loop {
-            // `$1\r\n0\r\n`, after what else was answered: where to go on.
             let Ok(told) = self.ask(&["EVAL", FORGET, "0", &pattern, &cursor]) else { return };
-            let next =
-                told.trim_end().trim_end_matches("+OK").trim_end().rsplit("\r\n").next().unwrap_or("0").to_owned();
-            if next == "0" || !next.bytes().all(|byte| byte.is_ascii_digit()) {
-                return;
+            // A bulk string: its length, and on the next line where to go on.
+            match told.lines().skip_while(|line| !line.starts_with('$')).nth(1) {
+                None | Some("0") => return,
+                Some(next) => next.clone_into(&mut cursor),
             }
-            cursor = next;
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use self::{document::Document, words::Words};
 use super::{Family, Outcome};
-use crate::language::Lang;
+use crate::{file::put, language::Lang};
 
 /// What came of all attacks.
 #[derive(Debug, Serialize)]
@@ -108,16 +108,17 @@ impl Report {
         document::verdict(self, Words { lang }).join(" ")
     }
 
-    /// Writes `report.html` and `report.md` in a language, and `result.json`, into a directory, which is made.
+    /// Writes `report.html` and `report.md` in a language, and `result.json`, into a directory, which is made. Each file is whole or as it
+    /// was before.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, lang: Lang, dir: &Path) -> io::Result<()> {
         let document = Document::of(self, lang);
         fs::create_dir_all(dir)?;
-        fs::write(dir.join("report.html"), html::render(&document)?)?;
-        fs::write(dir.join("report.md"), markdown::render(&document))?;
-        fs::write(dir.join("result.json"), serde_json::to_vec_pretty(self)?)
+        put(dir, "result.json", &serde_json::to_vec_pretty(self)?)?;
+        put(dir, "report.md", markdown::render(&document).as_bytes())?;
+        put(dir, "report.html", html::render(&document)?.as_bytes())
     }
 }
 

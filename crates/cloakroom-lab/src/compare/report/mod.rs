@@ -18,13 +18,13 @@ mod verdict;
 mod whole;
 mod words;
 
-use std::{fs::Permissions, io, io::Write, os::unix::fs::PermissionsExt, path::Path};
+use std::{io, path::Path};
 
 pub use difference::Difference;
 
 use self::words::Words;
 use super::Comparison;
-use crate::language::Lang;
+use crate::{file::put, language::Lang};
 
 /// Writes `report.html`, `report.md` and `result.json` into a directory, which is made if it is not there. Each file is whole or as it
 /// was before. Where the comparison has no sentences of its own for its verdict, those of [`verdict()`] stand in all three.
@@ -47,14 +47,4 @@ pub fn write(comparison: &Comparison, lang: Lang, out: &Path) -> io::Result<()> 
 /// it.
 pub fn verdict(comparison: &Comparison, lang: Lang) -> Vec<String> {
     verdict::sentences(comparison, Words::new(lang))
-}
-
-fn put(out: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    // Others may read it: it is for them.
-    let readable = Permissions::from_mode(0o644);
-    let mut file = tempfile::Builder::new().prefix(name).permissions(readable).tempfile_in(out)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(out.join(name))?;
-    Ok(())
 }

@@ -13,6 +13,7 @@ import { seeNoFindings } from './lib/axe.mjs'
 import { Chromium } from './lib/browsers.mjs'
 import { Cloakroom } from './lib/cloakroom.mjs'
 import { press } from './lib/person.mjs'
+import { seeNoOverflow } from './lib/width.mjs'
 
 const TOKENS = ['jwt', 'jwt-stateless']
 
@@ -143,8 +144,7 @@ test('at 320 px it does not scroll sideways, in either language', async () => {
     await page.locator('button[value=sign-in]').click()
     await page.locator('#latest').waitFor()
     for (const shut of await page.locator('summary').all()) await shut.click()
-    const { over } = await page.evaluate(() => ({ over: document.documentElement.scrollWidth - innerWidth }))
-    assert.ok(over <= 0, `${locale}: ${over} px too wide`)
+    await seeNoOverflow(page, locale)
     assert.equal(await page.locator('h1').innerText(), locale === 'ko-KR' ? '서버가 하는 일' : 'What the server does')
     await page.context().close()
   }

@@ -13,7 +13,6 @@ use cloakroom_lab::{
     load::{Order, Requests},
     rig::{Rig, Store, Topology, Workshop},
     stats::Estimate,
-    stores::{Postgres, Redis},
 };
 use tempfile::TempDir;
 
@@ -31,10 +30,9 @@ const MIB: f64 = 1_048_576.0;
 /// With a PostgreSQL, and a Redis if it is asked for.
 fn workshop(dir: &TempDir, redis: bool) -> io::Result<Workshop> {
     let mut workshop = Workshop::new(std::env::current_exe()?, dir.path().to_owned(), Some(SERVER_CORE))?;
-    let missing = |what| io::Error::other(format!("{what} is not installed"));
-    workshop.postgres = Some(Postgres::start(Postgres::installed().ok_or_else(|| missing("PostgreSQL"))?)?);
+    workshop.start(Store::Postgres)?;
     if redis {
-        workshop.redis = Some(Redis::start(Redis::installed().ok_or_else(|| missing("Redis"))?)?);
+        workshop.start(Store::Redis)?;
     }
     Ok(workshop)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::trace::{Finished, Span};
+use serde_json::Value;
 
 use super::{explain::act_key, locale::Locale};
 use crate::explain::{Act, Exchange, Message, Step};
@@ -108,7 +109,8 @@ impl Shown {
         let figures = format!("{} · {}", size(&exchange.answer), time(exchange.took));
         self.arrows.push(message(back, &server, &who, &exchange.answer, figures));
         let good = exchange.is_accepted();
-        let code = exchange.answer.body.split("\"code\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let answer: Value = serde_json::from_str(&exchange.answer.body).unwrap_or_default();
+        let code = answer["code"].as_str();
         let text = locale.say(if good { "explain-accepted" } else { "explain-refused" });
         let text = code.filter(|_| !good).map_or(text.clone(), |code| format!("{text}: {code}"));
         self.outcome = Some(Outcome { good, text });

@@ -1,5 +1,5 @@
 // The files in deploy/: each is held against a validator of its own kind, and what they configure against the binary.
-// No container engine and no systemd run here; what only they would show is not shown.
+// No container engine and no systemd run here; what only they would show is not shown. scripts/image-check runs the image.
 
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
@@ -95,6 +95,6 @@ test('the container is built by the pinned toolchain, and runs as nobody in part
   const [, channel] = read('rust-toolchain.toml').match(/channel = "(\d+\.\d+)/);
   assert.match(file, new RegExp(`^FROM rust:${channel.replace('.', '\\.')}-bookworm AS build$`, 'm'));
   const last = file.slice(file.lastIndexOf('FROM '));
-  assert.match(last, /^USER nonroot$/m);
+  assert.match(last, /^USER 65532:65532$/m);
   assert.doesNotMatch(last, /^RUN /m);
 });

@@ -71,6 +71,9 @@ test('the Kubernetes manifest is of the schema, and its configuration is one', a
     readOnlyRootFilesystem: true,
     capabilities: { drop: ['ALL'] },
   });
+  // Under a storm of sign-ins, hashing takes no more than half of what there is; one thread more may take over.
+  const threads = Number(of('ConfigMap').data['cloakroom.toml'].match(/^threads = (\d+)$/m)[1]);
+  assert.ok((threads + 1) * 64 <= Number(container.resources.limits.memory.match(/^(\d+)Gi$/)[1]) * 512);
   assert.deepEqual(Object.keys(env), container.env.map(({ name }) => name));
   assert.ok(of('PodDisruptionBudget').spec.minAvailable < replicas);
 });

@@ -1,5 +1,5 @@
 // scripts/image-check: the image runs by itself, as the compose file has it and as the Kubernetes manifest has it. Its
-// arguments are how podman is called. This network belongs to it alone.
+// arguments are how podman is called. This network belongs to it alone; all containers share it.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import path from 'node:path';
 
 import { ask } from '../lib/ask.mjs';
 import { PASSWORD, ROOT, credential, signedIn } from '../lib/cloakroom.mjs';
-import { must, until } from '../lib/process.mjs';
+import { Program, listens, must, until } from '../lib/process.mjs';
 
 const [program, ...always] = process.argv.slice(2);
 const podman = (...args) => must(program, [...always, ...args]).then((output) => output.trim());
@@ -36,8 +36,8 @@ const secret = () => randomBytes(32).toString('base64');
 
 /** A container that serves. */
 class Container {
-  constructor(name, { ready = 8080, host = 'localhost:8080' } = {}) {
-    Object.assign(this, { name, ready, host });
+  constructor(name, { port = 8080, ready = port, host = 'localhost:8080' } = {}) {
+    Object.assign(this, { name, port, ready, host });
   }
 
   async run(options = [], args = []) {
@@ -57,22 +57,23 @@ class Container {
     return podman('inspect', '--format', `{{${what}}}`, this.name);
   }
 
-  async ask(status, method, where, more) {
-    const answer = await ask({ port: 8080, host: this.host, method, path: where, ...more });
+  async ask(status, method, where, { port = this.port, ...more }) {
+    const answer = await ask({ port, host: this.host, method, path: where, ...more });
     assert.equal(answer.status, status, `${where}: ${answer.text}`);
     return answer;
   }
 
-  async signIn() {
+  /** Registers and signs in, at another port where a balancer is there. */
+  async signIn(port) {
     const ada = { email: 'ada@example.com', password: PASSWORD };
-    await this.ask(201, 'POST', '/v1/accounts', { body: ada });
-    const who = signedIn(await this.ask(200, 'POST', '/v1/login', { body: ada }));
-    await this.knows(who);
+    await this.ask(201, 'POST', '/v1/accounts', { port, body: ada });
+    const who = signedIn(await this.ask(200, 'POST', '/v1/login', { port, body: ada }));
+    await this.knows(who, port);
     return who;
   }
 
-  knows(who) {
-    return this.ask(200, 'GET', '/v1/verify', { headers: credential(who) });
+  knows(who, port) {
+    return this.ask(200, 'GET', '/v1/verify', { port, headers: credential(who) });
   }
 
   /** It is nobody, can become nobody else, and can write its data and nothing else. */
@@ -101,6 +102,17 @@ class Container {
   }
 }
 
+/** The compose file's nginx, which knows the servers by name. */
+async function balance(servers) {
+  const text = read('deploy/compose/nginx.conf').replace(/server (one|two):8080/g, (_, name) => `server 127.0.0.1:${servers[name].port}`);
+  const config = path.join(work, 'nginx.conf');
+  fs.writeFileSync(config, `daemon off; pid ${work}/nginx.pid; error_log stderr;\n${text}`);
+  const nginx = new Program('nginx', ['-c', config, '-p', work]);
+  endings.push(() => nginx.stop());
+  await nginx.ready('nginx', () => listens(8080));
+}
+
+const endings = [];
 const steps = {
   'there is no shell': async () => {
     const tree = await podman('create', 'localhost/cloakroom').then((id) => podman('mount', id));
@@ -120,22 +132,31 @@ const steps = {
     await alone.knows(ada);
     await alone.stops();
   },
-  'as the compose file has it': async () => {
+  'as the compose file has it: two behind its nginx, one of which may go': async () => {
     const compose = read('deploy/compose/compose.yaml');
-    const given = { CLOAKROOM_SECRET: secret(), CLOAKROOM_STORE__ACCOUNTS: database() };
+    const given = { CLOAKROOM_SECRET: secret(), CLOAKROOM_STORE__ACCOUNTS: database(), CLOAKROOM_TRUSTED_PROXIES: '127.0.0.1' };
     const names = [...compose.matchAll(/^ {6}(CLOAKROOM_\w+): (.*)$/gm)];
     assert.ok(names.length > 3);
     const env = names.flatMap(([, name, value]) => ['--env', `${name}=${given[name] ?? value}`]);
     // podman takes no owner of a tmpfs, as docker does.
     const [, options] = compose.match(/tmpfs:\n +- \/data:(.*)$/m);
-    const data = path.join(work, 'tmpfs');
-    fs.mkdirSync(data);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', data]);
-    const one = new Container('compose');
-    await one.run(['--volume', `${data}:/data`, ...env]);
-    await one.signIn();
-    await one.confined();
+    const [one, two] = [new Container('one', { port: 8081 }), new Container('two', { port: 8082 })];
+    for (const server of [one, two]) {
+      const data = path.join(work, server.name);
+      fs.mkdirSync(data);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', data]);
+      endings.push(() => execFileSync('umount', [data]));
+      await server.run(['--volume', `${data}:/data`, ...env, '--env', `CLOAKROOM_LISTEN=0.0.0.0:${server.port}`]);
+    }
+    await balance({ one, two });
+    const ada = await one.signIn(8080);
+    for (const server of [one, two]) {
+      await server.knows(ada);
+      await server.confined();
+    }
     await one.stops();
+    for (let again = 0; again < 4; again += 1) await two.knows(ada, 8080);
+    await two.stops();
   },
   'as the Kubernetes manifest has it': async () => {
     const manifest = read('deploy/kubernetes/cloakroom.yaml');
@@ -165,10 +186,10 @@ for (const [what, step] of Object.entries(steps)) {
     (error) => error.message,
   );
   await podman('rm', '--all', '--force', '--time', '0');
+  for (const ending of endings.splice(0).reverse()) await ending();
   held += problem === undefined ? 1 : 0;
   console.log(problem === undefined ? `ok  ${what}` : `NOT ${what}: ${problem}`);
 }
-spawnSync('umount', [path.join(work, 'tmpfs')]);
 fs.rmSync(work, { recursive: true, force: true });
 console.log(`${held} of ${Object.keys(steps).length} held`);
 process.exitCode = held === Object.keys(steps).length ? 0 : 1;

@@ -31,13 +31,14 @@ pub(super) const NOTIFY: &str = "NOTIFY cloakroom_log";
 /// The head of the log. Its incarnation is made of what tells this log from any other: its own random number; the cluster
 /// and its timeline, because a standby that becomes the primary may lack lines and give their numbers again; and the
 /// table, because a dump that is read back has the number too. All of it may be asked by any role, of a primary only.
+/// Where the key is named the planner knows that there is one row, and does not take the join with lines for a large one.
 macro_rules! head {
     () => {
         "WITH head AS MATERIALIZED (
              SELECT incarnation, sequence, pruned, cloakroom_log_head.tableoid::bigint AS place,
                     substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline,
                     (SELECT system_identifier FROM pg_control_system()) AS cluster
-             FROM cloakroom_log_head
+             FROM cloakroom_log_head WHERE one = 1
          )
          SELECT head.incarnation, head.sequence, head.pruned, head.place, head.timeline, head.cluster"
     };
@@ -63,7 +64,7 @@ const SNAPSHOT: &str = with_lines!("until > $1");
 const ENDED_SESSIONS: &str = "SELECT head.pruned, line.sequence, line.subject
      FROM cloakroom_log_head AS head LEFT JOIN (
          SELECT sequence, subject FROM cloakroom_log WHERE sequence > $1 AND kind = 1 ORDER BY sequence LIMIT $2
-     ) AS line ON true
+     ) AS line ON true WHERE head.one = 1
      ORDER BY line.sequence";
 
 const APPEND: &str = "WITH head AS (UPDATE cloakroom_log_head SET sequence = sequence + 1 RETURNING sequence)

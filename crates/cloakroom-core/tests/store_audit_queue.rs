@@ -1,6 +1,9 @@
 //! The audit queue: nothing waits for it, and nothing is lost but what does not fit.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cloakroom_core::{
     audit::{AuditQueue, Event, Filter, Kind, Origin},
@@ -12,6 +15,7 @@ use cloakroom_core::{
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 fn event(n: u32) -> Event {
     Event {
@@ -68,6 +72,48 @@ async fn lines_wait_for_a_store_that_fails() {
     tool.execute_batch("ALTER TABLE elsewhere RENAME TO audit").unwrap();
     queue.flush().await;
     assert_eq!(details(&store).await, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+/// By the writer's own count of its transactions.
+fn batches(store: &Sqlite) -> u64 {
+    AccountStore::vitals(store)[0].writes.unwrap().batches
+}
+
+async fn nothing_waits(queue: &AuditQueue) {
+    while queue.waiting() > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_follow_each_other_closely_share_a_write() {
+    let directory = TempDir::new().unwrap();
+    let (store, queue) = queue(&directory);
+    let (before, begin) = (batches(&store), Instant::now());
+    for n in 0..20 {
+        queue.push(event(n));
+        sleep(Duration::from_millis(2)).await;
+    }
+    nothing_waits(&queue).await;
+    // A slow machine needs longer, and then there may be more of them.
+    let most = 2 + begin.elapsed().as_millis() / 50;
+    let written = batches(&store) - before;
+    assert!(u128::from(written) <= most, "{written} writes, at most {most}");
+    assert_eq!(details(&store).await, (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_flush_takes_as_many_writes_as_it_needs_and_no_more() {
+    let directory = TempDir::new().unwrap();
+    let (store, queue) = queue(&directory);
+    queue.push(event(0));
+    nothing_waits(&queue).await;
+    let before = batches(&store);
+    for n in 1..600 {
+        queue.push(event(n));
+    }
+    queue.flush().await;
+    assert_eq!((queue.waiting(), batches(&store) - before), (0, 3));
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Audit lines on their way to the store, so that no answer waits for them.
 //!
-//! A bounded queue, written in batches by a task in the background. While the store fails the batch is kept and tried
-//! again. When the queue is full further lines are dropped, counted and told to the program's log: a store that is down
+//! A bounded queue, written in batches by a task in the background. A line that comes alone is written at once; those that
+//! come soon after it gather for a moment, because a commit costs as much as many lines. While the store fails the batch is
+//! kept and tried again. When the queue is full further lines are dropped, counted and told to the program's log: a store that is down
 //! must not stop a sign-out, and memory is bounded.
 
 use std::{
@@ -27,6 +28,8 @@ use crate::{store::AccountStore, tally::Tally};
 const CAPACITY: usize = 8192;
 /// The most lines of one write.
 const BATCH: usize = 256;
+/// How long the task rests after a write, unless enough lines for another have come, or somebody waits for them.
+const REST: Duration = Duration::from_millis(50);
 /// How long the task waits after a failure: at first, and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How long [`AuditQueue::flush`] waits.
@@ -40,7 +43,10 @@ pub struct AuditQueue {
 struct Shared {
     store: Arc<dyn AccountStore>,
     waiting: Mutex<Waiting>,
+    /// There is a line.
     wake: Arc<Notify>,
+    /// It is time for the next write.
+    hurry: Arc<Notify>,
     /// How many of the pushed lines are written.
     written: watch::Sender<u64>,
     dropped: AtomicU64,
@@ -52,6 +58,15 @@ struct Waiting {
     lines: VecDeque<Event>,
     /// How many lines were ever taken in.
     pushed: u64,
+    /// How many of them somebody waits for.
+    awaited: u64,
+}
+
+impl Waiting {
+    /// Whether the next write should not wait for more lines.
+    fn is_enough(&self) -> bool {
+        self.lines.len() >= BATCH || self.awaited > self.pushed - self.lines.len() as u64
+    }
 }
 
 impl AuditQueue {
@@ -60,16 +75,17 @@ impl AuditQueue {
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn new(store: Arc<dyn AccountStore>) -> Self {
-        let wake = Arc::new(Notify::new());
+        let (wake, hurry) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let shared = Arc::new(Shared {
             store,
             waiting: Mutex::default(),
             wake: Arc::clone(&wake),
+            hurry: Arc::clone(&hurry),
             written: watch::Sender::new(0),
             dropped: AtomicU64::new(0),
             kinds: Tally::default(),
         });
-        tokio::spawn(write(Arc::downgrade(&shared), wake));
+        tokio::spawn(write(Arc::downgrade(&shared), wake, hurry));
         Self { shared }
     }
 
@@ -81,8 +97,12 @@ impl AuditQueue {
             if waiting.lines.len() < CAPACITY {
                 waiting.lines.push_back(event);
                 waiting.pushed += 1;
+                let enough = waiting.lines.len() == BATCH;
                 drop(waiting);
                 self.shared.wake.notify_one();
+                if enough {
+                    self.shared.hurry.notify_one();
+                }
                 return;
             }
         }
@@ -118,8 +138,13 @@ impl AuditQueue {
 
     /// Waits until what was pushed so far is written, for so long at most; whether it is.
     pub async fn settle(&self, patience: Duration) -> bool {
-        let pushed = self.shared.waiting.lock().pushed;
+        let pushed = {
+            let mut waiting = self.shared.waiting.lock();
+            waiting.awaited = waiting.pushed;
+            waiting.pushed
+        };
         let mut written = self.shared.written.subscribe();
+        self.shared.hurry.notify_one();
         timeout(patience, written.wait_for(|written| *written >= pushed)).await.is_ok()
     }
 }
@@ -128,6 +153,7 @@ impl Drop for AuditQueue {
     fn drop(&mut self) {
         // The task finds nobody there any more, and ends.
         self.shared.wake.notify_one();
+        self.shared.hurry.notify_one();
     }
 }
 
@@ -138,7 +164,7 @@ impl fmt::Debug for AuditQueue {
 }
 
 /// The task. It holds the store only while it writes: a queue that is dropped lets go of it.
-async fn write(shared: Weak<Shared>, wake: Arc<Notify>) {
+async fn write(shared: Weak<Shared>, wake: Arc<Notify>, hurry: Arc<Notify>) {
     let mut batch = Vec::new();
     let mut back_off = BACK_OFF.0;
     loop {
@@ -158,6 +184,11 @@ async fn write(shared: Weak<Shared>, wake: Arc<Notify>) {
                 queue.written.send_modify(|written| *written += batch.len() as u64);
                 batch.clear();
                 back_off = BACK_OFF.0;
+                let enough = queue.waiting.lock().is_enough();
+                drop(queue);
+                if !enough {
+                    let _ = timeout(REST, hurry.notified()).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, lines = batch.len(), "audit lines could not be written yet");

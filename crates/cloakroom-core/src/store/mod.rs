@@ -26,7 +26,7 @@ use thiserror::Error;
 pub(crate) use vitals::Batches;
 pub(crate) use watched::Watch;
 pub use {
-    vitals::{Connections, Vitals, Writes},
+    vitals::{Connections, Gathered, Vitals},
     watched::StoreOperation,
 };
 

@@ -9,8 +9,10 @@ pub struct Vitals {
     pub store: &'static str,
     /// Connections to servers elsewhere, if it has any.
     pub connections: Option<Connections>,
-    /// Writes that are gathered, if it gathers any.
-    pub writes: Option<Writes>,
+    /// Writes that are gathered into transactions, if it gathers any.
+    pub writes: Option<Gathered>,
+    /// Reads that are gathered into statements, if it gathers any.
+    pub reads: Option<Gathered>,
 }
 
 /// Connections of a store.
@@ -26,32 +28,44 @@ pub struct Connections {
     pub waiting: usize,
 }
 
-/// Writes that a store gathers into one transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Writes {
+/// Operations of which a store does many at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Gathered {
     /// How many wait.
     pub waiting: usize,
-    /// How many transactions there have been.
+    /// Into how many transactions or statements they were gathered.
     pub batches: u64,
-    /// How many writes were in them.
-    pub written: u64,
+    /// How many were in those.
+    pub operations: u64,
 }
 
-/// Counts transactions and what is in them.
+impl std::ops::Add for Gathered {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            batches: self.batches + other.batches,
+            operations: self.operations + other.operations,
+        }
+    }
+}
+
+/// Counts batches and what is in them.
 #[derive(Default)]
 pub(crate) struct Batches {
     batches: AtomicU64,
-    written: AtomicU64,
+    operations: AtomicU64,
 }
 
 impl Batches {
-    pub(crate) fn add(&self, writes: usize) {
+    pub(crate) fn add(&self, operations: usize) {
         self.batches.fetch_add(1, Ordering::Relaxed);
-        self.written.fetch_add(writes as u64, Ordering::Relaxed);
+        self.operations.fetch_add(operations as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn with_waiting(&self, waiting: usize) -> Writes {
+    pub(crate) fn with_waiting(&self, waiting: usize) -> Gathered {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Writes { waiting, batches: load(&self.batches), written: load(&self.written) }
+        Gathered { waiting, batches: load(&self.batches), operations: load(&self.operations) }
     }
 }

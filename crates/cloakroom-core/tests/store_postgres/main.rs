@@ -7,6 +7,7 @@ mod churn;
 mod cluster;
 mod database;
 mod faults;
+mod gather;
 mod log;
 mod power;
 mod promises;

@@ -52,11 +52,17 @@ families! {
     STORE_CONNECTIONS_WAITING: Gauge "cloakroom_store_connections_waiting" ["holds" "store"]
         "operations that wait for a connection";
     STORE_WRITES_WAITING: Gauge "cloakroom_store_writes_waiting" ["holds" "store"]
-        "writes (of PostgreSQL: ends) that wait for the next transaction";
+        "writes (of PostgreSQL: ends and rotations) that wait for the next transaction";
     STORE_BATCHES: Counter "cloakroom_store_batches_total" ["holds" "store"]
         "transactions that such writes were gathered into";
     STORE_WRITES: Counter "cloakroom_store_batched_writes_total" ["holds" "store"]
         "writes that were in them";
+    STORE_READS_WAITING: Gauge "cloakroom_store_reads_waiting" ["holds" "store"]
+        "reads of sessions, and of accounts' standings, that wait for the next statement";
+    STORE_READ_BATCHES: Counter "cloakroom_store_read_batches_total" ["holds" "store"]
+        "statements that such reads were gathered into";
+    STORE_READS: Counter "cloakroom_store_batched_reads_total" ["holds" "store"]
+        "reads that were in them";
     FEED_READERS: Gauge "cloakroom_feed_readers" [] "services that follow the revocation feed here";
     FEED_DROPPED: Counter "cloakroom_feed_readers_dropped_total" []
         "readers of the revocation feed that were dropped because they did not keep up";

@@ -10,11 +10,18 @@ mod text;
 
 use std::sync::{LazyLock, OnceLock};
 
-use cloakroom_core::{engine::Engine, refusal::Code, store::Vitals};
+use cloakroom_core::{
+    engine::Engine,
+    refusal::Code,
+    store::{Gathered, Vitals},
+};
 use metrics::describe_counter;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use self::{families as f, text::Page};
+use self::{
+    families as f,
+    text::{Family, Page},
+};
 pub(crate) use requests::{Requests, count_requests};
 
 use crate::{state::ServerState, telemetry::Traces};
@@ -143,17 +150,28 @@ fn stores(page: &mut Page, engine: &Engine) {
         page.sample(&[holds, store], connections.waiting as f64);
     }
     let writes = || vitals.iter().filter_map(|(holds, vitals)| Some(([*holds, vitals.store], vitals.writes?)));
-    page.family(&f::STORE_WRITES_WAITING);
-    for (labels, writes) in writes() {
-        page.sample(&labels, writes.waiting as f64);
+    let reads = || vitals.iter().filter_map(|(holds, vitals)| Some(([*holds, vitals.store], vitals.reads?)));
+    gathered(page, [&f::STORE_WRITES_WAITING, &f::STORE_BATCHES, &f::STORE_WRITES], writes);
+    gathered(page, [&f::STORE_READS_WAITING, &f::STORE_READ_BATCHES, &f::STORE_READS], reads);
+}
+
+/// How many wait, how many batches there were, and how much was in them.
+fn gathered<'a, I: Iterator<Item = ([&'a str; 2], Gathered)>>(
+    page: &mut Page,
+    [waiting, batches, operations]: [&'static Family; 3],
+    of: impl Fn() -> I,
+) {
+    page.family(waiting);
+    for (labels, gathered) in of() {
+        page.sample(&labels, gathered.waiting as f64);
     }
-    page.family(&f::STORE_BATCHES);
-    for (labels, writes) in writes() {
-        page.sample(&labels, writes.batches as f64);
+    page.family(batches);
+    for (labels, gathered) in of() {
+        page.sample(&labels, gathered.batches as f64);
     }
-    page.family(&f::STORE_WRITES);
-    for (labels, writes) in writes() {
-        page.sample(&labels, writes.written as f64);
+    page.family(operations);
+    for (labels, gathered) in of() {
+        page.sample(&labels, gathered.operations as f64);
     }
 }
 

@@ -1,12 +1,15 @@
 //! Accounts in PostgreSQL.
 
+use tokio_postgres::Row;
+
 use super::{
     Postgres,
-    columns::{epoch, get, login, method_code},
+    columns::{self, account, epoch, get, login, method_code},
     connection::Connection,
     error::Failure,
+    gather::{LOOK_UPS, LOOKS, Question, placed},
     log,
-    pool::{Attempts, Nature},
+    pool::{Attempts, Nature, Pool},
     value::{Value, at_most},
 };
 use crate::{
@@ -19,10 +22,16 @@ use crate::{
     store::{AccountChange, Changed, Creation, Login, NewAccount, Standing, StoreError},
 };
 
+/// The columns of [`account`].
+macro_rules! account {
+    () => {
+        "id, typed, name, disabled, epoch, created"
+    };
+}
 /// The columns of [`login`].
 macro_rules! columns {
     () => {
-        "id, typed, name, disabled, epoch, created, password"
+        concat!(account!(), ", password")
     };
 }
 
@@ -30,31 +39,61 @@ const CREATE: &str = "INSERT INTO cloakroom_accounts (id, email, typed, name, di
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email) DO NOTHING";
 const BY_EMAIL: &str = concat!("SELECT ", columns!(), " FROM cloakroom_accounts WHERE email = $1");
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM cloakroom_accounts WHERE id = $1");
-const STANDING: &str = concat!(
+const STANDINGS: &str = concat!(
     "SELECT ",
-    columns!(),
-    ", app_epoch, app_cut, EXISTS (SELECT 1 FROM cloakroom_log WHERE kind = 1 AND subject = $4)
-     FROM cloakroom_accounts CROSS JOIN (
+    account!(),
+    ", app_epoch, app_cut, EXISTS (SELECT 1 FROM cloakroom_log WHERE kind = 1 AND subject = asked.session), asked.place
+     FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4)) WITH ORDINALITY
+          AS asked (account, app, method, session, place)
+     JOIN cloakroom_accounts ON id = asked.account
+     CROSS JOIN LATERAL (
          SELECT coalesce(max(epoch), 0) AS app_epoch,
-                coalesce(max(epoch) FILTER (WHERE method IN (0, $3)), 0) AS app_cut
-         FROM cloakroom_app_ends WHERE app = $2
-     ) AS ends WHERE id = $1"
+                coalesce(max(epoch) FILTER (WHERE method IN (0, asked.method)), 0) AS app_cut
+         FROM cloakroom_app_ends WHERE app = asked.app
+     ) AS ends"
 );
-const PAGE: &str = concat!("SELECT ", columns!(), " FROM cloakroom_accounts WHERE id > $1 ORDER BY id LIMIT $2");
+const PAGE: &str = concat!("SELECT ", account!(), " FROM cloakroom_accounts WHERE id > $1 ORDER BY id LIMIT $2");
 const PASSWORD: &str = concat!(
     "UPDATE cloakroom_accounts SET password = $2, epoch = least(epoch + 1, 4294967295) WHERE id = $1 RETURNING ",
-    columns!()
+    account!()
 );
 const DISABLE: &str = concat!(
     "UPDATE cloakroom_accounts SET disabled = true, epoch = least(epoch + 1, 4294967295) WHERE id = $1 RETURNING ",
-    columns!()
+    account!()
 );
-const ENABLE: &str = concat!("UPDATE cloakroom_accounts SET disabled = false WHERE id = $1 RETURNING ", columns!());
+const ENABLE: &str = concat!("UPDATE cloakroom_accounts SET disabled = false WHERE id = $1 RETURNING ", account!());
 const REHASH: &str =
-    concat!("UPDATE cloakroom_accounts SET password = $3 WHERE id = $1 AND password = $2 RETURNING ", columns!());
-const DELETE: &str = concat!("DELETE FROM cloakroom_accounts WHERE id = $1 RETURNING ", columns!());
+    concat!("UPDATE cloakroom_accounts SET password = $3 WHERE id = $1 AND password = $2 RETURNING ", account!());
+const DELETE: &str = concat!("DELETE FROM cloakroom_accounts WHERE id = $1 RETURNING ", account!());
 const DELETE_SESSIONS: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE account = $1 ORDER BY sid FOR UPDATE))";
+
+/// Whose [`Standing`] is asked for, and where.
+pub(super) struct StandingOf {
+    account: AccountId,
+    app: AppId,
+    method: Method,
+    session: Option<SessionId>,
+}
+
+impl Question for StandingOf {
+    type Answer = Option<Row>;
+    const AT_ONCE: usize = LOOKS;
+    const MOST: usize = LOOK_UPS;
+    const EXCHANGES: u32 = 1;
+    const UNHEARD: bool = false;
+
+    async fn ask(pool: &Pool, questions: &[Self]) -> Result<Vec<Option<Row>>, StoreError> {
+        let accounts: Vec<_> = questions.iter().map(|asked| &asked.account.bytes()[..]).collect();
+        let apps: Vec<_> = questions.iter().map(|asked| asked.app.as_str()).collect();
+        let methods: Vec<_> = questions.iter().map(|asked| method_code(Some(asked.method))).collect();
+        // No session has an empty id.
+        let sessions = questions.iter().map(|asked| asked.session.as_ref().map_or(&[][..], |session| session.bytes()));
+        let sessions: Vec<_> = sessions.collect();
+        let values = [Value::Blobs(&accounts), Value::Texts(&apps), Value::Smalls(&methods), Value::Blobs(&sessions)];
+        placed(pool.rows(Nature::Read, STANDINGS, &values).await?, 9, questions.len())
+    }
+}
 
 impl Postgres {
     pub(super) async fn add_account(&self, new: &NewAccount) -> Result<Creation, StoreError> {
@@ -91,13 +130,10 @@ impl Postgres {
         method: Method,
         session: Option<SessionId>,
     ) -> Result<Option<Standing>, StoreError> {
-        let method = Value::Small(method_code(Some(method)));
-        // No session has an empty id.
-        let session = session.as_ref().map_or(&[][..], |session| session.bytes());
-        let values = [Value::Bytes(id.bytes()), Value::Text(app.as_str()), method, Value::Bytes(session)];
-        let Some(row) = self.pool().row(Nature::Read, STANDING, &values).await? else { return Ok(None) };
-        let (app_epoch, app_cut) = (epoch(&row, 7)?, epoch(&row, 8)?);
-        Ok(Some(Standing { account: login(&row)?.account, app_epoch, app_cut, ended: get(&row, 9)? }))
+        let asked = StandingOf { account: id, app: app.clone(), method, session };
+        let Some(row) = self.0.standings.ask(asked).await? else { return Ok(None) };
+        let (app_epoch, app_cut) = (epoch(&row, 6)?, epoch(&row, 7)?);
+        Ok(Some(Standing { account: account(&row)?, app_epoch, app_cut, ended: get(&row, 8)? }))
     }
 
     pub(super) async fn account_page(
@@ -107,7 +143,7 @@ impl Postgres {
     ) -> Result<Vec<Account>, StoreError> {
         let after = after.as_ref().map_or(&[][..], |id| id.bytes());
         let rows = self.pool().rows(Nature::Read, PAGE, &[Value::Bytes(after), at_most(limit)]).await?;
-        rows.iter().map(|row| Ok(login(row)?.account)).collect()
+        rows.iter().map(account).collect()
     }
 
     /// Changes an account; what ends its sessions raises its epoch and stands in the log.
@@ -127,7 +163,7 @@ impl Postgres {
             }
             _ => return self.change_and_end(id, change, at, until).await,
         };
-        row.map(|row| Ok(Changed { account: login(&row)?.account, entry: None })).transpose()
+        row.map(|row| Ok(Changed { account: account(&row)?, entry: None })).transpose()
     }
 
     async fn change_and_end(
@@ -173,7 +209,7 @@ async fn transact(
         transaction.undo().await?;
         return Ok(None);
     };
-    let account = login(row)?.account;
+    let account = columns::account(row)?;
     let epoch = match change {
         // Ids are never used twice: no epoch of this one goes on.
         AccountChange::Delete => Epoch(u32::MAX),

@@ -54,22 +54,28 @@ pub(super) fn method_code(method: Option<Method>) -> i16 {
     method.map_or(0, |method| method.properties().code.into())
 }
 
-/// An account with its password: from the columns `id, typed, name, disabled, epoch, created, password`.
-pub(super) fn login(row: &Row) -> Result<Login, StoreError> {
-    let id = AccountId::from_bytes(bytes(row, 0)?);
+/// An account: from the columns `id, typed, name, disabled, epoch, created`.
+pub(super) fn account(row: &Row) -> Result<Account, StoreError> {
     let email = EmailAddress::from_stored(get(row, 1)?).map_err(|_| unreadable("an e-mail address"))?;
-    let account = Account {
-        id,
+    Ok(Account {
+        id: AccountId::from_bytes(bytes(row, 0)?),
         email,
         name: get(row, 2)?,
         state: if get(row, 3)? { AccountState::Disabled } else { AccountState::Active },
         epoch: epoch(row, 4)?,
         created: moment(row, 5)?,
-    };
+    })
+}
+
+/// An account with its password: from the columns `id, typed, name, disabled, epoch, created, password`.
+pub(super) fn login(row: &Row) -> Result<Login, StoreError> {
+    let account = account(row)?;
     let password = get::<Option<&str>>(row, 6)?.and_then(|phc| {
         // A hash that cannot be read, or asks for too much, makes the login fail as one without a password (F075).
         PasswordHash::parse(phc)
-            .inspect_err(|error| tracing::error!(account = %id, %error, "a stored password hash cannot be used"))
+            .inspect_err(
+                |error| tracing::error!(account = %account.id, %error, "a stored password hash cannot be used"),
+            )
             .ok()
     });
     Ok(Login { account, password })

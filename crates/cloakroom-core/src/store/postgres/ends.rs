@@ -1,18 +1,17 @@
 //! Ends, many in one transaction.
 //!
-//! Whoever writes the log holds its head, so ends wait for each other anyway. One task takes whatever has gathered while
-//! the last transaction was committed, and does it in the next: two exchanges with the server and one commit, however many
-//! there are. What others wait for is done even if the one who asked has gone.
+//! Whoever writes the log holds its head, so ends wait for each other anyway. What has gathered while the last transaction was
+//! committed is done in the next: two exchanges with the server and one commit, however many there are. An end is done even
+//! if the one who asked has gone.
 
-use std::sync::Arc;
-
-use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Row;
 
 use super::{
+    Postgres,
     columns::{bytes, epoch, get, moment, number},
     connection::Connection,
     error::{Failure, unreadable},
+    gather::Question,
     log,
     plan::{Asked, Plan, Present},
     pool::{Attempts, Nature, Pool},
@@ -22,13 +21,8 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, Kid, SessionId},
     revocation::{End, Entry},
-    store::{Batches, EndRequest, StoreError, Writes},
+    store::{EndRequest, StoreError},
 };
-
-/// The most requests that wait; more wait outside, and not for long.
-const QUEUE: usize = 4096;
-/// The most requests of one transaction.
-const BATCH: usize = 512;
 
 const HEAD: &str = "SELECT sequence FROM cloakroom_log_head";
 const KNOWN: &str = "SELECT subject, sequence, until, at FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
@@ -48,74 +42,41 @@ const KILL_KEYS: &str = "UPDATE cloakroom_keys SET killed = new.killed FROM unne
 const APPEND: &str = "INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until)
      SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
 
-/// The way to the task that ends; when it is dropped the task does what waits and ends too.
-pub(super) struct Ends {
-    jobs: mpsc::Sender<Job>,
-    batches: Arc<Batches>,
-}
-
-struct Job {
+/// What one request ends.
+pub(super) struct Ending {
     ends: Vec<(EndRequest, Timestamp)>,
     at: Timestamp,
-    reply: oneshot::Sender<Result<Vec<Entry>, StoreError>>,
 }
 
-impl Ends {
-    /// Starts the task.
-    pub(super) fn start(pool: Arc<Pool>) -> Self {
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let batches = Arc::new(Batches::default());
-        tokio::spawn(work(pool, queue, Arc::clone(&batches)));
-        Self { jobs, batches }
-    }
+impl Question for Ending {
+    type Answer = Vec<Entry>;
+    const AT_ONCE: usize = 1;
+    const MOST: usize = 512;
+    const EXCHANGES: u32 = 2;
+    const UNHEARD: bool = true;
 
-    /// What waits, and what has been written.
-    pub(super) fn writes(&self) -> Writes {
-        self.batches.with_waiting(self.jobs.max_capacity() - self.jobs.capacity())
+    async fn ask(pool: &Pool, requests: &[Self]) -> Result<Vec<Vec<Entry>>, StoreError> {
+        let done = transact(pool, requests).await;
+        done.inspect_err(|error| tracing::error!(%error, requests = requests.len(), "a batch of ends was not done"))
     }
+}
 
+impl Postgres {
     /// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
-    pub(super) async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
+    pub(super) async fn end_all(
+        &self,
+        ends: &[(EndRequest, Timestamp)],
+        at: Timestamp,
+    ) -> Result<Vec<Entry>, StoreError> {
         if ends.is_empty() {
             return Ok(Vec::new());
         }
-        let (reply, answer) = oneshot::channel();
-        let job = Job { ends: ends.to_vec(), at, reply };
-        self.jobs.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Unavailable("too many ends are waiting".to_owned()),
-            mpsc::error::TrySendError::Closed(_) => stopped(),
-        })?;
-        answer.await.map_err(|_| stopped())?
+        self.0.ends.ask(Ending { ends: ends.to_vec(), at }).await
     }
 }
 
-fn stopped() -> StoreError {
-    StoreError::Unavailable("the store is closed".to_owned())
-}
-
-async fn work(pool: Arc<Pool>, mut queue: mpsc::Receiver<Job>, batches: Arc<Batches>) {
-    let mut jobs = Vec::new();
-    while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        batches.add(jobs.len());
-        match Box::pin(transact(&pool, &jobs)).await {
-            Ok(entries) => {
-                for (job, entries) in jobs.drain(..).zip(entries) {
-                    // Whoever asked may have gone.
-                    let _ = job.reply.send(Ok(entries));
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, jobs = jobs.len(), "a batch of ends was not done");
-                for job in jobs.drain(..) {
-                    let _ = job.reply.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-}
-
-/// Does all jobs in one transaction; what each has ended.
-async fn transact(pool: &Pool, jobs: &[Job]) -> Result<Vec<Vec<Entry>>, StoreError> {
+/// Does all requests in one transaction; what each has ended.
+async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, StoreError> {
     // Once more on another connection only while nothing can have been committed.
     let (mut before, mut after) = (Attempts::new(Nature::Read), Attempts::new(Nature::Write));
     loop {
@@ -127,7 +88,7 @@ async fn transact(pool: &Pool, jobs: &[Job]) -> Result<Vec<Vec<Entry>>, StoreErr
             }
         };
         let transaction = lent.begin();
-        let asked = Asked::of(jobs.iter().flat_map(|job| &job.ends));
+        let asked = Asked::of(requests.iter().flat_map(|request| &request.ends));
         let present = match pool.within(&lent, Box::pin(read(&lent, &asked))).await {
             Ok(present) => present,
             Err(failure) => {
@@ -137,7 +98,7 @@ async fn transact(pool: &Pool, jobs: &[Job]) -> Result<Vec<Vec<Entry>>, StoreErr
             }
         };
         let mut plan = Plan::new(present);
-        let entries = jobs.iter().map(|job| plan.take(&job.ends, job.at)).collect();
+        let entries = requests.iter().map(|request| plan.take(&request.ends, request.at)).collect();
         match pool.within(&lent, Box::pin(write(&lent, &asked, &plan))).await {
             Ok(()) => {
                 transaction.committed();

@@ -1,7 +1,7 @@
 //! Both stores in PostgreSQL (13 or later), which many servers share.
 //!
-//! One pool of connections (`pool`), whose statements are one exchange each; ends are gathered into few transactions
-//! (`ends`); news of other servers' ends comes by `LISTEN` (`listen`). Names of tables begin with `cloakroom_` and are found
+//! One pool of connections (`pool`), whose statements are one exchange each; what many ask at a time, and ends, are gathered
+//! into few of them (`gather`); news of other servers' ends comes by `LISTEN` (`listen`). Names of tables begin with `cloakroom_` and are found
 //! on the connection's search path. It must be the primary, and must not acknowledge what it has not written
 //! (`connection`). With both stores in one database an end is one transaction: the log's line, and the record's removal.
 
@@ -11,6 +11,7 @@ mod columns;
 mod connection;
 mod ends;
 mod error;
+mod gather;
 mod keys;
 mod limits;
 mod listen;
@@ -34,7 +35,15 @@ use tokio::sync::watch;
 pub use operate::Remark;
 pub use url::Url;
 
-use self::{connection::Connector, ends::Ends, listen::Listener, pool::Pool};
+use self::{
+    accounts::StandingOf,
+    connection::Connector,
+    ends::Ending,
+    gather::Gather,
+    listen::Listener,
+    pool::Pool,
+    sessions::{Look, Swap},
+};
 use crate::store::{StoreError, Stores, Vitals};
 
 /// Accounts, sessions and logs in a PostgreSQL database; cheap to clone.
@@ -44,7 +53,10 @@ use crate::store::{StoreError, Stores, Vitals};
 pub struct Postgres(Arc<Inner>);
 
 struct Inner {
-    ends: Ends,
+    ends: Gather<Ending>,
+    reads: Gather<Look>,
+    rotations: Gather<Swap>,
+    standings: Gather<StandingOf>,
     pool: Arc<Pool>,
     listener: Option<Listener>,
     url: Url,
@@ -66,7 +78,15 @@ impl Postgres {
         pool.within(&lent, Box::pin(schema::migrate(&lent))).await?;
         let listener = Listener::start(&around, &url.listen, lent.is_pooled());
         drop(lent);
-        Ok(Self(Arc::new(Inner { ends: Ends::start(Arc::clone(&pool)), pool, listener, url: url.clone() })))
+        Ok(Self(Arc::new(Inner {
+            ends: Gather::new(Arc::clone(&pool)),
+            reads: Gather::new(Arc::clone(&pool)),
+            rotations: Gather::new(Arc::clone(&pool)),
+            standings: Gather::new(Arc::clone(&pool)),
+            pool,
+            listener,
+            url: url.clone(),
+        })))
     }
 
     /// This store as both stores of a server.
@@ -86,13 +106,14 @@ impl Postgres {
         &self.0.pool
     }
 
-    fn ends(&self) -> &Ends {
-        &self.0.ends
-    }
-
     fn its_vitals(&self) -> Vec<Vitals> {
-        let (connections, writes) = (Some(self.pool().connections()), Some(self.ends().writes()));
-        vec![Vitals { store: "postgres", connections, writes }]
+        let inner = &self.0;
+        vec![Vitals {
+            store: "postgres",
+            connections: Some(inner.pool.connections()),
+            writes: Some(inner.ends.gathered() + inner.rotations.gathered()),
+            reads: Some(inner.reads.gathered() + inner.standings.gathered()),
+        }]
     }
 
     fn calls(&self) -> Option<watch::Receiver<u64>> {

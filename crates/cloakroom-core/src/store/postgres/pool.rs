@@ -105,6 +105,16 @@ impl Pool {
         Ok(Self { connections, writes, connect_timeout, statement_timeout })
     }
 
+    /// How long it may take until there is a connection.
+    pub(super) const fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// How long a statement may take.
+    pub(super) const fn statement_timeout(&self) -> Duration {
+        self.statement_timeout
+    }
+
     /// How many there are.
     pub(super) fn connections(&self) -> Connections {
         let status = self.connections.status();

@@ -72,7 +72,7 @@ impl AccountStore for Postgres {
     }
 
     async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
-        self.ends().end(ends, at).await
+        self.end_all(ends, at).await
     }
 
     async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {

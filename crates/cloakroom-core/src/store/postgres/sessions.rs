@@ -12,7 +12,11 @@ use super::{
     Postgres,
     columns::{bytes, epoch, get, moment, number, small_number},
     error::unreadable,
-    pool::Nature::{Read, Write as Change},
+    gather::{LOOK_UPS, LOOKS, Question, placed},
+    pool::{
+        Nature::{Read, Write as Change},
+        Pool,
+    },
     value::{Value, at_most, integer},
 };
 use crate::{
@@ -28,8 +32,13 @@ use crate::{
 const COUNTING: Duration = Duration::from_secs(120);
 /// How many sessions are one statement.
 const TOUCHES: usize = 512;
+/// The most statements that rotate which are under way, and the most rotations in one.
+const SWAPPING: usize = 4;
+const SWAPS: usize = 64;
+/// The column behind those of [`decode`].
+const PLACE: usize = 13;
 
-/// The columns of [`record`], from the first on.
+/// The columns of [`decode`], from the first on.
 macro_rules! columns {
     () => {
         "account, created, expires, last_active, rotated, generation, epoch, app_epoch, auth_time, method, amr, app, client"
@@ -37,10 +46,28 @@ macro_rules! columns {
 }
 
 const READ: &str = concat!("SELECT ", columns!(), " FROM cloakroom_sessions WHERE sid = $1");
+const READ_MANY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", asked.place FROM unnest((SELECT $1)) WITH ORDINALITY AS asked (id, place) JOIN cloakroom_sessions ON sid = asked.id"
+);
 const CREATE: &str = concat!(
     "INSERT INTO cloakroom_sessions (sid, ",
     columns!(),
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (sid) DO NOTHING"
+);
+/// Each is a compare-and-swap of its own: of two that swap the same, one finds it swapped. A row that somebody else holds is left
+/// out, so that no one's swap waits for another's row; [`ROTATE`] waits for it.
+const ROTATE_MANY: &str = concat!(
+    "WITH held AS MATERIALIZED (
+         SELECT asked.* FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5)) WITH ORDINALITY
+              AS asked (id, was, becomes, at, seen, place)
+         JOIN cloakroom_sessions AS s ON s.sid = asked.id AND s.generation = asked.was FOR UPDATE OF s SKIP LOCKED
+     )
+     UPDATE cloakroom_sessions SET generation = held.becomes, rotated = held.at, last_active = greatest(last_active, held.seen)
+     FROM held WHERE sid = held.id RETURNING ",
+    columns!(),
+    ", held.place"
 );
 const ROTATE: &str = concat!(
     "UPDATE cloakroom_sessions SET generation = $3, rotated = $4, last_active = greatest(last_active, $5) \
@@ -83,7 +110,7 @@ const FORGET: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
 #[async_trait]
 impl SessionStore for Postgres {
     async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
-        let row = self.pool().row(Read, READ, &[Value::Bytes(id.bytes())]).await?;
+        let row = self.0.reads.ask(Look(id)).await?;
         Ok(row.and_then(|row| readable(id, &row)))
     }
 
@@ -96,9 +123,12 @@ impl SessionStore for Postgres {
                 Ok(Written::Done(None))
             }
             Write::Rotate { from, to, at, active } => {
-                let seen = if *active { (*at).into() } else { Value::Int(0) };
-                let values = [sid, number_of(from.0), number_of(to.0), (*at).into(), seen];
-                self.alter(id, &write, ROTATE, &values).await
+                let swap = Swap { id, from: *from, to: *to, at: *at, active: *active };
+                if let Some(row) = self.0.rotations.ask(swap).await? {
+                    return Ok(rewritten(id, &row));
+                }
+                let [at, seen] = [(*at).into(), if *active { (*at).into() } else { Value::Int(0) }];
+                self.alter(id, &write, ROTATE, &[sid, number_of(from.0), number_of(to.0), at, seen]).await
             }
             Write::Touch(at) => self.alter(id, &write, TOUCH, &[sid, (*at).into()]).await,
             Write::CarryOver(to) => self.alter(id, &write, CARRY_OVER, &[sid, number_of(to.0)]).await,
@@ -126,7 +156,7 @@ impl SessionStore for Postgres {
         let values = [Value::Bytes(account.bytes()), created, Value::Bytes(&sid), at_most(limit)];
         let mut found = Vec::new();
         for row in self.pool().rows(Read, LIST, &values).await? {
-            let id = SessionId::from_bytes(bytes(&row, 13)?);
+            let id = SessionId::from_bytes(bytes(&row, PLACE)?);
             found.extend(readable(id, &row).map(|record| (id, record)));
         }
         Ok(found)
@@ -166,7 +196,7 @@ impl SessionStore for Postgres {
         let after = from.map_or_else(Vec::new, |place| place.0);
         let mut sessions = Vec::new();
         for row in self.pool().rows(Read, WALK, &[Value::Bytes(&after), at_most(limit)]).await? {
-            let id = SessionId::from_bytes(bytes(&row, 13)?);
+            let id = SessionId::from_bytes(bytes(&row, PLACE)?);
             sessions.push((id, readable(id, &row)));
         }
         Ok(Stretch::by_id(sessions, limit))
@@ -227,13 +257,56 @@ impl Postgres {
     ) -> Result<Written, StoreError> {
         loop {
             if let Some(row) = self.pool().row(Change, statement, values).await? {
-                return Ok(readable(id, &row).map_or(Written::Absent, |record| Written::Done(Some(record))));
+                return Ok(rewritten(id, &row));
             }
             let Some(record) = self.read(id).await? else { return Ok(Written::Absent) };
             if let (Effect::Leave, written) = write.apply(Some(&record)) {
                 return Ok(written);
             }
         }
+    }
+}
+
+/// Which record is looked up.
+pub(super) struct Look(SessionId);
+
+impl Question for Look {
+    type Answer = Option<Row>;
+    const AT_ONCE: usize = LOOKS;
+    const MOST: usize = LOOK_UPS;
+    const EXCHANGES: u32 = 1;
+    const UNHEARD: bool = false;
+
+    async fn ask(pool: &Pool, questions: &[Self]) -> Result<Vec<Option<Row>>, StoreError> {
+        let ids: Vec<_> = questions.iter().map(|asked| &asked.0.bytes()[..]).collect();
+        placed(pool.rows(Read, READ_MANY, &[Value::Blobs(&ids)]).await?, PLACE, questions.len())
+    }
+}
+
+/// Which generation is swapped for which.
+pub(super) struct Swap {
+    id: SessionId,
+    from: Generation,
+    to: Generation,
+    at: Timestamp,
+    active: bool,
+}
+
+impl Question for Swap {
+    type Answer = Option<Row>;
+    const AT_ONCE: usize = SWAPPING;
+    const MOST: usize = SWAPS;
+    const EXCHANGES: u32 = 1;
+    const UNHEARD: bool = false;
+
+    async fn ask(pool: &Pool, questions: &[Self]) -> Result<Vec<Option<Row>>, StoreError> {
+        let ids: Vec<_> = questions.iter().map(|swap| &swap.id.bytes()[..]).collect();
+        let numbers = |of: fn(&Self) -> i64| questions.iter().map(of).collect::<Vec<_>>();
+        let (from, to) = (numbers(|swap| swap.from.0.into()), numbers(|swap| swap.to.0.into()));
+        let at = numbers(|swap| integer(swap.at.millis()));
+        let seen = numbers(|swap| if swap.active { integer(swap.at.millis()) } else { 0 });
+        let values = [Value::Blobs(&ids), Value::Ints(&from), Value::Ints(&to), Value::Ints(&at), Value::Ints(&seen)];
+        placed(pool.rows(Change, ROTATE_MANY, &values).await?, PLACE, questions.len())
     }
 }
 
@@ -244,6 +317,11 @@ fn number_of(number: u32) -> Value<'static> {
 /// A record that cannot be read counts as none (F007).
 fn readable(id: SessionId, row: &Row) -> Option<Record> {
     decode(row).inspect_err(|error| tracing::error!(session = %id, %error, "no session is made of it")).ok()
+}
+
+/// What a write gives back.
+fn rewritten(id: SessionId, row: &Row) -> Written {
+    readable(id, row).map_or(Written::Absent, |record| Written::Done(Some(record)))
 }
 
 fn decode(row: &Row) -> Result<Record, StoreError> {

@@ -99,7 +99,7 @@ impl Sqlite {
 
     fn its_vitals(&self) -> Vec<Vitals> {
         let writes = self.0.writer.as_ref().map(Writer::writes);
-        vec![Vitals { store: "sqlite", connections: None, writes }]
+        vec![Vitals { store: "sqlite", connections: None, writes, reads: None }]
     }
 
     async fn read_with<T, F>(&self, work: F) -> Result<T, StoreError>

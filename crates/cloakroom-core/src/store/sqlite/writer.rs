@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::lock::DirectoryLock;
-use crate::store::{Batches, StoreError, Writes};
+use crate::store::{Batches, Gathered, StoreError};
 
 /// The most jobs that wait; more wait outside, and not for long.
 const QUEUE: usize = 4096;
@@ -61,7 +61,7 @@ impl Writer {
     }
 
     /// What waits, and what has been written.
-    pub(super) fn writes(&self) -> Writes {
+    pub(super) fn writes(&self) -> Gathered {
         self.batches.with_waiting(self.jobs.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity()))
     }
 

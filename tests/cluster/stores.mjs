@@ -11,7 +11,7 @@ import { Program, freePort, listens, run, until } from '../lib/process.mjs';
 export class Postgres {
   static async start(dir) {
     const postgres = new Postgres();
-    const bin = fs.globSync?.('/usr/lib/postgresql/*/bin')?.at(-1) ?? newest('/usr/lib/postgresql');
+    const bin = process.env.TEST_POSTGRES_BIN ?? fs.globSync?.('/usr/lib/postgresql/*/bin')?.at(-1) ?? newest('/usr/lib/postgresql');
     // It refuses to be run by root.
     const owner = process.getuid() === 0 ? user('postgres', 'nobody') : {};
     const data = path.join(dir, 'postgres');

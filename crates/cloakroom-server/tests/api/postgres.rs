@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
-use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config, until, variable};
+use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config, metric, until, variable};
 
 /// A database of a test's own, and a master secret for it.
 struct Database {
@@ -283,6 +283,13 @@ async fn a_session_is_rotated_by_both_servers_as_by_one() {
     assert_eq!(there.refresh(ada.refresh_token()).await.refusal(), (401, "token_reused".to_owned()));
     here.advance(2);
     assert_eq!(here.refresh(&token).await.status, 401, "theft ends the session everywhere");
+    let database = "{holds=\"both\",store=\"postgres\"}";
+    let counted = async |what: &str| metric(&here, &format!("cloakroom_store_{what}{database}")).await;
+    // Looked up and held against its account, for each of 24 renewals and two thefts.
+    let (reads, statements) = (counted("batched_reads_total").await, counted("read_batches_total").await);
+    assert!(reads >= 2.0 * 26.0 && statements < reads, "{reads} in {statements}");
+    assert!(counted("batched_writes_total").await >= 4.0);
+    assert_eq!(counted("reads_waiting").await, 0.0);
 }
 
 const TIGHT: &str = "trusted_proxies = ['127.0.0.1/32']

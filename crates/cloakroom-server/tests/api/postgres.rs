@@ -289,7 +289,7 @@ async fn a_session_is_rotated_by_both_servers_as_by_one() {
     let (reads, statements) = (counted("batched_reads_total").await, counted("read_batches_total").await);
     assert!(reads >= 2.0 * 26.0 && statements < reads, "{reads} in {statements}");
     assert!(counted("batched_writes_total").await >= 4.0);
-    assert_eq!(counted("reads_waiting").await, 0.0);
+    assert!(counted("reads_waiting").await < 1.0);
 }
 
 const TIGHT: &str = "trusted_proxies = ['127.0.0.1/32']

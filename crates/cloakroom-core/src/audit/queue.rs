@@ -2,8 +2,8 @@
 //!
 //! A bounded queue, written in batches by a task in the background. A line that comes alone is written at once; those that
 //! come soon after it gather for a moment, because a commit costs as much as many lines. While the store fails the batch is
-//! kept and tried again. When the queue is full further lines are dropped, counted and told to the program's log: a store that is down
-//! must not stop a sign-out, and memory is bounded.
+//! kept and tried again. When the queue is full further lines are dropped, counted and told to the program's log: a store
+//! that is down must not stop a sign-out, and memory is bounded.
 
 use std::{
     collections::VecDeque,

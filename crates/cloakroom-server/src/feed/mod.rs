@@ -168,7 +168,9 @@ impl Feed {
         let answer = self.engine.ended_since(at).await?;
         let text = lines::batch(&answer);
         let mut board = self.board.write();
-        board.services = services.unwrap_or_else(|| Arc::clone(&board.services));
+        if let Some(services) = services {
+            board.services = services;
+        }
         board.lines.take(&answer, text);
         Ok(())
     }

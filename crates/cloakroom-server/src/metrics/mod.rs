@@ -161,17 +161,17 @@ fn gathered<'a, I: Iterator<Item = ([&'a str; 2], Gathered)>>(
     [waiting, batches, operations]: [&'static Family; 3],
     of: impl Fn() -> I,
 ) {
-    page.family(waiting);
-    for (labels, gathered) in of() {
-        page.sample(&labels, gathered.waiting as f64);
-    }
-    page.family(batches);
-    for (labels, gathered) in of() {
-        page.sample(&labels, gathered.batches as f64);
-    }
-    page.family(operations);
-    for (labels, gathered) in of() {
-        page.sample(&labels, gathered.operations as f64);
+    type Count = fn(Gathered) -> f64;
+    let counts: [(&'static Family, Count); 3] = [
+        (waiting, |gathered| gathered.waiting as f64),
+        (batches, |gathered| gathered.batches as f64),
+        (operations, |gathered| gathered.operations as f64),
+    ];
+    for (family, count) in counts {
+        page.family(family);
+        for (labels, gathered) in of() {
+            page.sample(&labels, count(gathered));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     columns::{self, account, epoch, get, login, method_code},
     connection::Connection,
     error::Failure,
-    gather::{LOOK_UPS, LOOKS, Question, placed},
+    gather::{LOOK_UPS, Question, placed},
     log,
     pool::{Attempts, Nature, Pool},
     value::{Value, at_most},
@@ -78,10 +78,7 @@ pub(super) struct StandingOf {
 
 impl Question for StandingOf {
     type Answer = Option<Row>;
-    const AT_ONCE: usize = LOOKS;
     const MOST: usize = LOOK_UPS;
-    const EXCHANGES: u32 = 1;
-    const UNHEARD: bool = false;
 
     async fn ask(pool: &Pool, questions: &[Self]) -> Result<Vec<Option<Row>>, StoreError> {
         let accounts: Vec<_> = questions.iter().map(|asked| &asked.account.bytes()[..]).collect();

@@ -50,8 +50,8 @@ pub(super) struct Ending {
 
 impl Question for Ending {
     type Answer = Vec<Entry>;
-    const AT_ONCE: usize = 1;
     const MOST: usize = 512;
+    const AT_ONCE: usize = 1;
     const EXCHANGES: u32 = 2;
     const UNHEARD: bool = true;
 

@@ -19,22 +19,21 @@ use crate::store::{Batches, Gathered, StoreError};
 /// The most questions of one kind that wait.
 const QUEUE: usize = 4096;
 
-/// The most reads of one kind that are under way, and the most questions in one.
-pub(super) const LOOKS: usize = 4;
+/// The most look-ups in one statement.
 pub(super) const LOOK_UPS: usize = 128;
 
 /// One of a kind of questions that can be asked together.
 pub(super) trait Question: Sized + Send + Sync + 'static {
     /// What is answered.
     type Answer: Send + 'static;
-    /// The most statements or transactions that are under way.
-    const AT_ONCE: usize;
-    /// The most questions in one.
+    /// The most questions in one statement or transaction.
     const MOST: usize;
+    /// The most statements or transactions that are under way.
+    const AT_ONCE: usize = 4;
     /// How many exchanges with the server one is, each within the time that a statement has.
-    const EXCHANGES: u32;
+    const EXCHANGES: u32 = 1;
     /// Whether it is asked though nobody waits for the answer any more.
-    const UNHEARD: bool;
+    const UNHEARD: bool = false;
 
     /// Asks them all; the answers in their order.
     fn ask(pool: &Pool, questions: &[Self]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
@@ -208,10 +207,8 @@ mod tests {
 
     impl Question for Knock {
         type Answer = usize;
-        const AT_ONCE: usize = 2;
         const MOST: usize = 8;
-        const EXCHANGES: u32 = 1;
-        const UNHEARD: bool = false;
+        const AT_ONCE: usize = 2;
 
         async fn ask(_: &Pool, questions: &[Self]) -> Result<Vec<usize>, StoreError> {
             let gate = &questions[0].gate;

@@ -12,7 +12,7 @@ use super::{
     Postgres,
     columns::{bytes, epoch, get, moment, number, small_number},
     error::unreadable,
-    gather::{LOOK_UPS, LOOKS, Question, placed},
+    gather::{LOOK_UPS, Question, placed},
     pool::{
         Nature::{Read, Write as Change},
         Pool,
@@ -32,8 +32,7 @@ use crate::{
 const COUNTING: Duration = Duration::from_secs(120);
 /// How many sessions are one statement.
 const TOUCHES: usize = 512;
-/// The most statements that rotate which are under way, and the most rotations in one.
-const SWAPPING: usize = 4;
+/// The most rotations in one statement.
 const SWAPS: usize = 64;
 /// The column behind those of [`decode`].
 const PLACE: usize = 13;
@@ -272,10 +271,7 @@ pub(super) struct Look(SessionId);
 
 impl Question for Look {
     type Answer = Option<Row>;
-    const AT_ONCE: usize = LOOKS;
     const MOST: usize = LOOK_UPS;
-    const EXCHANGES: u32 = 1;
-    const UNHEARD: bool = false;
 
     async fn ask(pool: &Pool, questions: &[Self]) -> Result<Vec<Option<Row>>, StoreError> {
         let ids: Vec<_> = questions.iter().map(|asked| &asked.0.bytes()[..]).collect();
@@ -294,10 +290,7 @@ pub(super) struct Swap {
 
 impl Question for Swap {
     type Answer = Option<Row>;
-    const AT_ONCE: usize = SWAPPING;
     const MOST: usize = SWAPS;
-    const EXCHANGES: u32 = 1;
-    const UNHEARD: bool = false;
 
     async fn ask(pool: &Pool, questions: &[Self]) -> Result<Vec<Option<Row>>, StoreError> {
         let ids: Vec<_> = questions.iter().map(|swap| &swap.id.bytes()[..]).collect();

@@ -20,7 +20,7 @@ use cloakroom_core::{
     method::{Method, OnFeedLoss},
     random::Rng,
     refusal::{Code, Reason, Refusal},
-    revocation::{Answer, End, Entry, Incarnation, Position},
+    revocation::{Answer, End, Entry, Incarnation, KeySet, Position},
     session::AuthMethods,
     token::{self, Algorithm, Claims, TokenId},
     verify::{Activity, Backing, CacheBounds, Finding, Identity, NotFound, Question, Verifier, VerifierSettings},
@@ -67,7 +67,7 @@ impl Backing for Behind {
         let head = Position { incarnation, sequence: log.len() as u64 };
         let after = after.filter(|after| after.incarnation == incarnation);
         let entries = log.into_iter().skip(after.map_or(0, |after| after.sequence as usize)).collect();
-        Ok(Answer { head, snapshot: after.is_none(), entries })
+        Ok(Answer { head, time: START, keys: KeySet::default(), snapshot: after.is_none(), entries })
     }
 
     fn keys(&self) -> Arc<VerifyingKeys> {

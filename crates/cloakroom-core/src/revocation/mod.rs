@@ -98,6 +98,10 @@ impl fmt::Debug for Incarnation {
     }
 }
 
+/// Which set of keys a store holds: a random number that each change of the keys draws anew.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct KeySet(pub u64);
+
 /// A place in a log: `incarnation:sequence`, the `id` of the feed's events.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Position {

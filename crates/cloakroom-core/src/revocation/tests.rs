@@ -40,11 +40,11 @@ fn head(incarnation: u64, sequence: u64) -> Position {
 }
 
 fn snapshot(head: Position, entries: Vec<Entry>) -> Answer {
-    Answer { head, snapshot: true, entries }
+    Answer { head, time: WALL, keys: KeySet::default(), snapshot: true, entries }
 }
 
 fn news(head: Position, entries: Vec<Entry>) -> Answer {
-    Answer { head, snapshot: false, entries }
+    Answer { head, time: WALL, keys: KeySet::default(), snapshot: false, entries }
 }
 
 /// A watch that has heard the first three lines at the beginning.

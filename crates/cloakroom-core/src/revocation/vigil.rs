@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{
-    Entry, Position,
+    Entry, KeySet, Position,
     ended::{Ended, Full},
 };
 use crate::clock::{Boot, Timestamp};
@@ -16,6 +16,10 @@ use crate::clock::{Boot, Timestamp};
 pub struct Answer {
     /// The head, read from SQL after the question arrived.
     pub head: Position,
+    /// The store's time at that moment.
+    pub time: Timestamp,
+    /// Which keys the store held at that moment.
+    pub keys: KeySet,
     /// Whether `entries` are everything that must be held (a snapshot) rather than what follows the asked position.
     pub snapshot: bool,
     /// In the order of the log.

@@ -146,7 +146,7 @@ mod tests {
     use cloakroom_core::{
         clock::Timestamp,
         ids::SessionId,
-        revocation::{End, Entry, Incarnation},
+        revocation::{End, Entry, Incarnation, KeySet},
     };
     use proptest::prelude::*;
 
@@ -166,7 +166,8 @@ mod tests {
             at: None,
             until: Timestamp::default(),
         };
-        Answer { head: place(head), snapshot: false, entries: (after + 1..=head).map(entry).collect() }
+        let entries = (after + 1..=head).map(entry).collect();
+        Answer { head: place(head), time: Timestamp::default(), keys: KeySet::default(), snapshot: false, entries }
     }
 
     fn take(lines: &mut Lines, answer: &Answer) {
@@ -237,7 +238,7 @@ mod tests {
         take(&mut lines, &answer(0, 5));
         let other = Position { incarnation: Incarnation(8), sequence: 3 };
         assert!(walk(&lines, other).1);
-        take(&mut lines, &Answer { head: other, snapshot: true, entries: answer(0, 2).entries });
+        take(&mut lines, &Answer { head: other, snapshot: true, ..answer(0, 2) });
         assert_eq!(walk(&lines, other), (vec![], false));
         assert!(walk(&lines, place(5)).1);
     }

@@ -15,7 +15,7 @@ use cloakroom_core::{
     key::VerifyingKeys,
     method::Method,
     refusal::{Reason, Refusal},
-    revocation::{Answer, EXP_LEEWAY, Entry, Incarnation, Position, hold_until},
+    revocation::{Answer, EXP_LEEWAY, Entry, Incarnation, KeySet, Position, hold_until},
     session::AuthMethods,
     ticket,
     verify::{Backing, Finding, NotFound},
@@ -174,7 +174,8 @@ impl Backing for RemoteBacking {
             }
             let until = hold_until(self.clock.now(), self.longest_access_token, None);
             let entries = page.ends.into_iter().map(|(sequence, end, at)| Entry { sequence, end, at, until }).collect();
-            return Ok(Answer { head: page.head, snapshot: page.snapshot, entries });
+            let (time, keys) = (self.clock.now(), KeySet::default());
+            return Ok(Answer { head: page.head, time, keys, snapshot: page.snapshot, entries });
         }
     }
 

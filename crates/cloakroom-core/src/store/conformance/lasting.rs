@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{DAY, HASH, MINUTE, NOW, OTHER_HASH, account_id, app, hash, new_account, record, registered, session_id};
+use super::{
+    DAY, HASH, MINUTE, NOW, OTHER_HASH, account_id, app, hash, log::said, new_account, record, registered, session_id,
+};
 use crate::{
     account::AccountState,
     audit::{Event, Filter, Kind, Origin},
@@ -91,14 +93,14 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
         detail: None,
     };
     store.audit(&[event]).await.unwrap();
-    let before = (store.log_since(None, NOW).await.unwrap(), store.keys().await.unwrap());
+    let before = (said(store.log_since(None, NOW).await.unwrap()), store.keys().await.unwrap());
     let audit = store.audit_page(&Filter::default(), 10).await.unwrap();
     drop(store);
 
     let store = open().await;
     assert_eq!(store.installation().await.unwrap(), installation);
-    assert_eq!((store.log_since(None, NOW).await.unwrap(), store.keys().await.unwrap()), before);
-    assert_eq!(before.0.entries.len(), 6);
+    assert_eq!((said(store.log_since(None, NOW).await.unwrap()), store.keys().await.unwrap()), before);
+    assert_eq!(before.0.2.len(), 6);
     assert_eq!(store.audit_page(&Filter::default(), 10).await.unwrap(), audit);
     let login = store.login("ada@example.com").await.unwrap().expect("it is there");
     assert_eq!((login.account.state, login.account.epoch), (AccountState::Disabled, Epoch(2)));
@@ -108,7 +110,7 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(1), Epoch(1)));
     let next = store.end(&[(EndRequest::Session(session_id(&rng)), NOW + DAY)], NOW).await.unwrap();
     assert_eq!(next[0].sequence, 7);
-    assert_eq!(store.log_since(Some(before.0.head), NOW).await.unwrap().entries, next, "the log goes on");
+    assert_eq!(store.log_since(Some(before.0.0), NOW).await.unwrap().entries, next, "the log goes on");
 }
 
 /// Both stores in one database ([`Stores::end_deletes`]): an end is one transaction with what it ends.

@@ -18,7 +18,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Kid, SessionId},
     method::Method,
-    revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position},
+    revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
     store::{EndedSessions, StoreError},
 };
 
@@ -37,15 +37,17 @@ macro_rules! head {
         "WITH head AS MATERIALIZED (
              SELECT incarnation, sequence, pruned, cloakroom_log_head.tableoid::bigint AS place,
                     substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline,
-                    (SELECT system_identifier FROM pg_control_system()) AS cluster
+                    (SELECT system_identifier FROM pg_control_system()) AS cluster,
+                    (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS time, key_set
              FROM cloakroom_log_head WHERE one = 1
          )
-         SELECT head.incarnation, head.sequence, head.pruned, head.place, head.timeline, head.cluster"
+         SELECT head.incarnation, head.sequence, head.pruned, head.place, head.timeline, head.cluster, head.time,
+                head.key_set"
     };
 }
 
 /// How many columns the head has.
-const HEAD: usize = 6;
+const HEAD: usize = 8;
 const HEAD_ALONE: &str = concat!(head!(), " FROM head");
 macro_rules! with_lines {
     ($condition:literal) => {
@@ -87,17 +89,18 @@ impl Postgres {
     pub(super) async fn since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
         if let Some(after) = after {
             let rows = self.pool().rows(Read, WHAT_FOLLOWS, &[Value::Int(integer(after.sequence))]).await?;
-            let (head, pruned) = head_of(&rows)?;
+            let Head { position: head, pruned, time, keys } = head_of(&rows)?;
             if after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence) {
-                return Ok(Answer { head, snapshot: false, entries: lines_of(&rows)? });
+                return Ok(Answer { head, time, keys, snapshot: false, entries: lines_of(&rows)? });
             }
         }
         let rows = self.pool().rows(Read, SNAPSHOT, &[now.into()]).await?;
-        Ok(Answer { head: head_of(&rows)?.0, snapshot: true, entries: lines_of(&rows)? })
+        let Head { position: head, time, keys, .. } = head_of(&rows)?;
+        Ok(Answer { head, time, keys, snapshot: true, entries: lines_of(&rows)? })
     }
 
     pub(super) async fn head(&self) -> Result<Position, StoreError> {
-        Ok(head_of(&self.pool().rows(Read, HEAD_ALONE, &[]).await?)?.0)
+        Ok(head_of(&self.pool().rows(Read, HEAD_ALONE, &[]).await?)?.position)
     }
 
     pub(super) async fn sessions_that_ended(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
@@ -160,7 +163,17 @@ impl<'a> Line<'a> {
     }
 }
 
-fn head_of(rows: &[Row]) -> Result<(Position, u64), StoreError> {
+/// The head of the log, as it was read.
+struct Head {
+    position: Position,
+    /// The last line that was removed.
+    pruned: u64,
+    /// The database's time.
+    time: Timestamp,
+    keys: KeySet,
+}
+
+fn head_of(rows: &[Row]) -> Result<Head, StoreError> {
     let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
     let timeline = u32::from_str_radix(get(row, 4)?, 16).map_err(|_| unreadable("the timeline"))?;
     let parts = [
@@ -174,7 +187,12 @@ fn head_of(rows: &[Row]) -> Result<(Position, u64), StoreError> {
     let mut incarnation = [0; 8];
     incarnation.copy_from_slice(&hash.as_ref()[..8]);
     let incarnation = Incarnation(u64::from_be_bytes(incarnation));
-    Ok((Position { incarnation, sequence: number(row, 1)? }, number(row, 2)?))
+    Ok(Head {
+        position: Position { incarnation, sequence: number(row, 1)? },
+        pruned: number(row, 2)?,
+        time: moment(row, 6)?,
+        keys: KeySet(get::<i64>(row, 7)?.cast_unsigned()),
+    })
 }
 
 /// The lines beside the head; where there are none, one row has none.

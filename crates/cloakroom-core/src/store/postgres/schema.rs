@@ -22,10 +22,11 @@ struct Migration {
 const MIGRATIONS: [Migration; VERSION as usize] = [
     Migration { sql: include_str!("migrations/0001_first.sql"), min_reader: 1 },
     Migration { sql: include_str!("migrations/0002_limits.sql"), min_reader: 1 },
+    Migration { sql: include_str!("migrations/0003_corners.sql"), min_reader: 1 },
 ];
 
 /// What this release knows.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// Any number, as long as all servers take the same: `Clokroom`.
 const LOCK: i64 = 0x436c_6f6b_726f_6f6d;

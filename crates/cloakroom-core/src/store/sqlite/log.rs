@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position},
+    revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
     store::{EndRequest, EndedSessions, StoreError},
 };
 
@@ -120,7 +120,7 @@ pub(super) fn app_epochs(
 /// What follows a place, or a snapshot; in one transaction with the head.
 pub(super) fn since(connection: &Connection, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
     let transaction = connection.unchecked_transaction()?;
-    let (head, pruned) = head_and_pruned(&transaction)?;
+    let Head { position: head, pruned, keys } = read_head(&transaction)?;
     let follows = after
         .filter(|after| after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence));
     let entries = match follows {
@@ -139,18 +139,27 @@ pub(super) fn since(connection: &Connection, after: Option<Position>, now: Times
         )?,
     };
     transaction.commit()?;
-    Ok(Answer { head, snapshot: follows.is_none(), entries })
+    Ok(Answer { head, time: now, keys, snapshot: follows.is_none(), entries })
 }
 
 /// The head of the log.
 pub(super) fn head(connection: &Connection) -> Result<Position, StoreError> {
-    head_and_pruned(connection).map(|(head, _)| head)
+    read_head(connection).map(|head| head.position)
 }
 
-fn head_and_pruned(connection: &Connection) -> Result<(Position, u64), StoreError> {
-    row(connection, "SELECT incarnation, sequence, pruned FROM installation", [], |row| {
+/// The head of the log, as its row says it.
+struct Head {
+    position: Position,
+    /// The last line that was removed.
+    pruned: u64,
+    keys: KeySet,
+}
+
+fn read_head(connection: &Connection) -> Result<Head, StoreError> {
+    row(connection, "SELECT incarnation, sequence, pruned, key_set FROM installation", [], |row| {
         let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
-        Ok((Position { incarnation, sequence: number(row, 1)? }, number(row, 2)?))
+        let keys = KeySet(row.get::<_, i64>(3)?.cast_unsigned());
+        Ok(Head { position: Position { incarnation, sequence: number(row, 1)? }, pruned: number(row, 2)?, keys })
     })?
     .ok_or_else(|| unreadable("the installation"))
 }
@@ -164,7 +173,7 @@ pub(super) fn has_ended(connection: &Connection, session: SessionId) -> Result<b
 /// The sessions of lines behind a place.
 pub(super) fn ended_sessions(connection: &Connection, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
     let transaction = connection.unchecked_transaction()?;
-    let (_, pruned) = head_and_pruned(&transaction)?;
+    let pruned = read_head(&transaction)?.pruned;
     let sessions = rows(
         &transaction,
         "SELECT sequence, subject FROM log WHERE sequence > ?1 AND kind = 1 ORDER BY sequence LIMIT ?2",

@@ -12,7 +12,7 @@ use crate::{random::Rng, store::StoreError};
 
 /// `Clok`, in the file's header.
 const APPLICATION_ID: i32 = 0x436c_6f6b;
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_corners.sql")];
 
 /// How long one connection waits for another, such as an operator's tool or a backup.
 const BUSY: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use super::{SESSIONS, Setup};
 use crate::{
     clock::{Boot, Timestamp},
     ids::{AccountId, AppId, Epoch, Generation, SessionId},
-    revocation::{Answer, End, Entry, Incarnation, Position, Vigil},
+    revocation::{Answer, End, Entry, Incarnation, KeySet, Position, Vigil},
     session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
     verify::Moment,
 };
@@ -175,7 +175,7 @@ impl World {
             Some(after) => (false, self.log[after.sequence as usize..].to_vec()),
             None => (true, self.log.iter().filter(|entry| entry.until > at(self.now)).cloned().collect()),
         };
-        Answer { head, snapshot, entries }
+        Answer { head, time: at(self.now), keys: KeySet::default(), snapshot, entries }
     }
 
     /// Writes a line into the log.

@@ -165,16 +165,31 @@ impl Serialize for AppId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct AppTag(pub [u8; 4]);
 
-/// Counts how often everything of an account, or of an app, was ended. A credential carries the epoch it was born in
-/// and is refused below the present one.
+/// Goes up whenever everything of an account, or of an app, is ended. A credential carries the epoch it was born in and is
+/// refused below the present one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize)]
 pub struct Epoch(pub u32);
 
 impl Epoch {
+    /// What a deleted account ends with: nothing of it goes on.
+    pub const DELETED: Self = Self(u32::MAX);
+    /// The highest that a living account, or an app, is raised to.
+    const LAST: u32 = u32::MAX - 1;
+    /// The store's clock counts up to here (in 2038), so that one which is far ahead leaves room for the raises to come.
+    const CLOCK: u64 = 1 << 31;
+
     /// The one after.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// Where a raise leads: to the next number, the store's time in seconds or the log's floor, whichever is highest. A store
+    /// that has lost a raise with its last moments so gives no number twice: its clock has gone on.
+    #[must_use]
+    pub fn raised(self, time: Timestamp, floor: Self) -> Self {
+        let clock = u32::try_from(time.secs().min(Self::CLOCK)).unwrap_or(u32::MAX);
+        Self(self.0.saturating_add(1).max(clock).max(floor.0).min(Self::LAST))
     }
 }
 

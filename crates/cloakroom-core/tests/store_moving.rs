@@ -137,9 +137,11 @@ async fn a_copy_brings_over_what_lives_and_can_be_repeated() {
     // What went on in the old store since is brought over, and what is later in the new one stays.
     let (rotated, carried, ahead) = (living[0].0, living[1].0, living[2].0);
     let rotate = |to| Write::Rotate { from: Generation(0), to: Generation(to), at: NOW + DAY, active: true };
-    for (store, id, write) in
-        [(&lab.old, rotated, rotate(2)), (&lab.old, carried, Write::CarryOver(Epoch(3))), (&lab.new, ahead, rotate(1))]
-    {
+    for (store, id, write) in [
+        (&lab.old, rotated, rotate(2)),
+        (&lab.old, carried, Write::CarryOver { from: Epoch(0), to: Epoch(3) }),
+        (&lab.new, ahead, rotate(1)),
+    ] {
         assert!(matches!(store.write(id, write).await.unwrap(), Written::Done(_)));
     }
     let again = lab.copy().await.unwrap();
@@ -243,7 +245,7 @@ async fn serve(
                 assert!(told.iter().any(|(_, session)| *session == id));
                 continue;
             }
-            3..6 => Write::CarryOver(Epoch(known.epoch.0 + 1)),
+            3..6 => Write::CarryOver { from: known.epoch, to: known.epoch.next() },
             _ => {
                 let to = Generation(known.generation.0 + 1);
                 Write::Rotate { from: known.generation, to, at: NOW + Duration::from_secs(step), active: true }

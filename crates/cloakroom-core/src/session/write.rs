@@ -28,8 +28,14 @@ pub enum Write {
     },
     /// Activity; never moves `last_active` back.
     Touch(Timestamp),
-    /// 'All others were ended': this session goes on in the account's new epoch.
-    CarryOver(Epoch),
+    /// 'All others were ended': this session goes on in the account's new epoch, if it still stands at the epoch that was
+    /// raised. A session that another raise has ended stays behind.
+    CarryOver {
+        /// What it must be.
+        from: Epoch,
+        /// What it becomes.
+        to: Epoch,
+    },
     /// An end. Done twice, it is done.
     Delete,
 }
@@ -79,7 +85,12 @@ impl Write {
                 }
             }
             Self::Touch(at) => next.last_active = next.last_active.max(*at),
-            Self::CarryOver(epoch) => next.epoch = next.epoch.max(*epoch),
+            Self::CarryOver { from, to } => {
+                if record.epoch != *from && record.epoch != *to {
+                    return (Effect::Leave, Written::Conflict(next));
+                }
+                next.epoch = *to;
+            }
         }
         if next == *record {
             return (Effect::Leave, Written::Done(Some(next)));

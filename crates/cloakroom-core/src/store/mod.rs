@@ -3,6 +3,7 @@
 //! Adapters live in folders below; one conformance suite ([`conformance`]) is run against each of them. A port speaks in
 //! the domain's types and holds no rule of its own: what a write does to a record is `Write::apply`'s business.
 
+mod basis;
 pub mod check;
 pub mod conformance;
 pub mod copy;
@@ -20,6 +21,8 @@ mod watched;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub(crate) use basis::Present;
+pub use basis::{Acting, Basis};
 pub(crate) use ended::{forget_ended, out_of_reach};
 pub use moving::Moving;
 use thiserror::Error;
@@ -189,7 +192,10 @@ pub enum EndRequest {
     /// One session.
     Session(SessionId),
     /// All of an account's: raises its epoch.
-    Account(AccountId),
+    Account(AccountId, Basis),
+    /// All of an account's but the session that asks: raises its epoch and, where its record is in the same database,
+    /// carries that over.
+    Others(AccountId, Acting),
     /// All of an app's, of one method or of all: raises its epoch.
     App(AppId, Option<Method>),
     /// All that a key has signed: marks its row as killed.
@@ -200,7 +206,12 @@ pub enum EndRequest {
 #[derive(Clone, Debug)]
 pub enum AccountChange {
     /// Another password.
-    Password(PasswordHash),
+    Password {
+        /// What the change goes by.
+        basis: Basis,
+        /// What it becomes.
+        to: PasswordHash,
+    },
     /// The same password under other parameters; done only if the stored one is still `from`.
     Rehash {
         /// What it must be.
@@ -208,10 +219,21 @@ pub enum AccountChange {
         /// What it becomes.
         to: PasswordHash,
     },
-    /// May sign in, or not.
+    /// May sign in, or not; an operator's word.
     State(AccountState),
-    /// Gone for good; its id is never used again, and what was its is refused (F065).
-    Delete,
+    /// Gone for good; its id is never used again, and what was issued to it is refused (F065).
+    Delete(Basis),
+}
+
+impl AccountChange {
+    /// What it goes by.
+    pub(crate) const fn basis(&self) -> &Basis {
+        match self {
+            Self::Password { basis, .. } | Self::Delete(basis) => basis,
+            // A rehash compares the hash itself.
+            Self::Rehash { .. } | Self::State(_) => &Basis::Operator,
+        }
+    }
 }
 
 /// What became of an [`AccountChange`].
@@ -292,8 +314,8 @@ pub trait AccountStore: Send + Sync + 'static {
     ) -> Result<Option<Standing>, StoreError>;
     /// Accounts by id, those after `after`.
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
-    /// Changes an account, and raises its epoch with it where the change ends sessions; `None`: there is none, or `from`
-    /// was another. `until`: how long the end must be held.
+    /// Changes an account, and raises its epoch with it where the change ends sessions; `None`: there is no such account, or
+    /// what the change goes by has changed. `until`: how long the end must be held.
     async fn change(
         &self,
         id: AccountId,
@@ -303,7 +325,7 @@ pub trait AccountStore: Send + Sync + 'static {
     ) -> Result<Option<Changed>, StoreError>;
 
     /// Writes ends into the revocation log, durably, each with how long it must be held. Unknown accounts and keys are
-    /// left out of the answer.
+    /// left out of the answer, and so is what went by something that has changed.
     async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError>;
     /// What follows `after`, or a snapshot of what must be held at `now` when that is `None`, of another incarnation or
     /// further back than the log reaches. The head is read in the same transaction.

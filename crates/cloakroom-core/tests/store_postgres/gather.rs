@@ -54,7 +54,7 @@ async fn each_of_a_crowd_is_told_the_standing_that_it_asked_for() {
         EndRequest::App(apps[1].clone(), Some(Method::Jwt)),
         EndRequest::App(apps[1].clone(), None),
         EndRequest::App(apps[1].clone(), Some(Method::Phantom)),
-        EndRequest::Account(accounts[3]),
+        EndRequest::Account(accounts[3], Basis::Operator),
         EndRequest::Session(sessions[0]),
     ];
     store.end(&ends.map(|end| (end, NOW + DAY)), NOW).await.unwrap();

@@ -103,7 +103,7 @@ async fn sixteen_at_once(store: &Postgres) -> u64 {
                 store.touch(&[(session, NOW + DAY)]).await.unwrap();
                 let mut ends = vec![(EndRequest::Session(session), NOW + DAY)];
                 if step == 9 {
-                    ends.push((EndRequest::Account(account), NOW + DAY));
+                    ends.push((EndRequest::Account(account, Basis::Operator), NOW + DAY));
                 }
                 assert_eq!(store.end(&ends, NOW).await.unwrap().len(), ends.len());
                 assert_eq!(store.read(session).await.unwrap(), None, "and so is an end");

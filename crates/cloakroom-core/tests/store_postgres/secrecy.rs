@@ -61,7 +61,7 @@ async fn no_error_holds_a_bound_value() {
     ];
     tool.batch_execute("ALTER TABLE cloakroom_accounts RENAME TO others").await.unwrap();
     failures.push(store.login("sesame@example.com").await.unwrap_err());
-    failures.push(store.end(&[(EndRequest::Account(id), NOW + DAY)], NOW).await.unwrap_err());
+    failures.push(store.end(&[(EndRequest::Account(id, Basis::Operator), NOW + DAY)], NOW).await.unwrap_err());
     for failure in failures {
         let text = format!("{failure} {failure:?}");
         assert!(text.contains("SQLSTATE"), "{text}");

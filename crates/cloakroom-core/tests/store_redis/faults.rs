@@ -233,7 +233,7 @@ async fn a_lost_answer_is_asked_for_again_and_told_as_done() {
         Write::Create(first.clone()),
         rotate,
         Write::Touch(now() + Duration::from_secs(20)),
-        Write::CarryOver(Epoch(3)),
+        Write::CarryOver { from: Epoch(0), to: Epoch(3) },
     ] {
         cable.cut();
         let Written::Done(Some(told)) = store.write(id, write.clone()).await.unwrap() else { panic!("{write:?}") };

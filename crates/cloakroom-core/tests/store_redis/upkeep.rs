@@ -35,7 +35,7 @@ async fn keys_expire_by_themselves() {
     let _ = store.write(id, Write::Create(one)).await.unwrap();
     for write in [
         Write::Touch(now() + DAY),
-        Write::CarryOver(Epoch(300)),
+        Write::CarryOver { from: Epoch(0), to: Epoch(300) },
         Write::Rotate { from: Generation(0), to: Generation(200), at: now(), active: true },
     ] {
         assert_eq!(expiry(&server, &key(id)), until);
@@ -99,7 +99,7 @@ async fn garbage_counts_as_no_session() {
         store.touch(&[(id, now() + DAY)]).await.unwrap();
         for write in [
             Write::Touch(now() + DAY),
-            Write::CarryOver(Epoch(9)),
+            Write::CarryOver { from: Epoch(0), to: Epoch(9) },
             Write::Rotate { from: Generation(0), to: Generation(1), at: now(), active: true },
         ] {
             assert_eq!(store.write(id, write).await.unwrap(), Written::Absent);

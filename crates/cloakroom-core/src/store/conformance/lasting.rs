@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    DAY, HASH, MINUTE, NOW, OTHER_HASH, account_id, app, hash, log::said, new_account, record, registered, session_id,
+    DAY, HASH, MINUTE, NOW, OTHER_HASH, account::epoch_of, account_id, app, hash, log::said, new_account, password,
+    record, registered, session_id,
 };
 use crate::{
     account::AccountState,
@@ -13,7 +14,7 @@ use crate::{
     method::Method,
     random::Rng,
     session::{Write, Written},
-    store::{AccountChange, AccountStore, EndRequest, SessionStore, Stores},
+    store::{AccountChange, AccountStore, Acting, Basis, EndRequest, SessionStore, Stores},
 };
 
 /// F125: what a session store has acknowledged is there after a restart. `open` opens the same store each time, which was
@@ -34,7 +35,7 @@ pub async fn sessions_last<S: SessionStore>(open: impl AsyncFn() -> S) {
         assert!(matches!(store.write(*id, rotate).await.unwrap(), Written::Done(Some(_))));
     }
     for id in &ids[..10] {
-        let _ = store.write(*id, Write::CarryOver(Epoch(1))).await.unwrap();
+        let _ = store.write(*id, Write::CarryOver { from: Epoch(0), to: Epoch(1) }).await.unwrap();
     }
     for id in &ids[..5] {
         assert_eq!(store.write(*id, Write::Delete).await.unwrap(), Written::Done(None));
@@ -68,7 +69,7 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     let gone = registered(&store, "gone@example.com", &rng).await;
     let state = AccountChange::State(AccountState::Disabled);
     for (id, change) in
-        [(ada.id, AccountChange::Password(hash(OTHER_HASH))), (ada.id, state), (gone.id, AccountChange::Delete)]
+        [(ada.id, password(hash(OTHER_HASH))), (ada.id, state), (gone.id, AccountChange::Delete(Basis::Operator))]
     {
         store.change(id, change, NOW, NOW + DAY).await.unwrap().expect("it is there");
     }
@@ -81,7 +82,9 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
         (EndRequest::App(app("web"), None), NOW + DAY),
         (EndRequest::Key(kid), NOW + DAY),
     ];
-    assert_eq!(store.end(&ends, NOW).await.unwrap().len(), 3);
+    let ended = store.end(&ends, NOW).await.unwrap();
+    assert_eq!(ended.len(), 3);
+    let disabled = store.account(ada.id).await.unwrap().expect("it is there").account.epoch;
     let event = Event {
         at: NOW,
         kind: Kind::SignedIn,
@@ -103,11 +106,11 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     assert_eq!(before.0.2.len(), 6);
     assert_eq!(store.audit_page(&Filter::default(), 10).await.unwrap(), audit);
     let login = store.login("ada@example.com").await.unwrap().expect("it is there");
-    assert_eq!((login.account.state, login.account.epoch), (AccountState::Disabled, Epoch(2)));
+    assert_eq!((login.account.state, login.account.epoch), (AccountState::Disabled, disabled));
     assert_eq!(login.password, Some(hash(OTHER_HASH)));
     assert!(store.account(gone.id).await.unwrap().is_none());
     let standing = store.standing(ada.id, &app("web"), Method::Session, None).await.unwrap().expect("it is there");
-    assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(1), Epoch(1)));
+    assert_eq!((standing.app_epoch, standing.app_cut), (epoch_of(&ended[1]), epoch_of(&ended[1])));
     let next = store.end(&[(EndRequest::Session(session_id(&rng)), NOW + DAY)], NOW).await.unwrap();
     assert_eq!(next[0].sequence, 7);
     assert_eq!(store.log_since(Some(before.0.0), NOW).await.unwrap().entries, next, "the log goes on");
@@ -134,16 +137,26 @@ pub async fn one_database(stores: Stores) {
     assert_eq!(stores.sessions.read(ids[0]).await.unwrap(), None);
     assert!(stores.sessions.read(ids[1]).await.unwrap().is_some());
 
-    // 'All others': the account's records stay, because one of them goes on in the new epoch.
-    stores.accounts.end(&[(EndRequest::Account(ada.account.id), NOW + DAY)], NOW).await.unwrap();
-    let carried = stores.sessions.write(ids[1], Write::CarryOver(Epoch(1))).await.unwrap();
-    assert!(matches!(carried, Written::Done(Some(record)) if record.epoch == Epoch(1)));
+    // 'All others': the account's records stay, and the one that asked goes on in the new epoch, in the same transaction.
+    let acting =
+        |epoch| Acting { session: ids[1], epoch, app: app("web"), method: Method::Session, app_epoch: Epoch(0) };
+    let others = |epoch| EndRequest::Others(ada.account.id, acting(epoch));
+    let ended = stores.accounts.end(&[(others(Epoch(0)), NOW + DAY)], NOW).await.unwrap();
+    let raised = epoch_of(&ended[0]);
+    let of = async |id| stores.sessions.read(id).await.unwrap().expect("it is there").epoch;
+    assert_eq!((of(ids[1]).await, of(ids[2]).await), (raised, Epoch(0)));
+    // Two in one batch, of which the second went by what the first has changed.
+    let both = [(others(raised), NOW + DAY), (others(raised), NOW + DAY)];
+    let ended = stores.accounts.end(&both, NOW).await.unwrap();
+    assert_eq!(ended.len(), 1);
+    assert_eq!(of(ids[1]).await, epoch_of(&ended[0]));
 
-    let change = AccountChange::Password(hash(HASH));
+    let change = password(hash(HASH));
     stores.accounts.change(ada.account.id, change, NOW, NOW + DAY).await.unwrap().expect("it is there");
     assert!(stores.sessions.read(ids[1]).await.unwrap().is_some());
 
-    let deleted = stores.accounts.change(ada.account.id, AccountChange::Delete, NOW, NOW + DAY).await.unwrap();
+    let deleted =
+        stores.accounts.change(ada.account.id, AccountChange::Delete(Basis::Operator), NOW, NOW + DAY).await.unwrap();
     deleted.expect("it is there");
     assert_eq!(stores.sessions.list(ada.account.id, None, 10).await.unwrap(), []);
     assert_eq!(stores.sessions.list(eve.account.id, None, 10).await.unwrap().len(), 3);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{DAY, MINUTE, NOW, account_id, app, at_once, hash, registered, session_id};
+use super::{DAY, MINUTE, NOW, account::epoch_of, account_id, app, at_once, hash, password, registered, session_id};
 use crate::{
     clock::{Boot, Timestamp},
     ids::{AccountId, Epoch, Kid, SessionId},
@@ -10,7 +10,7 @@ use crate::{
     method::Method,
     random::Rng,
     revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position, Vigil},
-    store::{AccountChange, AccountStore, EndRequest},
+    store::{AccountStore, Basis, EndRequest},
 };
 
 type Store = Arc<dyn AccountStore>;
@@ -52,8 +52,8 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
     let until = NOW + MINUTE;
     let requests = [
         (EndRequest::Session(session), until),
-        (EndRequest::Account(account_id(&rng)), until),
-        (EndRequest::Account(account), until + MINUTE),
+        (EndRequest::Account(account_id(&rng), Basis::Operator), until),
+        (EndRequest::Account(account, Basis::Operator), until + MINUTE),
         (EndRequest::App(app("web"), Some(Method::Jwt)), until),
         (EndRequest::Key(Kid::parse("none").expect("it is a name")), until),
         (EndRequest::Key(kid), until + DAY),
@@ -61,8 +61,8 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
     let entries = store.end(&requests, NOW).await.unwrap();
     let expected = [
         (End::Session { session }, until),
-        (End::Account { account, epoch: Epoch(1) }, until + MINUTE),
-        (End::App { app: app("web"), method: Some(Method::Jwt), epoch: Epoch(1) }, until),
+        (End::Account { account, epoch: epoch_of(&entries[1]) }, until + MINUTE),
+        (End::App { app: app("web"), method: Some(Method::Jwt), epoch: epoch_of(&entries[2]) }, until),
         (End::Key { kid }, until + DAY),
     ];
     let line = |((end, until), sequence)| Entry { sequence, end, at: Some(NOW), until };
@@ -71,7 +71,8 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
     assert_eq!(store.log_head().await.unwrap().sequence, 4);
     let answer = since(&store, None, NOW).await;
     assert_eq!((answer.snapshot, answer.entries), (true, expected));
-    assert_eq!(store.account(account).await.unwrap().expect("it is there").account.epoch, Epoch(1));
+    let epoch = store.account(account).await.unwrap().expect("it is there").account.epoch;
+    assert!(epoch > Epoch(0) && epoch == epoch_of(&entries[1]));
     assert_eq!(store.keys().await.unwrap()[0].killed, Some(NOW));
     assert_eq!(store.end(&[], NOW).await.unwrap(), []);
 }
@@ -91,20 +92,20 @@ pub(super) async fn an_app_ends_by_method_or_whole(store: Store) {
     let rng = Rng::seeded(22);
     let account = registered(&store, "ada@example.com", &rng).await.id;
     let web = app("web");
-    // What is ended; then the app's epoch, and the cuts for sessions and for tokens.
-    for (method, epoch, sessions, tokens) in [
-        (None, 1, 1, 1),
-        (Some(Method::Jwt), 2, 1, 2),
-        (Some(Method::Session), 3, 3, 2),
-        (Some(Method::Jwt), 4, 3, 4),
-        (None, 5, 5, 5),
-    ] {
+    let (mut last, mut cuts) = (Epoch(0), [Epoch(0); 2]);
+    for method in [None, Some(Method::Jwt), Some(Method::Session), Some(Method::Jwt), None] {
         let entry =
             end(&store, EndRequest::App(web.clone(), method), NOW + MINUTE).await.expect("any app can be ended");
-        assert_eq!(entry.end, End::App { app: web.clone(), method, epoch: Epoch(epoch) });
-        for (asked, cut) in [(Method::Session, sessions), (Method::Jwt, tokens)] {
+        let epoch = epoch_of(&entry);
+        assert_eq!(entry.end, End::App { app: web.clone(), method, epoch });
+        assert!(epoch > last, "each is above those before, whatever they ended");
+        last = epoch;
+        for (asked, cut) in [Method::Session, Method::Jwt].into_iter().zip(&mut cuts) {
+            if method.is_none_or(|method| method == asked) {
+                *cut = epoch;
+            }
             let standing = store.standing(account, &web, asked, None).await.unwrap().expect("it is there");
-            assert_eq!((standing.app_epoch, standing.app_cut), (Epoch(epoch), Epoch(cut)), "{asked} at {epoch}");
+            assert_eq!((standing.app_epoch, standing.app_cut), (epoch, *cut), "{asked} after an end of {method:?}");
         }
     }
     let standing = store.standing(account, &app("api"), Method::Jwt, None).await.unwrap().expect("it is there");
@@ -133,7 +134,7 @@ pub(super) async fn the_log_has_no_gaps_under_parallel_ends(store: Store) {
                     ];
                     sequences.extend(store.end(&request, NOW).await.unwrap().iter().map(|entry| entry.sequence));
                     if n % 8 == 0 {
-                        let change = AccountChange::Password(hash(super::HASH));
+                        let change = password(hash(super::HASH));
                         let changed = store.change(account, change, NOW, NOW + DAY).await.unwrap();
                         sequences.extend(changed.and_then(|changed| changed.entry).map(|entry| entry.sequence));
                     }
@@ -238,7 +239,7 @@ pub(super) async fn ended_sessions_are_told_in_order(store: Store) {
     for session in &sessions {
         assert!(!has_ended(&store, account.id, *session).await);
         let _ = store.end(&[(EndRequest::Session(*session), NOW + MINUTE)], NOW).await.unwrap();
-        let _ = store.end(&[(EndRequest::Account(account.id), NOW + MINUTE)], NOW).await.unwrap();
+        let _ = store.end(&[(EndRequest::Account(account.id, Basis::Operator), NOW + MINUTE)], NOW).await.unwrap();
         assert!(has_ended(&store, account.id, *session).await);
     }
     let (mut found, mut after) = (Vec::new(), 0);

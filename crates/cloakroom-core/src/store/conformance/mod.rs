@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 pub use lasting::{accounts_last, one_database, sessions_last};
 use tokio::task::JoinSet;
 
-use super::{AccountStore, Creation, NewAccount, SessionStore};
+use super::{AccountChange, AccountStore, Basis, Creation, NewAccount, SessionStore};
 use crate::{
     account::{Account, AccountState, EmailAddress},
     clock::Timestamp,
@@ -66,7 +66,7 @@ async fn all_sessions<S: SessionStore>(make: &impl AsyncFn() -> S) {
         session::one_of_a_hundred_rotations_wins,
         session::numbers_of_every_length_are_changed_rightly,
         session::activity_never_moves_back,
-        session::a_session_is_carried_over_to_a_later_epoch_only,
+        session::a_session_is_carried_over_from_where_it_stood_only,
         session::an_end_is_an_end_however_often_and_whatever_runs_beside_it,
         session::parallel_logins_are_all_listed,
         session::pages_leave_nobody_out_when_their_last_row_ends,
@@ -91,6 +91,9 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         account::a_rehash_never_undoes_a_change_of_password,
         account::a_deleted_account_never_comes_back,
         account::parallel_changes_each_raise_the_epoch,
+        account::a_change_goes_by_what_was_read,
+        account::one_of_many_who_read_the_same_wins,
+        account::an_epoch_is_no_less_than_the_store_s_time,
         log::what_ends_stands_in_the_log,
         log::a_session_that_has_ended_is_not_written_twice,
         log::an_app_ends_by_method_or_whole,
@@ -128,6 +131,11 @@ const OTHER_HASH: &str =
 
 fn hash(phc: &str) -> PasswordHash {
     PasswordHash::parse(phc).expect("it is a PHC string")
+}
+
+/// An operator's change of a password.
+fn password(to: PasswordHash) -> AccountChange {
+    AccountChange::Password { basis: Basis::Operator, to }
 }
 
 fn app(name: &str) -> AppId {

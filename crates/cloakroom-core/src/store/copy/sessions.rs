@@ -149,7 +149,7 @@ async fn advance(to: &dyn SessionStore, id: SessionId, present: &Record, later: 
         }
     }
     if later.epoch > present.epoch {
-        let _ = to.write(id, Write::CarryOver(later.epoch)).await?;
+        let _ = to.write(id, Write::CarryOver { from: present.epoch, to: later.epoch }).await?;
         done = true;
     }
     if later.last_active > present.last_active {

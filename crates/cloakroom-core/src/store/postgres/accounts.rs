@@ -19,7 +19,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, SessionId},
     method::Method,
     revocation::End,
-    store::{AccountChange, Changed, Creation, Login, NewAccount, Standing, StoreError},
+    store::{AccountChange, Basis, Changed, Creation, Login, NewAccount, Present, Standing, StoreError},
 };
 
 /// The columns of [`account`].
@@ -53,14 +53,14 @@ const STANDINGS: &str = concat!(
      ) AS ends"
 );
 const PAGE: &str = concat!("SELECT ", account!(), " FROM cloakroom_accounts WHERE id > $1 ORDER BY id LIMIT $2");
-const PASSWORD: &str = concat!(
-    "UPDATE cloakroom_accounts SET password = $2, epoch = least(epoch + 1, 4294967295) WHERE id = $1 RETURNING ",
-    account!()
-);
-const DISABLE: &str = concat!(
-    "UPDATE cloakroom_accounts SET disabled = true, epoch = least(epoch + 1, 4294967295) WHERE id = $1 RETURNING ",
-    account!()
-);
+const PASSWORD: &str =
+    concat!("UPDATE cloakroom_accounts SET password = $3, epoch = $2 WHERE id = $1 RETURNING ", account!());
+const DISABLE: &str =
+    concat!("UPDATE cloakroom_accounts SET disabled = true, epoch = $2 WHERE id = $1 RETURNING ", account!());
+/// An account as a change finds it: $2 to $4 are the acting session, its app and its method; no session has an empty id.
+const PRESENT: &str = "SELECT epoch, disabled, EXISTS (SELECT 1 FROM cloakroom_log WHERE kind = 1 AND subject = $2),
+            (SELECT coalesce(max(epoch), 0) FROM cloakroom_app_ends WHERE app = $3 AND method IN (0, $4))
+     FROM cloakroom_accounts WHERE id = $1 FOR UPDATE";
 const ENABLE: &str = concat!("UPDATE cloakroom_accounts SET disabled = false WHERE id = $1 RETURNING ", account!());
 const REHASH: &str =
     concat!("UPDATE cloakroom_accounts SET password = $3 WHERE id = $1 AND password = $2 RETURNING ", account!());
@@ -184,6 +184,19 @@ impl Postgres {
     }
 }
 
+/// An account's epoch, if what a change of it goes by still stands.
+async fn present(connection: &Connection, id: AccountId, basis: &Basis) -> Result<Option<Epoch>, Failure> {
+    let (session, app, method) = basis.acting().map_or((&[][..], "", 0), |acting| {
+        (&acting.session.bytes()[..], acting.app.as_str(), method_code(Some(acting.method)))
+    });
+    let values = [Value::Bytes(id.bytes()), Value::Bytes(session), Value::Text(app), Value::Small(method)];
+    let rows = connection.rows(PRESENT, &values).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let present =
+        Present { epoch: epoch(row, 0)?, active: !get::<bool>(row, 1)?, ended: get(row, 2)?, app_cut: epoch(row, 3)? };
+    Ok(basis.holds(&present).then_some(present.epoch))
+}
+
 async fn transact(
     connection: &Connection,
     id: AccountId,
@@ -192,15 +205,22 @@ async fn transact(
     until: Timestamp,
 ) -> Result<Option<Changed>, Failure> {
     let transaction = connection.begin();
-    connection.batch(log::BEGIN).await?;
+    let (time, floor) = log::begin(connection).await?;
     let sid = Value::Bytes(id.bytes());
+    let Some(from) = present(connection, id, change.basis()).await? else {
+        transaction.undo().await?;
+        return Ok(None);
+    };
+    let raised = Value::Int(from.raised(time, floor).0.into());
     let rows = match change {
-        AccountChange::Password(hash) => connection.rows(PASSWORD, &[sid, Value::Text(&hash.to_phc())]).await?,
-        AccountChange::Delete => {
+        AccountChange::Password { to, .. } => {
+            connection.rows(PASSWORD, &[sid, raised, Value::Text(&to.to_phc())]).await?
+        }
+        AccountChange::Delete(_) => {
             connection.execute(DELETE_SESSIONS, &[sid]).await?;
             connection.rows(DELETE, &[sid]).await?
         }
-        _ => connection.rows(DISABLE, &[sid]).await?,
+        _ => connection.rows(DISABLE, &[sid, raised]).await?,
     };
     let Some(row) = rows.first() else {
         transaction.undo().await?;
@@ -209,7 +229,7 @@ async fn transact(
     let account = columns::account(row)?;
     let epoch = match change {
         // Ids are never used twice: no epoch of this one goes on.
-        AccountChange::Delete => Epoch(u32::MAX),
+        AccountChange::Delete(_) => Epoch::DELETED,
         _ => account.epoch,
     };
     let entry = log::append(connection, End::Account { account: id, epoch }, at, until).await?;

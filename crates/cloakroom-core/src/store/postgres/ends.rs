@@ -19,21 +19,26 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    ids::{AccountId, Kid, SessionId},
+    ids::{AccountId, Epoch, Kid, SessionId},
     revocation::{End, Entry},
     store::{EndRequest, StoreError},
 };
 
-const HEAD: &str = "SELECT sequence FROM cloakroom_log_head";
+const HEAD: &str =
+    "SELECT sequence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, epoch_floor FROM cloakroom_log_head";
 const KNOWN: &str = "SELECT subject, sequence, until, at FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
-const ACCOUNTS: &str = "SELECT id, epoch FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
-const APPS: &str = "SELECT app, max(epoch) FROM cloakroom_app_ends WHERE app = ANY ($1) GROUP BY app";
+const ACCOUNTS: &str = "SELECT id, epoch, disabled FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+const APPS: &str = "SELECT app, method, epoch FROM cloakroom_app_ends WHERE app = ANY ($1)";
 const KEYS: &str = "SELECT kid FROM cloakroom_keys WHERE kid = ANY ($1) ORDER BY kid FOR UPDATE";
 
 const DELETE_SESSIONS: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE sid = ANY ($1) ORDER BY sid FOR UPDATE))";
 const RAISE_ACCOUNTS: &str = "UPDATE cloakroom_accounts SET epoch = new.epoch FROM unnest($1, $2) AS new (id, epoch)
      WHERE cloakroom_accounts.id = new.id";
+/// A session that another raise has ended before stays behind.
+const CARRY_OVER: &str =
+    "UPDATE cloakroom_sessions SET epoch = new.becomes FROM unnest($1, $2, $3) AS new (id, was, becomes)
+     WHERE sid = new.id AND epoch = new.was";
 const RAISE_APPS: &str = "INSERT INTO cloakroom_app_ends (app, method, epoch)
      SELECT app, method, epoch FROM unnest($1, $2, $3) AS new (app, method, epoch)
      ON CONFLICT (app, method) DO UPDATE SET epoch = excluded.epoch";
@@ -119,25 +124,26 @@ async fn read(connection: &Connection, asked: &Asked<'_>) -> Result<Present, Fai
         biased;
         connection.batch(log::BEGIN),
         connection.rows(HEAD, &[]),
-        some(connection, KNOWN, Value::Blobs(&asked.sessions), asked.sessions.is_empty()),
+        some(connection, KNOWN, Value::Blobs(&asked.lines), asked.lines.is_empty()),
         some(connection, ACCOUNTS, Value::Blobs(&asked.accounts), asked.accounts.is_empty()),
         some(connection, APPS, Value::Texts(&asked.apps), asked.apps.is_empty()),
         some(connection, KEYS, Value::Texts(&asked.keys), asked.keys.is_empty()),
     );
     begun?;
     let head = head?;
-    let sequence = number(head.first().ok_or_else(|| unreadable("the head of the revocation log"))?, 0)?;
-    let mut present = Present { sequence, ..Present::default() };
+    let head = head.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
+    let (sequence, time, floor) = (number(head, 0)?, moment(head, 1)?, epoch(head, 2)?);
+    let mut present = Present { sequence, time, floor, ..Present::default() };
     for row in &known? {
         let session = SessionId::from_bytes(bytes(row, 0)?);
         let (sequence, until, at) = (number(row, 1)?, moment(row, 2)?, Some(moment(row, 3)?));
         present.line(session, Entry { sequence, end: End::Session { session }, at, until });
     }
     for row in &accounts? {
-        present.accounts.insert(AccountId::from_bytes(bytes(row, 0)?), epoch(row, 1)?);
+        present.accounts.insert(AccountId::from_bytes(bytes(row, 0)?), (epoch(row, 1)?, !get::<bool>(row, 2)?));
     }
     for row in &apps? {
-        present.apps.insert(get(row, 0)?, epoch(row, 1)?);
+        present.apps.entry(get(row, 0)?).or_default().insert(get(row, 1)?, epoch(row, 2)?);
     }
     for row in &keys? {
         present.keys.extend(Kid::parse(get(row, 0)?));
@@ -175,9 +181,16 @@ async fn write(connection: &Connection, asked: &Asked<'_>, plan: &Plan) -> Resul
         Value::Ints(&lines.at),
         Value::Ints(&lines.until),
     ];
-    let writes: [(&'static str, &[Value<'_>], bool); 5] = [
+    let ids: Vec<_> = plan.carried.iter().map(|(id, ..)| &id.bytes()[..]).collect();
+    let epochs = |of: fn(&(SessionId, Epoch, Epoch)) -> Epoch| {
+        plan.carried.iter().map(|carried| i64::from(of(carried).0)).collect::<Vec<_>>()
+    };
+    let (was, becomes) = (epochs(|(_, was, _)| *was), epochs(|(.., becomes)| *becomes));
+    let carried = [Value::Blobs(&ids), Value::Ints(&was), Value::Ints(&becomes)];
+    let writes: [(&'static str, &[Value<'_>], bool); 6] = [
         (DELETE_SESSIONS, &sessions, !asked.sessions.is_empty()),
         (RAISE_ACCOUNTS, &accounts, !plan.accounts.is_empty()),
+        (CARRY_OVER, &carried, !plan.carried.is_empty()),
         (RAISE_APPS, &apps, !plan.apps.is_empty()),
         (KILL_KEYS, &keys, !plan.keys.is_empty()),
         (APPEND, &lines, !plan.entries.is_empty()),
@@ -197,9 +210,9 @@ async fn write(connection: &Connection, asked: &Asked<'_>, plan: &Plan) -> Resul
         if wanted { connection.execute(statement, values).await.map(drop) } else { Ok(()) }
     };
     // All is prepared, so that all is sent at once, in this order. The last does nothing unless all others went well.
-    let (deleted, accounts, apps, keys, lines, committed) =
-        tokio::join!(biased; write(0), write(1), write(2), write(3), write(4), connection.batch(&commit));
-    for done in [deleted, accounts, apps, keys, lines] {
+    let (deleted, accounts, carried, apps, keys, lines, committed) =
+        tokio::join!(biased; write(0), write(1), write(2), write(3), write(4), write(5), connection.batch(&commit));
+    for done in [deleted, accounts, carried, apps, keys, lines] {
         done?;
     }
     committed

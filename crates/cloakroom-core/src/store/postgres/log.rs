@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    ids::{AccountId, AppId, Kid, SessionId},
+    ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
     store::{EndedSessions, StoreError},
@@ -25,6 +25,8 @@ use crate::{
 /// Begins a transaction that writes into the log; it is alone in that until it ends.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SET LOCAL idle_in_transaction_session_timeout = 10000; SELECT 1 FROM cloakroom_log_head FOR UPDATE";
+const LOCKED: &str =
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, epoch_floor FROM cloakroom_log_head WHERE one = 1";
 /// Tells whoever listens, as soon as the transaction has been committed.
 pub(super) const NOTIFY: &str = "NOTIFY cloakroom_log";
 
@@ -120,6 +122,14 @@ impl Postgres {
         let row = self.pool().row(Write, PRUNE, &[(now - LOG_LIFE).into(), at_most(limit)]).await?;
         row.map_or(Ok(0), |row| Ok(number(&row, 0)? as usize))
     }
+}
+
+/// Begins a transaction that writes into the log: the database's time, and the floor of all epochs.
+pub(super) async fn begin(connection: &Connection) -> Result<(Timestamp, Epoch), Failure> {
+    connection.batch(BEGIN).await?;
+    let rows = connection.rows(LOCKED, &[]).await?;
+    let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
+    Ok((moment(row, 0)?, epoch(row, 1)?))
 }
 
 /// Writes one line, in a transaction that holds the head.

@@ -8,13 +8,16 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{End, Entry},
-    store::EndRequest,
+    store::{self, Acting, Basis, EndRequest},
 };
 
 /// What a batch asks about.
 #[derive(Default)]
 pub(super) struct Asked<'a> {
+    /// What is to end.
     pub(super) sessions: Vec<&'a [u8]>,
+    /// The same, and the sessions that act.
+    pub(super) lines: Vec<&'a [u8]>,
     pub(super) accounts: Vec<&'a [u8]>,
     pub(super) apps: Vec<&'a str>,
     pub(super) keys: Vec<&'a str>,
@@ -25,13 +28,25 @@ impl<'a> Asked<'a> {
         let mut asked = Self::default();
         for (request, _) in ends {
             match request {
-                EndRequest::Session(id) => asked.sessions.push(id.bytes()),
-                EndRequest::Account(id) => asked.accounts.push(id.bytes()),
+                EndRequest::Session(id) => {
+                    asked.sessions.push(id.bytes());
+                    asked.lines.push(id.bytes());
+                }
+                EndRequest::Account(id, basis) => asked.account(id, basis.acting()),
+                EndRequest::Others(id, acting) => asked.account(id, Some(acting)),
                 EndRequest::App(app, _) => asked.apps.push(app.as_str()),
                 EndRequest::Key(kid) => asked.keys.push(kid.as_str()),
             }
         }
         asked
+    }
+
+    fn account(&mut self, id: &'a AccountId, acting: Option<&'a Acting>) {
+        self.accounts.push(id.bytes());
+        if let Some(acting) = acting {
+            self.lines.push(acting.session.bytes());
+            self.apps.push(acting.app.as_str());
+        }
     }
 }
 
@@ -42,10 +57,14 @@ pub(super) struct Present {
     pub(super) sequence: u64,
     /// Of each session that has ended, the line that must be held longest.
     pub(super) sessions: HashMap<SessionId, Entry>,
-    pub(super) accounts: HashMap<AccountId, Epoch>,
-    /// Each app's present epoch, if it ever ended.
-    pub(super) apps: HashMap<String, Epoch>,
+    /// Each account's epoch, and whether it is active.
+    pub(super) accounts: HashMap<AccountId, (Epoch, bool)>,
+    /// How far each app has been ended, by method; 0: all of them.
+    pub(super) apps: HashMap<String, HashMap<i16, Epoch>>,
     pub(super) keys: HashSet<Kid>,
+    /// The database's time, and the floor of all epochs.
+    pub(super) time: Timestamp,
+    pub(super) floor: Epoch,
 }
 
 impl Present {
@@ -55,6 +74,24 @@ impl Present {
         if latest.until < line.until {
             *latest = line;
         }
+    }
+
+    /// How far an app has been ended, for one method or for any.
+    fn app_epoch(&self, app: &AppId, counts: impl Fn(i16) -> bool) -> Epoch {
+        let ends = self.apps.get(app.as_str()).into_iter().flatten();
+        ends.filter(|(method, _)| counts(**method)).map(|(_, epoch)| *epoch).max().unwrap_or_default()
+    }
+
+    /// An account's epoch, if what a change of it goes by still stands.
+    fn from(&self, account: AccountId, basis: &Basis) -> Option<Epoch> {
+        let (epoch, active) = *self.accounts.get(&account)?;
+        let acting = basis.acting();
+        let ended = acting.is_some_and(|acting| self.sessions.contains_key(&acting.session));
+        let app_cut = acting.map_or(Epoch::default(), |acting| {
+            let code = method_code(Some(acting.method));
+            self.app_epoch(&acting.app, |method| method == 0 || method == code)
+        });
+        basis.holds(&store::Present { epoch, active, ended, app_cut }).then_some(epoch)
     }
 }
 
@@ -67,13 +104,15 @@ pub(super) struct Plan {
     pub(super) accounts: HashMap<AccountId, Epoch>,
     pub(super) apps: HashMap<(AppId, Option<Method>), Epoch>,
     pub(super) keys: HashMap<Kid, Timestamp>,
+    /// Sessions that go on in a new epoch: from which, to which.
+    pub(super) carried: Vec<(SessionId, Epoch, Epoch)>,
 }
 
 impl Plan {
     pub(super) fn new(present: Present) -> Self {
         let sequence = present.sequence;
-        let (accounts, apps, keys) = Default::default();
-        Self { present, sequence, entries: Vec::new(), accounts, apps, keys }
+        let (accounts, apps, keys, carried) = Default::default();
+        Self { present, sequence, entries: Vec::new(), accounts, apps, keys, carried }
     }
 
     /// Settles what one request ends, after those before it; the lines that say so.
@@ -91,17 +130,16 @@ impl Plan {
                 self.present.line(*session, line.clone());
                 Some(line)
             }
-            EndRequest::Account(account) => {
-                let epoch = self.present.accounts.get_mut(account)?;
-                *epoch = epoch.next();
-                let epoch = *epoch;
-                self.accounts.insert(*account, epoch);
-                Some(self.append(End::Account { account: *account, epoch }, at, until))
+            EndRequest::Account(account, basis) => self.raise(*account, basis, at, until).map(|(entry, _)| entry),
+            EndRequest::Others(account, acting) => {
+                let (entry, epoch) = self.raise(*account, &Basis::Session(acting.clone()), at, until)?;
+                self.carried.push((acting.session, acting.epoch, epoch));
+                Some(entry)
             }
             EndRequest::App(app, method) => {
-                let epoch = self.present.apps.entry_ref(app.as_str()).or_default();
-                *epoch = epoch.next();
-                let epoch = *epoch;
+                let present = self.present.app_epoch(app, |_| true);
+                let epoch = present.raised(self.present.time, self.present.floor);
+                self.present.apps.entry_ref(app.as_str()).or_default().insert(method_code(*method), epoch);
                 self.apps.insert((app.clone(), *method), epoch);
                 Some(self.append(End::App { app: app.clone(), method: *method, epoch }, at, until))
             }
@@ -111,6 +149,13 @@ impl Plan {
                 Some(self.append(End::Key { kid: *kid }, at, until))
             }
         }
+    }
+
+    fn raise(&mut self, account: AccountId, basis: &Basis, at: Timestamp, until: Timestamp) -> Option<(Entry, Epoch)> {
+        let epoch = self.present.from(account, basis)?.raised(self.present.time, self.present.floor);
+        self.present.accounts.insert(account, (epoch, self.present.accounts.get(&account)?.1));
+        self.accounts.insert(account, epoch);
+        Some((self.append(End::Account { account, epoch }, at, until), epoch))
     }
 
     fn append(&mut self, end: End, at: Timestamp, until: Timestamp) -> Entry {

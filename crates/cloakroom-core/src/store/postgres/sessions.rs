@@ -78,7 +78,7 @@ const TOUCH: &str = concat!(
     columns!()
 );
 const CARRY_OVER: &str =
-    concat!("UPDATE cloakroom_sessions SET epoch = $2 WHERE sid = $1 AND epoch < $2 RETURNING ", columns!());
+    concat!("UPDATE cloakroom_sessions SET epoch = $3 WHERE sid = $1 AND epoch = $2 RETURNING ", columns!());
 const DELETE: &str = "DELETE FROM cloakroom_sessions WHERE sid = $1";
 /// Rows are locked in one order by all, so that no two wait for each other. What this writes may be lost in a crash: it is not
 /// waited for.
@@ -130,7 +130,9 @@ impl SessionStore for Postgres {
                 self.alter(id, &write, ROTATE, &[sid, number_of(from.0), number_of(to.0), at, seen]).await
             }
             Write::Touch(at) => self.alter(id, &write, TOUCH, &[sid, (*at).into()]).await,
-            Write::CarryOver(to) => self.alter(id, &write, CARRY_OVER, &[sid, number_of(to.0)]).await,
+            Write::CarryOver { from, to } => {
+                self.alter(id, &write, CARRY_OVER, &[sid, number_of(from.0), number_of(to.0)]).await
+            }
         }
     }
 

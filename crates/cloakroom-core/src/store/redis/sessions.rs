@@ -39,9 +39,9 @@ impl SessionStore for Redis {
             Write::Create(record) => self.create(id, record).await,
             Write::Delete => self.delete(id).await,
             Write::Touch(at) => self.change(id, &write, &[b"touch", &moment(*at)]).await,
-            Write::CarryOver(epoch) => {
-                let (number, stored) = (epoch.0.to_string(), Record::varint(epoch.0));
-                self.change(id, &write, &[b"carry", number.as_bytes(), &stored]).await
+            Write::CarryOver { from, to } => {
+                let (from, to) = (from.0.to_string(), Record::varint(to.0));
+                self.change(id, &write, &[b"carry", from.as_bytes(), &to]).await
             }
             Write::Rotate { from, to, at, active } => {
                 let (from, to) = (from.0.to_string(), Record::varint(to.0));

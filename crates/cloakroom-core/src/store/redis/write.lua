@@ -48,8 +48,8 @@ elseif verb == 'rotate' then
       .. record:sub(50, at_generation - 1) .. ARGV[3], 'KEEPTTL')
   end
 elseif verb == 'carry' then
-  -- ARGV[2]: into which epoch; [3]: the same as it is stored.
-  if tonumber(ARGV[2]) > epoch then
+  -- ARGV[2]: from which epoch; [3]: into which one, as it is stored.
+  if epoch == tonumber(ARGV[2]) then
     redis.call('SET', key, record:sub(1, 53) .. ARGV[3] .. record:sub(after_epoch), 'KEEPTTL')
   end
 end

@@ -12,7 +12,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, SessionId},
     method::Method,
     revocation::End,
-    store::{AccountChange, Changed, Creation, Login, NewAccount, Standing, StoreError},
+    store::{AccountChange, Basis, Changed, Creation, Login, NewAccount, Present, Standing, StoreError},
 };
 
 /// Makes an account unless another has its canonical address.
@@ -77,6 +77,23 @@ pub(super) fn page(
     )
 }
 
+/// The account as a change finds it, if what the change goes by still stands.
+pub(super) fn present(connection: &Connection, id: AccountId, basis: &Basis) -> Result<Option<Present>, StoreError> {
+    let stands = row(connection, "SELECT epoch, disabled FROM accounts WHERE id = ?1", [id.bytes()], |row| {
+        Ok((epoch(row, 0)?, !row.get::<_, bool>(1)?))
+    })?;
+    let Some((epoch, active)) = stands else { return Ok(None) };
+    let (ended, app_cut) = match basis.acting() {
+        Some(acting) => (
+            log::has_ended(connection, acting.session)?,
+            log::app_epochs(connection, &acting.app, Some(acting.method))?.1,
+        ),
+        None => (false, Epoch::default()),
+    };
+    let present = Present { epoch, active, ended, app_cut };
+    Ok(Some(present).filter(|present| basis.holds(present)))
+}
+
 /// Changes an account; what ends its sessions raises its epoch and stands in the log.
 pub(super) fn change(
     connection: &Connection,
@@ -85,43 +102,38 @@ pub(super) fn change(
     at: Timestamp,
     until: Timestamp,
 ) -> Result<Option<Changed>, StoreError> {
+    let Some(from) = present(connection, id, change.basis())? else { return Ok(None) };
+    let raised = from.epoch.raised(at, log::floor(connection)?);
     let ends = |epoch: Epoch| log::append(connection, End::Account { account: id, epoch }, at, until).map(Some);
-    let raised = "epoch = min(epoch + 1, 4294967295)";
-    let epoch = match change {
-        AccountChange::Password(hash) => row(
-            connection,
-            &format!("UPDATE accounts SET password = ?2, {raised} WHERE id = ?1 RETURNING epoch"),
-            params![id.bytes(), hash.to_phc()],
-            |row| epoch(row, 0).map(Some),
-        )?,
-        AccountChange::State(AccountState::Disabled) => row(
-            connection,
-            &format!("UPDATE accounts SET disabled = 1, {raised} WHERE id = ?1 RETURNING epoch"),
-            params![id.bytes()],
-            |row| epoch(row, 0).map(Some),
-        )?,
-        AccountChange::State(AccountState::Active) => row(
-            connection,
-            "UPDATE accounts SET disabled = 0 WHERE id = ?1 RETURNING epoch",
-            params![id.bytes()],
-            |_| Ok(None),
-        )?,
-        AccountChange::Rehash { from, to } => row(
-            connection,
-            "UPDATE accounts SET password = ?3 WHERE id = ?1 AND password = ?2 RETURNING epoch",
-            params![id.bytes(), from.to_phc(), to.to_phc()],
-            |_| Ok(None),
-        )?,
-        AccountChange::Delete => {
+    let entry = match change {
+        AccountChange::Password { to, .. } => {
+            let statement = "UPDATE accounts SET password = ?2, epoch = ?3 WHERE id = ?1";
+            execute(connection, statement, params![id.bytes(), to.to_phc(), raised.0])?;
+            ends(raised)?
+        }
+        AccountChange::State(AccountState::Disabled) => {
+            let statement = "UPDATE accounts SET disabled = 1, epoch = ?2 WHERE id = ?1";
+            execute(connection, statement, params![id.bytes(), raised.0])?;
+            ends(raised)?
+        }
+        AccountChange::State(AccountState::Active) => {
+            execute(connection, "UPDATE accounts SET disabled = 0 WHERE id = ?1", [id.bytes()])?;
+            None
+        }
+        AccountChange::Rehash { from, to } => {
+            let statement = "UPDATE accounts SET password = ?3 WHERE id = ?1 AND password = ?2";
+            if execute(connection, statement, params![id.bytes(), from.to_phc(), to.to_phc()])? == 0 {
+                return Ok(None);
+            }
+            None
+        }
+        AccountChange::Delete(_) => {
             let Some(found) = by_id(connection, id)? else { return Ok(None) };
             execute(connection, "DELETE FROM accounts WHERE id = ?1", [id.bytes()])?;
             execute(connection, "DELETE FROM sessions WHERE account = ?1", [id.bytes()])?;
             // Ids are never used twice: no epoch of this one goes on.
-            let entry = ends(Epoch(u32::MAX))?;
-            return Ok(Some(Changed { account: found.account, entry }));
+            return Ok(Some(Changed { account: found.account, entry: ends(Epoch::DELETED)? }));
         }
     };
-    let Some(raised_to) = epoch else { return Ok(None) };
-    let entry = raised_to.map_or(Ok(None), ends)?;
     Ok(by_id(connection, id)?.map(|found| Changed { account: found.account, entry }))
 }

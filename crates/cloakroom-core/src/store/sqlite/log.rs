@@ -5,13 +5,18 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::columns::{at_most, epoch, execute, integer, method_code, millis, moment, number, row, rows, unreadable};
+use super::{
+    accounts,
+    columns::{at_most, epoch, execute, integer, method_code, millis, moment, number, row, rows, unreadable},
+    sessions,
+};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
-    store::{EndRequest, EndedSessions, StoreError},
+    session::Write,
+    store::{Basis, EndRequest, EndedSessions, StoreError},
 };
 
 const LINE: &str = "sequence, kind, subject, method, epoch, until, at";
@@ -52,17 +57,22 @@ fn end_one(
                 None => append(connection, End::Session { session: *session }, at, until).map(Some),
             }
         }
-        EndRequest::Account(account) => {
-            let epoch = row(
-                connection,
-                "UPDATE accounts SET epoch = min(epoch + 1, 4294967295) WHERE id = ?1 RETURNING epoch",
-                [account.bytes()],
-                |row| epoch(row, 0),
-            )?;
-            epoch.map(|epoch| append(connection, End::Account { account: *account, epoch }, at, until)).transpose()
+        EndRequest::Account(account, basis) => {
+            let Some(present) = accounts::present(connection, *account, basis)? else { return Ok(None) };
+            raise(connection, *account, present.epoch, at, until).map(Some)
+        }
+        EndRequest::Others(account, acting) => {
+            let basis = Basis::Session(acting.clone());
+            let Some(present) = accounts::present(connection, *account, &basis)? else { return Ok(None) };
+            let entry = raise(connection, *account, present.epoch, at, until)?;
+            if let End::Account { epoch, .. } = entry.end {
+                let carried = Write::CarryOver { from: acting.epoch, to: epoch };
+                let _ = sessions::do_write(connection, acting.session, &carried)?;
+            }
+            Ok(Some(entry))
         }
         EndRequest::App(app, method) => {
-            let epoch = app_epochs(connection, app, *method)?.0.next();
+            let epoch = app_epochs(connection, app, *method)?.0.raised(at, floor(connection)?);
             execute(
                 connection,
                 "INSERT INTO app_ends (app, method, epoch) VALUES (?1, ?2, ?3)
@@ -79,6 +89,25 @@ fn end_one(
             append(connection, End::Key { kid: *kid }, at, until).map(Some)
         }
     }
+}
+
+/// Raises an account's epoch from where it stands.
+fn raise(
+    connection: &Connection,
+    account: AccountId,
+    from: Epoch,
+    at: Timestamp,
+    until: Timestamp,
+) -> Result<Entry, StoreError> {
+    let epoch = from.raised(at, floor(connection)?);
+    execute(connection, "UPDATE accounts SET epoch = ?2 WHERE id = ?1", params![account.bytes(), epoch.0])?;
+    append(connection, End::Account { account, epoch }, at, until)
+}
+
+/// What no epoch is raised to less than.
+pub(super) fn floor(connection: &Connection) -> Result<Epoch, StoreError> {
+    let floor = row(connection, "SELECT epoch_floor FROM installation", [], |row| epoch(row, 0))?;
+    floor.ok_or_else(|| unreadable("the installation"))
 }
 
 /// Writes one line.

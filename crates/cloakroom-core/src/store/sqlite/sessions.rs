@@ -84,7 +84,7 @@ fn decode(id: SessionId, bytes: &[u8]) -> Option<Record> {
     Record::decode(bytes).inspect_err(|error| tracing::error!(session = %id, %error, "no session is made of it")).ok()
 }
 
-fn do_write(connection: &Connection, id: SessionId, write: &Write) -> Result<Written, StoreError> {
+pub(super) fn do_write(connection: &Connection, id: SessionId, write: &Write) -> Result<Written, StoreError> {
     if *write == Write::Delete {
         // Without reading it first: what cannot be read can be deleted.
         execute(connection, "DELETE FROM sessions WHERE sid = ?1", [id.bytes()])?;

@@ -79,7 +79,10 @@ impl Standings {
     pub(super) fn ending(self: &Arc<Self>, ends: &[(EndRequest, crate::clock::Timestamp)]) -> Option<Pending> {
         let accounts: Vec<_> = ends
             .iter()
-            .filter_map(|(end, _)| if let EndRequest::Account(id) = end { Some(*id) } else { None })
+            .filter_map(|(end, _)| match end {
+                EndRequest::Account(id, _) | EndRequest::Others(id, _) => Some(*id),
+                _ => None,
+            })
             .collect();
         let apps = ends.iter().any(|(end, _)| matches!(end, EndRequest::App(..)));
         (apps || !accounts.is_empty()).then(|| Pending { standings: Arc::clone(self), accounts, apps })

@@ -69,9 +69,10 @@ impl Image {
         self.put_option(server.ending, |image, ending| {
             image.put([ending.session as u64, u64::from(ending.done), ending.since]);
         });
-        for epoch in [server.login, server.carrying] {
-            self.put_option(epoch, |image, (epoch, since)| image.put([u64::from(epoch.0), since]));
-        }
+        self.put_option(server.login, |image, (epoch, since)| image.put([u64::from(epoch.0), since]));
+        self.put_option(server.carrying, |image, (from, to, since)| {
+            image.put([u64::from(from.0), u64::from(to.0), since]);
+        });
         self.put_option(server.touch.as_ref(), |image, (when, record)| {
             image.put([when.millis()]);
             image.put_record(record);

@@ -89,7 +89,7 @@ pub(super) fn steps(setup: &Setup, world: &World, out: &mut Vec<Step>) {
         any(out, server.touch.is_some(), Step::Touch(s));
         any(out, left.everywhere > 0, Step::EndEverywhere(s));
         any(out, left.others > 0 && world.marks[0].ended.is_none(), Step::EndOthers(s));
-        any(out, server.carrying.is_some_and(|(_, since)| within_limit(world, since)), Step::CarryOver(s));
+        any(out, server.carrying.is_some_and(|(.., since)| within_limit(world, since)), Step::CarryOver(s));
         any(out, left.questions > 0 && server.question.is_none() && !world.suspect, Step::Ask(s));
         any(out, server.question.is_some(), Step::Hear(s));
         any(out, left.restarts > 0, Step::Restart(s));
@@ -173,14 +173,15 @@ pub(super) fn step(setup: &Setup, before: &World, step: Step) -> Option<World> {
         }
         Step::EndOthers(s) => {
             world.left.others -= 1;
-            world.servers[s].carrying = Some((raise(setup, &mut world, s), world.now));
+            let from = world.epoch;
+            world.servers[s].carrying = Some((from, raise(setup, &mut world, s), world.now));
             world.marks[0].uncertain = true;
             end_is_promised(&mut world, s, 1);
         }
         Step::CarryOver(s) => {
-            let (epoch, _) = world.servers[s].carrying.take()?;
+            let (from, to, _) = world.servers[s].carrying.take()?;
             world.marks[0].uncertain = false;
-            let _ = world.write(0, &Write::CarryOver(epoch));
+            let _ = world.write(0, &Write::CarryOver { from, to });
         }
         Step::Ask(s) => {
             world.left.questions -= 1;

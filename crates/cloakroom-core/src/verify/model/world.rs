@@ -49,7 +49,7 @@ pub(super) struct Server {
     /// A login whose password is being checked: the epoch, which was read before, and when that was.
     pub(super) login: Option<(Epoch, u64)>,
     /// The first session is to be carried over into this epoch, and since when.
-    pub(super) carrying: Option<(Epoch, u64)>,
+    pub(super) carrying: Option<(Epoch, Epoch, u64)>,
     /// Activity of the first session that waits to be written, with the record that it was seen on.
     pub(super) touch: Option<(Timestamp, Record)>,
 }

@@ -25,6 +25,8 @@ pub enum Code {
     WrongApp,
     /// Another factor is needed.
     MfaRequired,
+    /// The sign-in is too long ago for what is asked.
+    ReauthenticationRequired,
     /// The request does not show that it comes from a page of the app.
     CrossSiteRequest,
     /// The account may not use this app, or the app takes no registrations.
@@ -64,6 +66,7 @@ impl Code {
             Self::TokenReused => "token_reused",
             Self::WrongApp => "wrong_app",
             Self::MfaRequired => "mfa_required",
+            Self::ReauthenticationRequired => "reauthentication_required",
             Self::CrossSiteRequest => "cross_site_request",
             Self::NotAdmitted => "not_admitted",
             Self::InvalidRequest => "invalid_request",
@@ -145,7 +148,9 @@ reasons! {
     /// It lived as long as it may.
     AbsoluteExpiry = "absolute_expiry" => SessionExpired,
     /// The sign-in is not recent enough for what is asked; signing in again helps.
-    NotRecent = "not_recent" => SessionExpired,
+    NotRecent = "not_recent" => ReauthenticationRequired,
+    /// The password was changed, and the new session could not be made: the new password signs in.
+    PasswordAnew = "password_anew" => SessionRevoked,
     /// The session was ended.
     SessionEnded = "session_ended" => SessionRevoked,
     /// All of the account's sessions were ended.
@@ -200,6 +205,8 @@ reasons! {
     HashQueueFull = "hash_queue_full" => Overloaded,
     /// Too much of the same kind waits for a store.
     Busy = "busy" => Overloaded,
+    /// The client hung up before anything was written.
+    HungUp = "hung_up" => Overloaded,
     /// The answer took too long.
     TimedOut = "timed_out" => Overloaded,
     /// The store does not answer.
@@ -225,6 +232,8 @@ pub struct Refusal {
     pub detail: Option<&'static str>,
     /// When to try again.
     pub retry_after: Option<Duration>,
+    /// How long ago the sign-in may be, where it is too long ago.
+    pub max_age: Option<Duration>,
 }
 
 impl Refusal {
@@ -246,6 +255,13 @@ impl Refusal {
         self
     }
 
+    /// With how long ago the sign-in may be.
+    #[must_use]
+    pub const fn within(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
     /// With a time to try again after.
     #[must_use]
     pub const fn retry_after(mut self, wait: Duration) -> Self {
@@ -256,7 +272,7 @@ impl Refusal {
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None, retry_after: None }
+        Self { reason, detail: None, retry_after: None, max_age: None }
     }
 }
 

@@ -27,6 +27,7 @@ new-password-hint = At least { $minimum } characters. A few unrelated words make
 signin = Sign in
 signin-to = to continue to { $app }
 signin-do = Sign in
+signin-end-others = Sign me out everywhere else
 signin-no-account = New here?
 signin-to-signup = Create an account
 
@@ -83,6 +84,14 @@ password-do = Change password
 onward = One moment
 onward-do = Go on
 
+## The password again, before other sessions are ended
+
+confirm = Confirm that it is you
+confirm-one = You signed in a while ago. To end another session, enter your password.
+confirm-others = You signed in a while ago. To end all other sessions, enter your password.
+confirm-hint = So that nobody who finds this device open can sign you out elsewhere.
+confirm-back = Back to your devices
+
 ## Delete the account
 
 delete = Delete your account
@@ -122,6 +131,7 @@ refusal-token_expired = Your session has to be renewed. Please sign in again.
 refusal-token_reused = To protect your account, this session was ended: its key was used twice. Please sign in again.
 refusal-wrong_app = You are signed in to a different app. Please sign in to this one.
 refusal-mfa_required = One more step is needed to sign you in.
+refusal-reauthentication_required = You signed in too long ago for this. Please sign in again.
 refusal-cross_site_request = To protect you, this request was stopped: it did not clearly come from this site. Please open the page again and retry.
 refusal-not_admitted = This app is not open to you. If you think it should be, please ask the people who run it.
 refusal-invalid_request = Something in the request was not as it should be. Please go back and try again.

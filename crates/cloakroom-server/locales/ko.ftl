@@ -27,6 +27,7 @@ new-password-hint = { $minimum }자 이상 입력해 주세요. 서로 관련 �
 signin = 로그인
 signin-to = { $app }에 로그인합니다
 signin-do = 로그인
+signin-end-others = 다른 기기에서는 모두 로그아웃
 signin-no-account = 처음이신가요?
 signin-to-signup = 회원가입
 
@@ -83,6 +84,14 @@ password-do = 비밀번호 변경
 onward = 잠시만 기다려 주세요
 onward-do = 계속하기
 
+## 다른 기기에서 로그아웃하기 전의 비밀번호 확인
+
+confirm = 본인 확인
+confirm-one = 로그인한 지 시간이 지났어요. 다른 기기에서 로그아웃하려면 비밀번호를 입력해 주세요.
+confirm-others = 로그인한 지 시간이 지났어요. 다른 기기에서 모두 로그아웃하려면 비밀번호를 입력해 주세요.
+confirm-hint = 열려 있는 이 기기를 다른 사람이 쓰더라도 마음대로 로그아웃할 수 없도록 확인합니다.
+confirm-back = 기기 목록으로 돌아가기
+
 ## 계정 삭제
 
 delete = 계정 삭제
@@ -122,6 +131,7 @@ refusal-token_expired = 로그인 정보를 갱신해야 해요. 다시 로그�
 refusal-token_reused = 같은 로그인 정보가 두 번 사용되어 계정을 보호하기 위해 로그아웃했어요. 다시 로그인해 주세요.
 refusal-wrong_app = 다른 앱에 로그인되어 있어요. 이 앱에 로그인해 주세요.
 refusal-mfa_required = 로그인하려면 한 단계가 더 필요해요.
+refusal-reauthentication_required = 로그인한 지 오래되어 다시 로그인해야 합니다.
 refusal-cross_site_request = 이 사이트에서 보낸 요청인지 확인할 수 없어 안전을 위해 중단했어요. 페이지를 다시 열고 시도해 주세요.
 refusal-not_admitted = 이 앱을 이용할 수 있는 권한이 없어요. 이용이 필요하다면 앱 운영자에게 문의해 주세요.
 refusal-invalid_request = 요청이 올바르지 않아요. 이전 화면으로 돌아가 다시 시도해 주세요.

@@ -17,6 +17,7 @@ use cloakroom_core::{
     app::App,
     engine::{Client, Engine},
     refusal::{Reason, Refusal},
+    secret::SecretText,
     verify::{Activity, Identity},
 };
 pub use cloakroom_verify::guard::{is_noise, telling};
@@ -233,9 +234,9 @@ impl Caller {
     }
 
     /// The cookies of an app that may hold a credential.
-    pub fn cookies_of(&self, app: &App) -> Vec<String> {
+    pub fn cookies_of(&self, app: &App) -> Vec<SecretText> {
         let read = self.state.handover.cookies().read(&self.headers, Some(&app.id));
-        read.map(|found| found.iter().map(|(_, value)| value.to_owned()).collect()).unwrap_or_default()
+        read.map(|found| found.iter().map(|(_, value)| SecretText::new(value.to_owned())).collect()).unwrap_or_default()
     }
 }
 

@@ -72,7 +72,11 @@ impl<S: Send + Sync, const MINUTES: u64> FromRequestParts<S> for Recent<MINUTES>
         if identity.is_recent(now, Duration::from_secs(MINUTES * 60)) {
             Ok(Self(Identity(identity)))
         } else {
-            Err(Refusal::from(Reason::NotRecent).because("this needs a sign-in of a few minutes ago").into())
+            let age = Duration::from_secs(MINUTES * 60);
+            Err(Refusal::from(Reason::NotRecent)
+                .within(age)
+                .because("this needs a sign-in of a few minutes ago")
+                .into())
         }
     }
 }

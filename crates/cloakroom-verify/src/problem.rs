@@ -81,7 +81,7 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static(VARY_BY_CREDENTIAL));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(self.challenge, self.refusal.reason)));
+            headers.insert(WWW_AUTHENTICATE, challenge(self.challenge, &self.refusal));
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -123,7 +123,8 @@ pub const fn status(code: Code) -> StatusCode {
         | Code::TokenExpired
         | Code::TokenReused
         | Code::WrongApp
-        | Code::MfaRequired => StatusCode::UNAUTHORIZED,
+        | Code::MfaRequired
+        | Code::ReauthenticationRequired => StatusCode::UNAUTHORIZED,
         Code::CrossSiteRequest | Code::NotAdmitted => StatusCode::FORBIDDEN,
         Code::InvalidRequest | Code::UnknownApp => StatusCode::BAD_REQUEST,
         Code::NotFound => StatusCode::NOT_FOUND,
@@ -147,6 +148,9 @@ struct ProblemBody {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
+    /// RFC 9470: how many seconds ago the sign-in may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<u64>,
 }
 
 /// Writing a plain struct of text into memory cannot fail; if it did, an empty body would still carry the right status.
@@ -158,6 +162,7 @@ fn body(refusal: &Refusal, status: StatusCode) -> Vec<u8> {
         status: status.as_u16(),
         code: code.as_str(),
         detail: refusal.detail,
+        max_age: refusal.max_age.map(|age| age.as_secs()),
     };
     serde_json::to_vec(&body).unwrap_or_default()
 }
@@ -174,6 +179,7 @@ pub const fn title(code: Code) -> &'static str {
         Code::TokenReused => "The refresh token had been replaced; the session was ended.",
         Code::WrongApp => "The credential belongs to another app.",
         Code::MfaRequired => "Another factor is needed.",
+        Code::ReauthenticationRequired => "The sign-in is too long ago; sign in again.",
         Code::CrossSiteRequest => "The request does not come from a page of the app.",
         Code::NotAdmitted => "The app does not admit this account.",
         Code::InvalidRequest => "The request is not as it must be.",
@@ -191,16 +197,20 @@ pub const fn title(code: Code) -> &'static str {
 
 /// RFC 6750 section 3.1: who sent no credential is not told of an error. RFC 9470 section 3 has the error for a missing
 /// factor and for a sign-in that is too long ago.
-const fn challenge(challenge: Challenge, reason: Reason) -> &'static str {
-    match (challenge, reason.code()) {
+fn challenge(challenge: Challenge, refusal: &Refusal) -> HeaderValue {
+    HeaderValue::from_static(match (challenge, refusal.code()) {
         (Challenge::Basic, _) => "Basic realm=\"cloakroom\", charset=\"UTF-8\"",
         (Challenge::Bearer, Code::InvalidCredentials | Code::CredentialMissing) => "Bearer",
-        (Challenge::Bearer, Code::MfaRequired) => "Bearer error=\"insufficient_user_authentication\"",
-        (Challenge::Bearer, _) if matches!(reason, Reason::NotRecent) => {
+        (Challenge::Bearer, Code::ReauthenticationRequired) if refusal.max_age.is_some() => {
+            let age = refusal.max_age.unwrap_or_default().as_secs();
+            let text = format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{age}\"");
+            return HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"));
+        }
+        (Challenge::Bearer, Code::MfaRequired | Code::ReauthenticationRequired) => {
             "Bearer error=\"insufficient_user_authentication\""
         }
         (Challenge::Bearer, _) => "Bearer error=\"invalid_token\"",
-    }
+    })
 }
 
 /// Whole seconds, rounded up and never 0; where trying again is all there is to do, always.

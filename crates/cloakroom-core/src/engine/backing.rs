@@ -103,10 +103,12 @@ impl Shared {
         if standing.account.state != AccountState::Active {
             return Err(Reason::AccountGone.into());
         }
-        if epoch < standing.account.epoch {
+        // One above what the account, or the app, has been given comes from a history that is lost: the store has gone back, and
+        // with it the raise that gave it. What that raise ended, and what began after it, cannot be told apart any more.
+        if epoch != standing.account.epoch {
             return Err(Reason::AccountEnded.into());
         }
-        if app_epoch < standing.app_cut {
+        if app_epoch < standing.app_cut || app_epoch > standing.app_epoch {
             return Err(Reason::AppEnded.into());
         }
         if !app.admission.admits(&standing.account.email) {

@@ -1,16 +1,19 @@
 //! Ending: write the log, then delete the record, then answer. So an ended session stays ended, whatever crashes between.
 
-use super::{Client, Engine};
+use std::sync::Arc;
+
+use super::{Client, Engine, Proof, RECENT, proof::not_recent};
 use crate::{
+    account::AccountState,
     app::App,
     audit::{Event, Kind},
     clock::Timestamp,
-    ids::{AccountId, AppId, SessionId},
+    ids::{AccountId, AppId, Epoch, SessionId},
     method::{Method, Upstream},
     refusal::{Reason, Refusal},
     revocation::{End, hold_until},
     session::Write,
-    store::EndRequest,
+    store::{Acting, Basis, EndRequest},
     ticket::{StatelessRefreshToken, Successor, Ticket},
     token,
     verify::{Activity, Identity, Question},
@@ -51,17 +54,43 @@ impl Engine {
     /// their own session too (F067). To end everything the credential must still be accepted: a stale one that leaked
     /// somewhere does not sign its owner out of all devices. A token that was minted for an upstream is not its person's
     /// to act with, and counts as nothing. Whether the credential named a session.
-    pub async fn sign_out(&self, credential: &str, which: Which, client: &Client) -> Result<bool, Refusal> {
+    ///
+    /// # Errors
+    /// For everything: as the session's state is, and `reauthentication_required` for an access token alone whose sign-in is
+    /// not [`RECENT`](super::RECENT): it is shown to many, so it may end its own session and no more.
+    pub async fn sign_out(self: &Arc<Self>, credential: &str, which: Which, client: &Client) -> Result<bool, Refusal> {
         let Ok(ended) = self.read_to_end(credential) else { return Ok(false) };
         if matches!(ended.kind, Presented::MintedToken) {
             return Ok(false);
         }
-        if which == Which::Everywhere {
-            let account = self.account_of_living(credential, &ended).await?;
-            self.end_account(account, client).await?;
-        }
-        self.end_presented(ended, client).await?;
-        Ok(true)
+        let living = match which {
+            Which::Everywhere => Some(self.living(credential, &ended).await?),
+            Which::This => None,
+        };
+        self.ending(client, |engine, client| async move {
+            if let Some((account, acting)) = living {
+                engine.raise(account, Basis::Session(acting)).await?;
+                engine.note_account_ended(account, None, None, &client);
+            }
+            engine.end_presented(ended, &client).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Runs an operation that ends something.
+    pub(super) async fn ending<T, F>(
+        self: &Arc<Self>,
+        client: &Client,
+        work: impl FnOnce(Arc<Self>, Client) -> F,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let place = self.places.ends.enter().await?;
+        let client = client.clone();
+        self.operation(place, |engine, _| work(engine, client)).await
     }
 
     async fn end_presented(&self, ended: Ended, client: &Client) -> Result<(), Refusal> {
@@ -89,19 +118,32 @@ impl Engine {
         Ok(())
     }
 
-    async fn account_of_living(&self, credential: &str, ended: &Ended) -> Result<AccountId, Refusal> {
+    /// The account of a credential that is still accepted, and its session as it stands now.
+    async fn living(&self, credential: &str, ended: &Ended) -> Result<(AccountId, Acting), Refusal> {
         match &ended.kind {
             Presented::Token | Presented::MintedToken | Presented::SessionTicket => {
                 let question = Question { credential, app: None, activity: Activity::Passive };
-                Ok(self.verifier.verify(question).await?.account())
+                let identity = self.verifier.verify(question).await?;
+                if !matches!(ended.kind, Presented::SessionTicket)
+                    && !identity.is_recent(self.shared.clock.now(), RECENT)
+                {
+                    return Err(not_recent().because(
+                        "an access token alone ends everything only soon after its sign-in; show the refresh token",
+                    ));
+                }
+                Ok((identity.account(), self.acting(&identity).await?))
             }
-            Presented::RefreshToken => Ok(self.shared.live_record(ended.session).await?.0.account),
+            Presented::RefreshToken => {
+                let (record, app, _) = self.shared.live_record(ended.session).await?;
+                Ok((record.account, acting(ended.session, &app.id, record.method, (record.epoch, record.app_epoch))))
+            }
             Presented::Stateless(token) => {
                 let (app, found) = self.stateless_finding(token)?;
                 let epochs = (found.epoch, found.app_epoch);
                 let (account, method) = (found.account, found.method);
                 self.verifier.judge_renewal(found, app).await?;
-                Ok(self.shared.standing(account, app, method, epochs).await?.account.id)
+                let account = self.shared.standing(account, app, method, epochs).await?.account.id;
+                Ok((account, acting(ended.session, &app.id, method, epochs)))
             }
         }
     }
@@ -124,104 +166,188 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends everything of an account, by its epoch; no index is walked (F061).
-    pub async fn end_account(&self, account: AccountId, client: &Client) -> Result<(), Refusal> {
-        self.raise_account(account).await?;
-        let mut event = self.event(Kind::AccountEnded, client);
-        event.account = Some(account);
-        self.audit.push(event);
-        Ok(())
+    /// Ends everything of an account, by its epoch; no index is walked (F061). The operator's way.
+    pub async fn end_account(self: &Arc<Self>, account: AccountId, client: &Client) -> Result<(), Refusal> {
+        self.ending(client, move |engine, client| async move {
+            engine.raise(account, Basis::Operator).await?;
+            engine.note_account_ended(account, None, None, &client);
+            Ok(())
+        })
+        .await
     }
 
-    /// Ends all other sessions of whoever asks; the present one is carried over into the new epoch, if it keeps a record.
-    pub async fn end_others(&self, identity: &Identity, client: &Client) -> Result<(), Refusal> {
-        let epoch = self.raise_account(identity.account()).await?;
-        if identity.method().keeps_record() {
-            let carried = Write::CarryOver(epoch);
-            let _ = self.shared.stores.sessions.write(identity.session(), carried).await?;
+    /// Ends everything of the account that asks, its own session included.
+    ///
+    /// # Errors
+    /// `session_revoked`: a session that has ended cannot act.
+    pub async fn end_everything(self: &Arc<Self>, identity: &Identity, client: &Client) -> Result<(), Refusal> {
+        let (account, acting) = (identity.account(), self.acting(identity).await?);
+        self.ending(client, move |engine, client| async move {
+            let session = acting.session;
+            engine.raise(account, Basis::Session(acting)).await?;
+            engine.note_account_ended(account, Some(session), None, &client);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends all other sessions of the account that asks; the present one goes on in the new epoch.
+    ///
+    /// # Errors
+    /// `session_revoked`: a session that has ended cannot act; `reauthentication_required` or `invalid_credentials` as the
+    /// [`Proof`] demands; `invalid_request` for a session without a record, which nothing could carry over.
+    pub async fn end_others(
+        self: &Arc<Self>,
+        identity: &Identity,
+        proof: Proof,
+        client: &Client,
+    ) -> Result<(), Refusal> {
+        if !identity.method().keeps_record() {
+            return Err(
+                Refusal::from(Reason::BadRequest).because("a session without a record cannot outlive the others")
+            );
         }
-        let mut event = self.event(Kind::AccountEnded, client);
-        event.account = Some(identity.account());
-        event.session = Some(identity.session());
-        event.detail = Some("all others".to_owned());
-        self.audit.push(event);
-        Ok(())
+        self.prove(identity, proof, client).await?;
+        let (account, session) = (identity.account(), identity.session());
+        let raise = async || {
+            // Read once it is this session's turn: by then another one may have ended it.
+            let acting = self.acting(identity).await?;
+            self.ending(client, move |engine, client| async move {
+                let from = acting.epoch;
+                let to = engine.raise_by(account, EndRequest::Others(account, acting)).await?;
+                if !engine.shared.stores.end_deletes {
+                    let carried = Write::CarryOver { from, to };
+                    let _ = engine.shared.stores.sessions.write(session, carried).await?;
+                }
+                engine.note_account_ended(account, Some(session), Some("all others"), &client);
+                Ok(())
+            })
+            .await
+        };
+        self.raises.once(account, session, raise).await
     }
 
-    async fn raise_account(&self, account: AccountId) -> Result<crate::ids::Epoch, Refusal> {
+    /// Raises an account's epoch: where it stands then.
+    pub(super) async fn raise(&self, account: AccountId, basis: Basis) -> Result<Epoch, Refusal> {
+        self.raise_by(account, EndRequest::Account(account, basis)).await
+    }
+
+    async fn raise_by(&self, account: AccountId, request: EndRequest) -> Result<Epoch, Refusal> {
         let now = self.shared.clock.now();
         // Stateless sessions of the old epoch can renew until they expire; the account's row refuses that. The log only has
         // to cover what is believed without a reading.
         let until = hold_until(now, self.shared.apps.longest_access_token(), None);
-        let entries = self.shared.stores.accounts.end(&[(EndRequest::Account(account), until)], now).await?;
+        let entries = self.shared.stores.accounts.end(&[(request, until)], now).await?;
         self.verifier.hear(&entries);
-        let epoch = entries.iter().find_map(|entry| match &entry.end {
+        let raised = entries.iter().find_map(|entry| match &entry.end {
             End::Account { epoch, .. } => Some(*epoch),
             _ => None,
         });
-        epoch.ok_or_else(|| Reason::AccountGone.into())
+        match raised {
+            Some(epoch) => Ok(epoch),
+            None => Err(self.why_not(account).await),
+        }
+    }
+
+    /// Why a change of an account was not done: what it went by has changed, or the account is gone.
+    pub(super) async fn why_not(&self, account: AccountId) -> Refusal {
+        match self.shared.stores.accounts.account(account).await {
+            Ok(Some(login)) if login.account.state == AccountState::Active => Reason::AccountEnded.into(),
+            Ok(_) => Reason::AccountGone.into(),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn note_account_ended(
+        &self,
+        account: AccountId,
+        session: Option<SessionId>,
+        detail: Option<&str>,
+        client: &Client,
+    ) {
+        let mut event = self.event(Kind::AccountEnded, client);
+        event.account = Some(account);
+        event.session = session;
+        event.detail = detail.map(ToOwned::to_owned);
+        self.audit.push(event);
     }
 
     /// Ends all of an app's sessions, of one method or of all; the operator's way.
-    pub async fn end_app(&self, app: &App, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
+    pub async fn end_app(self: &Arc<Self>, app: &App, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
+        let app = app.id.clone();
+        self.ending(client, move |engine, client| async move { engine.end_app_now(app, method, &client).await }).await
+    }
+
+    async fn end_app_now(&self, app: AppId, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
         let now = self.shared.clock.now();
         let until = hold_until(now, self.shared.apps.longest_access_token(), None);
-        let request = EndRequest::App(app.id.clone(), method);
+        let request = EndRequest::App(app.clone(), method);
         let entries = self.shared.stores.accounts.end(&[(request, until)], now).await?;
         self.verifier.hear(&entries);
         let mut event = self.event(Kind::AppEnded, client);
-        event.app = Some(app.id.clone());
+        event.app = Some(app);
         event.detail = method.map(|method| method.name().to_owned());
         self.audit.push(event);
         Ok(())
     }
 
-    /// Ends one of an account's own sessions; `false`: it has no such one, and nothing was changed (F011).
-    pub async fn end_own(&self, account: AccountId, id: SessionId, client: &Client) -> Result<bool, Refusal> {
-        let record = self.shared.stores.sessions.read(id).await?;
-        let Some(record) = record.filter(|record| record.account == account) else { return Ok(false) };
-        self.end_session(id, None).await?;
-        let mut event = self.event(Kind::SessionEnded, client);
-        event.account = Some(account);
-        event.session = Some(id);
-        event.app = self.shared.apps.by_tag(record.app).map(|app| app.id.clone());
-        self.audit.push(event);
-        Ok(true)
-    }
-
-    /// Ends the session that asks, which keeps no record; `expires`: when its refresh token ends.
-    pub async fn end_own_stateless(
-        &self,
+    /// Ends one of the sessions of the account that asks; `false`: it has no such one, and nothing was changed (F011). Its own
+    /// needs no proof.
+    ///
+    /// # Errors
+    /// For another one as [`Self::end_others`].
+    pub async fn end_own(
+        self: &Arc<Self>,
         identity: &Identity,
-        expires: Timestamp,
+        id: SessionId,
+        proof: Proof,
         client: &Client,
-    ) -> Result<(), Refusal> {
-        self.end_session(identity.session(), Some(expires)).await?;
-        let mut event = self.event(Kind::SessionEnded, client);
-        event.account = Some(identity.account());
-        event.session = Some(identity.session());
-        event.app = Some(identity.app_id().clone());
-        self.audit.push(event);
-        Ok(())
+    ) -> Result<bool, Refusal> {
+        let own = id == identity.session();
+        let account = identity.account();
+        let (app, expires) = if own && !identity.method().keeps_record() {
+            let expires = identity.auth_time() + identity.app().absolute_timeout;
+            (Some(identity.app_id().clone()), Some(expires))
+        } else {
+            let record = self.shared.stores.sessions.read(id).await?;
+            let Some(record) = record.filter(|record| record.account == account) else { return Ok(false) };
+            (self.shared.apps.by_tag(record.app).map(|app| app.id.clone()), None)
+        };
+        if !own {
+            self.prove(identity, proof, client).await?;
+            // A session that has ended cannot act.
+            self.acting(identity).await?;
+        }
+        self.ending(client, move |engine, client| async move {
+            engine.end_session(id, expires).await?;
+            let mut event = engine.event(Kind::SessionEnded, &client);
+            event.account = Some(account);
+            event.session = Some(id);
+            event.app = app;
+            engine.audit.push(event);
+            Ok(true)
+        })
+        .await
     }
 
     /// Ends any session by its id; an operator's or a service's way. A session without a record is ended as well: its id
     /// goes into the log for as long as any refresh token of it could live.
-    pub async fn revoke(&self, id: SessionId, client: &Client) -> Result<(), Refusal> {
-        let expires = self.shared.clock.now() + self.shared.apps.longest_session();
-        self.end_session(id, Some(expires)).await?;
-        let mut event = self.event(Kind::SessionEnded, client);
-        event.session = Some(id);
-        self.audit.push(event);
-        Ok(())
+    pub async fn revoke(self: &Arc<Self>, id: SessionId, client: &Client) -> Result<(), Refusal> {
+        self.ending(client, move |engine, client| async move {
+            let expires = engine.shared.clock.now() + engine.shared.apps.longest_session();
+            engine.end_session(id, Some(expires)).await?;
+            let mut event = engine.event(Kind::SessionEnded, &client);
+            event.session = Some(id);
+            engine.audit.push(event);
+            Ok(())
+        })
+        .await
     }
 
     /// Ends what a presented token belongs to, for RFC 7009; unknown ones are nothing to end, and no error.
-    pub async fn revoke_token(&self, token: &str, client: &Client) -> Result<(), Refusal> {
-        match self.read_to_end(token) {
-            Ok(ended) => self.end_presented(ended, client).await,
-            Err(_) => Ok(()),
-        }
+    pub async fn revoke_token(self: &Arc<Self>, token: &str, client: &Client) -> Result<(), Refusal> {
+        let Ok(ended) = self.read_to_end(token) else { return Ok(()) };
+        self.ending(client, move |engine, client| async move { engine.end_presented(ended, &client).await }).await
     }
 
     /// A login over a present session of the same app ends the old one.
@@ -306,4 +432,8 @@ impl Engine {
             detail: None,
         }
     }
+}
+
+fn acting(session: SessionId, app: &AppId, method: Method, (epoch, app_epoch): (Epoch, Epoch)) -> Acting {
+    Acting { session, epoch, app: app.clone(), method, app_epoch }
 }

@@ -45,26 +45,35 @@ impl Engine {
     /// # Errors
     /// `not_found` where the app's `migrate_from` names no method, `credential_invalid` where it does not name the session's,
     /// `session_revoked` after the grace period; otherwise as at renewal.
-    pub async fn exchange(&self, credential: &str, app: &Arc<App>, client: &Client) -> Result<SignedIn, Refusal> {
-        let ring = self.shared.keychain.ring();
-        let (session, exchanged) = match Ticket::parse(credential, &ring) {
-            Ok(ticket) => {
-                let _place = self.places.sign_ins.enter().await?;
-                (Some(ticket.id()), self.exchange_ticket(credential, ticket, app, client).await)
-            }
-            Err(reason) => (None, Err(reason.into())),
-        };
-        exchanged.inspect_err(|refusal| {
-            let mut event = self.event(Kind::ExchangeRefused, client);
-            event.session = session;
-            event.app = Some(app.id.clone());
-            event.reason = Some(refusal.reason);
-            self.audit.push(event);
+    pub async fn exchange(
+        self: &Arc<Self>,
+        credential: &str,
+        app: &Arc<App>,
+        client: &Client,
+    ) -> Result<SignedIn, Refusal> {
+        let ticket = Ticket::parse(credential, &self.shared.keychain.ring())
+            .map_err(|reason| self.not_exchanged(None, reason.into(), app, client))?;
+        let place = self.places.sign_ins.enter().await?;
+        let (credential, app, client) = (SecretText::new(credential.to_owned()), Arc::clone(app), client.clone());
+        self.operation(place, |engine, _| async move {
+            let session = ticket.id();
+            let exchanged = engine.exchange_ticket(credential.expose(), ticket, &app, &client).await;
+            exchanged.map_err(|refusal| engine.not_exchanged(Some(session), refusal, &app, &client))
         })
+        .await
+    }
+
+    fn not_exchanged(&self, session: Option<SessionId>, refusal: Refusal, app: &App, client: &Client) -> Refusal {
+        let mut event = self.event(Kind::ExchangeRefused, client);
+        event.session = session;
+        event.app = Some(app.id.clone());
+        event.reason = Some(refusal.reason);
+        self.audit.push(event);
+        refusal
     }
 
     async fn exchange_ticket(
-        &self,
+        self: &Arc<Self>,
         credential: &str,
         ticket: Ticket,
         app: &Arc<App>,
@@ -168,7 +177,7 @@ impl Engine {
 
     /// A session that is of the app's method already, as with a tab that asks after another one did.
     async fn as_it_is(
-        &self,
+        self: &Arc<Self>,
         credential: &str,
         ticket: &Ticket,
         old: Old,

@@ -3,18 +3,20 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
+    time::Duration,
 };
 
-use super::{Client, Engine, SignedIn, issue::Birth};
+use super::{Client, Engine, SignedIn, issue::Birth, operations::Underway};
 use crate::{
     account::{AccountState, EmailAddress},
     app::App,
     audit::Kind,
     credential::{Attempt, Checked, Familiar, LimitError, LimitKind, LoginPassword, Network, PasswordHash, PoolError},
-    ids::AccountId,
+    ids::{AccountId, Epoch},
     refusal::{Reason, Refusal},
-    session::AuthMethods,
-    store::{AccountChange, Login},
+    secret::SecretText,
+    session::{AuthMethods, Write},
+    store::{AccountChange, Basis, Login},
     trace::span,
 };
 
@@ -28,8 +30,24 @@ pub struct LoginRequest {
     /// Where.
     pub app: Arc<App>,
     /// Credentials of the same app that came with the request: their sessions end with the new login.
-    pub present: Vec<String>,
+    pub present: Vec<SecretText>,
+    /// What becomes of the account's other sessions.
+    pub others: Others,
 }
+
+/// What becomes of an account's other sessions when somebody signs in.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Others {
+    /// They go on.
+    #[default]
+    GoOn,
+    /// They end, once the password has been proved.
+    End,
+}
+
+/// How long a session that is to be taken back is waited for between tries.
+const WITHDRAWALS: [Duration; 4] =
+    [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(5)];
 
 impl Engine {
     /// Signs in.
@@ -37,15 +55,25 @@ impl Engine {
     /// # Errors
     /// `invalid_credentials` for whatever is wrong with address and password, always after one hash; `not_admitted`,
     /// `rate_limited`, `overloaded`, `store_unavailable`.
-    pub async fn login(&self, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
+    pub async fn login(self: &Arc<Self>, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
         let app = Arc::clone(&request.app);
-        let outcome = self.sign_in(request, client).await;
-        self.tallies.signed_in(&app, outcome.as_ref().err());
-        outcome
+        let place = span("place", self.places.sign_ins.enter()).await;
+        let place = place.inspect_err(|refusal| self.tallies.signed_in(&app, Some(refusal)))?;
+        let client = client.clone();
+        self.operation(place, |engine, mut underway| async move {
+            let outcome = engine.sign_in(request, &client, &mut underway).await;
+            engine.tallies.signed_in(&app, outcome.as_ref().err());
+            outcome
+        })
+        .await
     }
 
-    async fn sign_in(&self, request: LoginRequest, client: &Client) -> Result<SignedIn, Refusal> {
-        let _place = span("place", self.places.sign_ins.enter()).await?;
+    async fn sign_in(
+        &self,
+        request: LoginRequest,
+        client: &Client,
+        underway: &mut Underway,
+    ) -> Result<SignedIn, Refusal> {
         let usable = request.password.is_usable();
         let email = EmailAddress::parse(&request.email).ok();
         // An unusable password is nobody's: refused before the account is looked up (F078).
@@ -59,7 +87,8 @@ impl Engine {
         let refuse = |reason: Reason| self.refused(reason.into(), id, &request.app, client);
 
         // Epochs are read no later than the password is checked, and the older of two counts: a login beside 'end everything' is born
-        // ended (F060). Of nobody too, and beside the check, which takes longer: were there a reading to wait for only where there is
+        // ended (F060). The app's too: a login that was admitted before its app was ended is one of those that end (R7).
+        // Of nobody too, and beside the check, which takes longer: were there a reading to wait for only where there is
         // an account, the answer's time would tell who has one (CWE-208).
         let reading = async {
             if !usable {
@@ -92,30 +121,71 @@ impl Engine {
         if let (Some(password), Some(from)) = (rehash, hash) {
             self.rehash(login.account.id, from, password).await;
         }
-        let now = self.shared.clock.now();
+        let refused = |refusal| self.refused(refusal, id, &request.app, client);
+        underway.leave_place();
+        self.births.turn(login.account.id).await.map_err(refused)?;
+        underway.begin().map_err(refused)?;
+        let epoch = login.account.epoch.min(standing.account.epoch);
+        let epochs = match request.others {
+            Others::GoOn => (epoch, standing.app_epoch),
+            Others::End => {
+                (self.raise(login.account.id, Basis::Proof(epoch)).await.map_err(refused)?, standing.app_epoch)
+            }
+        };
         let birth = Birth {
             account: &login.account,
             app: &request.app,
             method: request.app.method,
-            epochs: (login.account.epoch.min(standing.account.epoch), standing.app_epoch),
-            auth_time: now.whole_secs(),
+            epochs,
+            auth_time: self.shared.clock.now().whole_secs(),
             amr: AuthMethods::PASSWORD,
         };
-        let signed_in = span("issue", self.issue(birth, client)).await?;
-        // Disabled, or ended, while the password was being checked: say so rather than hand out what is dead (F090).
-        self.shared
-            .standing(login.account.id, &request.app, signed_in.method, (login.account.epoch, standing.app_epoch))
-            .await
-            .map_err(|refusal| self.refused(refusal, id, &request.app, client))?;
-        for credential in &request.present {
-            self.end_presented_before(credential, &request.app, client).await?;
+        let signed_in = span("issue", self.issue(birth, client)).await.map_err(refused)?;
+        let arrived = self.arrive(&signed_in, epochs, &request.present, client).await;
+        if let Err(refusal) = arrived {
+            self.withdraw(&signed_in).await;
+            return Err(refused(refusal));
         }
         let mut event = self.event(Kind::SignedIn, client);
         event.account = Some(login.account.id);
         event.session = Some(signed_in.session);
         event.app = Some(request.app.id.clone());
+        event.detail = (request.others == Others::End).then(|| "ended all others".to_owned());
         self.audit.push(event);
         Ok(signed_in)
+    }
+
+    /// What is left to do once the session is there: it must not have been ended while its password was checked, so that nobody is
+    /// handed what is dead (F090); and the sessions that it replaces end.
+    async fn arrive(
+        &self,
+        signed_in: &SignedIn,
+        epochs: (Epoch, Epoch),
+        replaced: &[SecretText],
+        client: &Client,
+    ) -> Result<(), Refusal> {
+        let app = &signed_in.app;
+        self.shared.standing(signed_in.account.id, app, signed_in.method, epochs).await?;
+        for credential in replaced {
+            self.end_presented_before(credential.expose(), app, client).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back a session whose sign-in failed after all: nobody has its credential, and nobody is to see it in a list.
+    async fn withdraw(&self, signed_in: &SignedIn) {
+        if !signed_in.method.keeps_record() {
+            return;
+        }
+        for pause in WITHDRAWALS {
+            match self.shared.stores.sessions.write(signed_in.session, Write::Delete).await {
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(session = %signed_in.session, %error, "a session whose sign-in failed is still stored");
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// The right to try one password. A stranger's flood does not stop the owner on a network that has signed in before

@@ -5,6 +5,7 @@
 
 mod background;
 mod backing;
+mod births;
 mod client;
 mod devices;
 mod end;
@@ -13,8 +14,11 @@ mod issue;
 mod keychain;
 mod login;
 mod operate;
+mod operations;
 mod password;
 mod places;
+mod proof;
+mod raises;
 mod reassert;
 mod register;
 mod renew;
@@ -26,15 +30,17 @@ use std::{io, sync::Arc, time::Duration};
 use thiserror::Error;
 
 pub use background::Background;
+pub use births::{AT_ONCE as BIRTHS_AT_ONCE, LONGEST_WAIT as LONGEST_WAIT_FOR_BIRTH};
 pub use client::Client;
 pub use devices::{Device, DeviceList};
 pub use end::Which;
 pub use issue::{Credentials, SignedIn, Tokens};
 pub use keychain::{KEY_SET_AGE, KeySettings, opens};
-pub use login::LoginRequest;
+pub use login::{LoginRequest, Others};
 pub use operate::{NewService, SessionCount};
-pub use password::PasswordChanged;
-pub use places::{Occupancy, PATIENCE, REFRESHES, REFRESHES_WAITING, SIGN_INS, SIGN_INS_WAITING};
+pub use operations::FINISHING;
+pub use places::{ENDS, ENDS_WAITING, Occupancy, PATIENCE, REFRESHES, REFRESHES_WAITING, SIGN_INS, SIGN_INS_WAITING};
+pub use proof::{Proof, RECENT};
 pub use register::Registration;
 pub use renew::Renewed;
 pub use tallies::{KeyAge, SignIns};
@@ -52,7 +58,10 @@ use crate::{
     store::{Service, StoreError, Stores, Watch},
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
+use births::Births;
+use operations::Operations;
 use places::Places;
+use raises::Raises;
 use shared::Shared;
 use tallies::Tallies;
 
@@ -63,6 +72,9 @@ pub struct Engine {
     passwords: HashPool,
     limits: FailureLimits,
     places: Places,
+    operations: Operations,
+    births: Births,
+    raises: Raises,
     tallies: Tallies,
     watch: Watch,
     audit: AuditQueue,
@@ -154,6 +166,9 @@ impl Engine {
         verifier.renew_lease().await.map_err(StartError::Log)?;
         let engine = Self {
             places: Places::new(&settings.passwords),
+            operations: Operations::default(),
+            births: Births::new(shared.clock.clone()),
+            raises: Raises::new(shared.clock.clone()),
             tallies: Tallies::default(),
             watch,
             passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
@@ -203,7 +218,7 @@ impl Engine {
     }
 
     /// What is under way and what waits for a place, by kind.
-    pub fn occupancy(&self) -> [Occupancy; 2] {
+    pub fn occupancy(&self) -> [Occupancy; 3] {
         self.places.occupancy()
     }
 

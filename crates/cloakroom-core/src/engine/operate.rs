@@ -15,7 +15,7 @@ use crate::{
     refusal::{Reason, Refusal},
     revocation::hold_until,
     secret::SecretText,
-    store::{AccountChange, EndRequest, Service},
+    store::{AccountChange, Basis, EndRequest, Service},
 };
 
 /// A service as it is shown once.
@@ -51,44 +51,51 @@ impl Engine {
     }
 
     /// Disables an account, and with that ends all its sessions; or enables it again.
-    pub async fn set_state(&self, id: AccountId, state: AccountState, client: &Client) -> Result<Account, Refusal> {
-        let account = self.change_by_operator(id, AccountChange::State(state)).await?;
+    pub async fn set_state(
+        self: &Arc<Self>,
+        id: AccountId,
+        state: AccountState,
+        client: &Client,
+    ) -> Result<Account, Refusal> {
         let kind = match state {
             AccountState::Active => Kind::AccountEnabled,
             AccountState::Disabled => Kind::AccountDisabled,
         };
-        self.note_account(kind, id, client);
-        Ok(account)
+        self.change_by_operator(id, AccountChange::State(state), kind, client).await
     }
 
     /// Deletes an account, and with that ends all its sessions.
-    pub async fn remove_account(&self, id: AccountId, client: &Client) -> Result<Account, Refusal> {
-        let account = self.change_by_operator(id, AccountChange::Delete).await?;
-        self.note_account(Kind::AccountDeleted, id, client);
-        Ok(account)
+    pub async fn remove_account(self: &Arc<Self>, id: AccountId, client: &Client) -> Result<Account, Refusal> {
+        self.change_by_operator(id, AccountChange::Delete(Basis::Operator), Kind::AccountDeleted, client).await
     }
 
     /// Sets an account's password, and with that ends all its sessions.
-    pub async fn set_password(&self, id: AccountId, new: &str, client: &Client) -> Result<Account, Refusal> {
+    pub async fn set_password(self: &Arc<Self>, id: AccountId, new: &str, client: &Client) -> Result<Account, Refusal> {
         let login = self.shared.stores.accounts.account(id).await?.ok_or(Reason::NotFound)?;
-        let hash = self.hash_new(new, &[login.account.email.as_typed()]).await?;
-        let account = self.change_by_operator(id, AccountChange::Password(hash)).await?;
-        self.note_account(Kind::PasswordChanged, id, client);
-        Ok(account)
+        let to = self.hash_new(new, &[login.account.email.as_typed()]).await?;
+        let change = AccountChange::Password { basis: Basis::Operator, to };
+        self.change_by_operator(id, change, Kind::PasswordChanged, client).await
     }
 
-    async fn change_by_operator(&self, id: AccountId, change: AccountChange) -> Result<Account, Refusal> {
-        let now = self.shared.clock.now();
-        let until = hold_until(now, self.shared.apps.longest_access_token(), None);
-        let changed = self.shared.stores.accounts.change(id, change, now, until).await?.ok_or(Reason::NotFound)?;
-        self.verifier.hear(changed.entry.as_slice());
-        Ok(changed.account)
-    }
-
-    fn note_account(&self, kind: Kind, id: AccountId, client: &Client) {
-        let mut event = self.event(kind, client);
-        event.account = Some(id);
-        self.audit.push(event);
+    async fn change_by_operator(
+        self: &Arc<Self>,
+        id: AccountId,
+        change: AccountChange,
+        kind: Kind,
+        client: &Client,
+    ) -> Result<Account, Refusal> {
+        self.ending(client, move |engine, client| async move {
+            let now = engine.shared.clock.now();
+            let until = hold_until(now, engine.shared.apps.longest_access_token(), None);
+            let changed = engine.shared.stores.accounts.change(id, change, now, until).await?;
+            let changed = changed.ok_or(Reason::NotFound)?;
+            engine.verifier.hear(changed.entry.as_slice());
+            let mut event = engine.event(kind, &client);
+            event.account = Some(id);
+            engine.audit.push(event);
+            Ok(changed.account)
+        })
+        .await
     }
 
     /// Every key with its state.

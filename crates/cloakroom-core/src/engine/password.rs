@@ -1,72 +1,89 @@
 //! Changing the password and deleting the account: both ask for the password again.
 
+use std::sync::Arc;
+
 use super::{Client, Engine, SignedIn, issue::Birth, login::overloaded};
 use crate::{
     audit::Kind,
     credential::{Checked, LoginPassword},
-    method::Check,
+    ids::Epoch,
     refusal::{Reason, Refusal},
     revocation::hold_until,
-    session::Write,
-    store::{AccountChange, Changed, Login},
+    store::{AccountChange, Basis, Changed, Login},
     verify::Identity,
 };
 
-/// A password was changed: what the session that did it goes on with.
-#[derive(Debug)]
-pub enum PasswordChanged {
-    /// A new session in place of the old one, with a new id (F064); its credentials are in it.
-    Anew(Box<SignedIn>),
-    /// The same session, carried over into the account's new epoch: its refresh token stays good, and is not known here.
-    CarriedOver,
-}
-
 impl Engine {
-    /// Changes the password and ends all other sessions.
-    ///
-    /// A session that is looked up gets a new id, and so does one without a record. The `jwt` session that asks keeps its
-    /// id and its refresh token and is carried over: were its tokens replaced, a lost answer would sign it out. Its access
-    /// token ends with the old epoch, so that its client refreshes at once.
+    /// Changes the password. That ends every session of the account, the one that asked included, and begins a new one of the
+    /// same app and method: nothing that existed before leads to it, no repeat, no exchange and no older credential (F064, R6).
     ///
     /// # Errors
-    /// `invalid_credentials` when `current` is another; `invalid_request` with the reason when `new` is weak.
+    /// `invalid_credentials` when `current` is another; `invalid_request` with the reason when `new` is weak; `session_revoked`
+    /// when the session that asks has ended, or when the new password is set and only the new session could not be made.
     pub async fn change_password(
-        &self,
+        self: &Arc<Self>,
         identity: &Identity,
         current: LoginPassword,
         new: zeroize::Zeroizing<String>,
         client: &Client,
-    ) -> Result<PasswordChanged, Refusal> {
-        let _place = self.places.sign_ins.enter().await?;
-        let login = self.prove_again(identity, current, client).await?;
-        let name = login.account.name.as_deref().unwrap_or_default();
-        let hash = self.hash_new(&new, &[login.account.email.as_typed(), name]).await?;
-        let changed = self.change(identity, AccountChange::Password(hash)).await?;
-        let mut event = self.event(Kind::PasswordChanged, client);
-        event.account = Some(identity.account());
-        event.session = Some(identity.session());
-        self.audit.push(event);
-        self.go_on(identity, &changed, client).await
+    ) -> Result<SignedIn, Refusal> {
+        let place = self.places.sign_ins.enter().await?;
+        let (identity, client) = (identity.clone(), client.clone());
+        self.operation(place, |engine, mut underway| async move {
+            let acting = engine.acting(&identity).await?;
+            let app_epoch = acting.app_epoch;
+            let login = engine.prove_again(&identity, current, &client).await?;
+            let name = login.account.name.as_deref().unwrap_or_default();
+            let to = engine.hash_new(&new, &[login.account.email.as_typed(), name]).await?;
+            underway.leave_place();
+            engine.births.turn(identity.account()).await?;
+            underway.begin()?;
+            // The account still stands at the session's epoch when this is written, so that it stood there when the password
+            // was proved: whatever changes a password raises the epoch.
+            let change = AccountChange::Password { basis: Basis::Session(acting), to };
+            let changed = engine.change(&identity, change).await?;
+            let mut event = engine.event(Kind::PasswordChanged, &client);
+            event.account = Some(identity.account());
+            event.session = Some(identity.session());
+            engine.audit.push(event);
+            engine.begin_anew(&identity, &changed, app_epoch, &client).await.map_err(|refusal| {
+                tracing::warn!(
+                    reason = refusal.reason.as_str(),
+                    "a password was changed, and its session could not be made"
+                );
+                Refusal::from(Reason::PasswordAnew).because("the password was changed; sign in with the new one")
+            })
+        })
+        .await
     }
 
     /// Deletes the account and with it all its sessions.
+    ///
+    /// # Errors
+    /// `invalid_credentials` for a wrong password; `session_revoked` when the session that asks has ended.
     pub async fn delete_account(
-        &self,
+        self: &Arc<Self>,
         identity: &Identity,
         current: LoginPassword,
         client: &Client,
     ) -> Result<(), Refusal> {
-        let _place = self.places.sign_ins.enter().await?;
-        self.prove_again(identity, current, client).await?;
-        self.change(identity, AccountChange::Delete).await?;
-        let mut event = self.event(Kind::AccountDeleted, client);
-        event.account = Some(identity.account());
-        self.audit.push(event);
-        Ok(())
+        let place = self.places.sign_ins.enter().await?;
+        let (identity, client) = (identity.clone(), client.clone());
+        self.operation(place, |engine, underway| async move {
+            let acting = engine.acting(&identity).await?;
+            engine.prove_again(&identity, current, &client).await?;
+            underway.begin()?;
+            engine.change(&identity, AccountChange::Delete(Basis::Session(acting))).await?;
+            let mut event = engine.event(Kind::AccountDeleted, &client);
+            event.account = Some(identity.account());
+            engine.audit.push(event);
+            Ok(())
+        })
+        .await
     }
 
     /// The account, if the password is its own; wrong ones count like failed sign-ins.
-    async fn prove_again(
+    pub(super) async fn prove_again(
         &self,
         identity: &Identity,
         password: LoginPassword,
@@ -95,24 +112,27 @@ impl Engine {
     async fn change(&self, identity: &Identity, change: AccountChange) -> Result<Changed, Refusal> {
         let now = self.shared.clock.now();
         let until = hold_until(now, self.shared.apps.longest_access_token(), None);
-        let changed = self.shared.stores.accounts.change(identity.account(), change, now, until).await?;
-        let changed = changed.ok_or(Reason::AccountGone)?;
-        self.verifier.hear(changed.entry.as_slice());
-        Ok(changed)
+        match self.shared.stores.accounts.change(identity.account(), change, now, until).await? {
+            Some(changed) => {
+                self.verifier.hear(changed.entry.as_slice());
+                Ok(changed)
+            }
+            None => Err(self.why_not(identity.account()).await),
+        }
     }
 
-    async fn go_on(&self, identity: &Identity, changed: &Changed, client: &Client) -> Result<PasswordChanged, Refusal> {
-        let method = identity.method();
-        if method.properties().check == Check::Signature && method.keeps_record() {
-            let carried = Write::CarryOver(changed.account.epoch);
-            let _ = self.shared.stores.sessions.write(identity.session(), carried).await?;
-            return Ok(PasswordChanged::CarriedOver);
-        }
+    async fn begin_anew(
+        &self,
+        identity: &Identity,
+        changed: &Changed,
+        app_epoch: Epoch,
+        client: &Client,
+    ) -> Result<SignedIn, Refusal> {
         let birth = Birth {
             account: &changed.account,
             app: identity.app(),
-            method,
-            epochs: (changed.account.epoch, identity.epochs().1),
+            method: identity.method(),
+            epochs: (changed.account.epoch, app_epoch),
             auth_time: self.shared.clock.now().whole_secs(),
             amr: identity.amr(),
         };
@@ -124,6 +144,6 @@ impl Engine {
         event.app = Some(anew.app.id.clone());
         event.detail = Some("after a change of password".to_owned());
         self.audit.push(event);
-        Ok(PasswordChanged::Anew(Box::new(anew)))
+        Ok(anew)
     }
 }

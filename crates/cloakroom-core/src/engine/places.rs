@@ -5,12 +5,15 @@
 //! read to verify a session is bounded by the verifier, and far later. A warm verification asks nobody.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -30,7 +33,11 @@ pub const REFRESHES: usize = 64;
 pub const SIGN_INS_WAITING: usize = 1024;
 /// Refreshes that may wait for a place.
 pub const REFRESHES_WAITING: usize = 2048;
-/// How long either waits for a place.
+/// Ends at once. Nobody's end waits for other kinds of work: when there is too much of that, ends are what helps.
+pub const ENDS: usize = 512;
+/// Ends that may wait for a place.
+pub const ENDS_WAITING: usize = 4096;
+/// How long anything waits for a place.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The places of an engine.
@@ -38,12 +45,14 @@ pub(super) struct Places {
     /// Whatever checks a password or begins a session.
     pub(super) sign_ins: Room,
     pub(super) refreshes: Room,
+    /// Whatever ends sessions.
+    pub(super) ends: Room,
 }
 
 /// Work of one kind, now and since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Occupancy {
-    /// Which: `sign_in` or `refresh`.
+    /// Which: `sign_in`, `refresh` or `end`.
     pub kind: &'static str,
     /// How much is under way.
     pub under_way: usize,
@@ -59,11 +68,12 @@ impl Places {
         Self {
             sign_ins: Room::new("sign_in", SIGN_INS.saturating_add(hashing), SIGN_INS_WAITING),
             refreshes: Room::new("refresh", REFRESHES, REFRESHES_WAITING),
+            ends: Room::new("end", ENDS, ENDS_WAITING),
         }
     }
 
-    pub(super) fn occupancy(&self) -> [Occupancy; 2] {
-        [self.sign_ins.occupancy(), self.refreshes.occupancy()]
+    pub(super) fn occupancy(&self) -> [Occupancy; 3] {
+        [self.sign_ins.occupancy(), self.refreshes.occupancy(), self.ends.occupancy()]
     }
 }
 
@@ -71,7 +81,7 @@ impl Places {
 pub(super) struct Room {
     kind: &'static str,
     size: usize,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     waiting: Seats,
     turned_away: AtomicU64,
 }
@@ -80,19 +90,19 @@ impl Room {
     fn new(kind: &'static str, size: usize, most_waiting: usize) -> Self {
         let size = size.min(Semaphore::MAX_PERMITS);
         let waiting = Seats::new(most_waiting);
-        Self { kind, size, places: Semaphore::new(size), waiting, turned_away: AtomicU64::new(0) }
+        Self { kind, size, places: Arc::new(Semaphore::new(size)), waiting, turned_away: AtomicU64::new(0) }
     }
 
     /// A place, which is free again when this is dropped.
     ///
     /// # Errors
     /// `overloaded`: there is none, and none became free.
-    pub(super) async fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        if let Ok(place) = self.places.try_acquire() {
+    pub(super) async fn enter(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(place);
         }
         if let Some(_seat) = self.waiting.take()
-            && let Ok(Ok(place)) = timeout(PATIENCE, self.places.acquire()).await
+            && let Ok(Ok(place)) = timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await
         {
             return Ok(place);
         }

@@ -1,8 +1,11 @@
 //! Registration: a new account, where the app lets strangers make one.
 
+use std::sync::Arc;
+
 use super::{
     Client, Engine,
     login::{not_begun, overloaded},
+    operations::Underway,
 };
 use crate::{
     account::{Account, AccountState, EmailAddress},
@@ -34,16 +37,32 @@ impl Engine {
     /// # Errors
     /// `not_admitted` where registration is closed or the app's list does not name the address, `invalid_request` with the
     /// reason, `email_taken`, `rate_limited`, `overloaded`.
-    pub async fn register(&self, new: Registration, app: &App, client: &Client) -> Result<Account, Refusal> {
-        let made = self.try_register(new, app, client).await;
-        made.inspect_err(|refusal| self.note_refusal(refusal.reason, Some(&app.id), client))
+    pub async fn register(
+        self: &Arc<Self>,
+        new: Registration,
+        app: &Arc<App>,
+        client: &Client,
+    ) -> Result<Account, Refusal> {
+        let note = |refusal: &Refusal| self.note_refusal(refusal.reason, Some(&app.id), client);
+        if app.registration == app::Registration::Closed {
+            return Err(Refusal::from(Reason::RegistrationClosed)).inspect_err(note);
+        }
+        let place = self.places.sign_ins.enter().await.inspect_err(note)?;
+        let (app, client) = (Arc::clone(app), client.clone());
+        self.operation(place, |engine, underway| async move {
+            let made = engine.try_register(new, &app, &client, &underway).await;
+            made.inspect_err(|refusal| engine.note_refusal(refusal.reason, Some(&app.id), &client))
+        })
+        .await
     }
 
-    async fn try_register(&self, new: Registration, app: &App, client: &Client) -> Result<Account, Refusal> {
-        if app.registration == app::Registration::Closed {
-            return Err(Reason::RegistrationClosed.into());
-        }
-        let _place = self.places.sign_ins.enter().await?;
+    async fn try_register(
+        &self,
+        new: Registration,
+        app: &App,
+        client: &Client,
+        underway: &Underway,
+    ) -> Result<Account, Refusal> {
         if let Some(network) = client.network() {
             self.limits.registration(network).await.map_err(not_begun)?;
         }
@@ -51,17 +70,31 @@ impl Engine {
         if !app.admission.admits(&email) {
             return Err(Reason::NotOnList.into());
         }
-        self.make_account(email, Some(new.password), new.name, client).await
+        let account = self.new_account(email, Some(new.password), new.name).await?;
+        underway.begin()?;
+        self.keep_account(account, client).await
     }
 
     /// Makes an account, asked or not: the operator's way.
     pub async fn make_account(
-        &self,
+        self: &Arc<Self>,
         email: EmailAddress,
         password: Option<zeroize::Zeroizing<String>>,
         name: Option<String>,
         client: &Client,
     ) -> Result<Account, Refusal> {
+        let account = self.new_account(email, password, name).await?;
+        let client = client.clone();
+        let place = self.places.sign_ins.enter().await?;
+        self.operation(place, |engine, _| async move { engine.keep_account(account, &client).await }).await
+    }
+
+    async fn new_account(
+        &self,
+        email: EmailAddress,
+        password: Option<zeroize::Zeroizing<String>>,
+        name: Option<String>,
+    ) -> Result<NewAccount, Refusal> {
         let name = name.map(|name| clean_name(&name)).transpose()?.flatten();
         let hash = match password {
             Some(password) => {
@@ -79,7 +112,11 @@ impl Engine {
             epoch: Epoch(0),
             created: now,
         };
-        let new = NewAccount { account: account.clone(), password: hash };
+        Ok(NewAccount { account, password: hash })
+    }
+
+    async fn keep_account(&self, new: NewAccount, client: &Client) -> Result<Account, Refusal> {
+        let account = new.account.clone();
         match self.shared.stores.accounts.create(new).await? {
             Creation::EmailTaken => Err(Reason::EmailTaken.into()),
             Creation::Made => {

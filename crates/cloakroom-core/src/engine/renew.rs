@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Client, Engine, Tokens, issue::Subject};
+use super::{Client, Engine, Tokens, issue::Subject, operations::Underway};
 use crate::{
     account::Account,
     app::App,
@@ -38,8 +38,15 @@ pub struct Renewed {
 enum Spending {
     /// If it has grown up.
     Grown,
-    /// In no case.
+    /// Never.
     Nothing,
+}
+
+/// What is asked of a renewal.
+struct Wanted {
+    spending: Spending,
+    app: Option<AppId>,
+    activity: Activity,
 }
 
 /// A swap that is lost is judged anew against what won; with tabs that all hold one token the second try settles it.
@@ -52,7 +59,7 @@ impl Engine {
     /// `token_reused` for theft, and the session has ended then; otherwise as the session's state is. A refusal changes
     /// nothing else: whoever repeats within the grace period gets the same answer.
     pub async fn renew(
-        &self,
+        self: &Arc<Self>,
         refresh_token: &str,
         app: Option<&AppId>,
         activity: Activity,
@@ -70,7 +77,7 @@ impl Engine {
     /// # Errors
     /// As [`Self::renew`].
     pub async fn look(
-        &self,
+        self: &Arc<Self>,
         refresh_token: &str,
         app: Option<&AppId>,
         activity: Activity,
@@ -80,46 +87,50 @@ impl Engine {
     }
 
     async fn renew_spending(
-        &self,
+        self: &Arc<Self>,
         spending: Spending,
         refresh_token: &str,
         app: Option<&AppId>,
         activity: Activity,
         client: &Client,
     ) -> Result<Renewed, Refusal> {
-        let parsed = Ticket::parse(refresh_token, &self.shared.keychain.ring());
-        // Who finds no place stands in no audit log: they are many then, and would push other lines out.
-        let _place = match &parsed {
-            Ok(Ticket::Refresh(_) | Ticket::Stateless(_)) => Some(span("place", self.places.refreshes.enter()).await?),
-            Ok(Ticket::Session(_)) | Err(_) => None,
+        let ticket = match Ticket::parse(refresh_token, &self.shared.keychain.ring()) {
+            Ok(Ticket::Session(_)) => return Err(self.not_renewed(None, Reason::WrongKind.into(), client)),
+            Err(reason) => return Err(self.not_renewed(None, reason.into(), client)),
+            Ok(ticket) => ticket,
         };
-        let renewed = match parsed {
-            Ok(Ticket::Refresh(token)) => {
-                let id = token.id();
-                self.renew_kept(spending, token, app, activity, client).await.map_err(|refusal| (Some(id), refusal))
-            }
-            Ok(Ticket::Stateless(token)) => {
-                self.renew_stateless(&token, app).await.map_err(|refusal| (Some(token.id()), refusal))
-            }
-            Ok(Ticket::Session(_)) => Err((None, Reason::WrongKind.into())),
-            Err(reason) => Err((None, reason.into())),
-        };
-        renewed.map_err(|(session, refusal)| {
-            let mut event = self.event(Kind::RefreshRefused, client);
-            event.session = session;
-            event.reason = Some(refusal.reason);
-            self.audit.push(event);
-            refusal
+        // Refreshes that are shed are not audited: under load they would crowd out everything else.
+        let place = span("place", self.places.refreshes.enter()).await?;
+        let (app, client) = (app.cloned(), client.clone());
+        self.operation(place, move |engine, underway| async move {
+            let session = ticket.id();
+            let renewed = match ticket {
+                Ticket::Stateless(token) => engine.renew_stateless(&token, app.as_ref()).await,
+                Ticket::Refresh(token) => {
+                    let wanted = Wanted { spending, app, activity };
+                    engine.renew_kept(token, &wanted, &client, &underway).await
+                }
+                Ticket::Session(_) => Err(Reason::WrongKind.into()),
+            };
+            renewed.map_err(|refusal| engine.not_renewed(Some(session), refusal, &client))
         })
+        .await
+    }
+
+    fn not_renewed(&self, session: Option<SessionId>, refusal: Refusal, client: &Client) -> Refusal {
+        let mut event = self.event(Kind::RefreshRefused, client);
+        event.session = session;
+        event.reason = Some(refusal.reason);
+        self.audit.push(event);
+        refusal
     }
 
     async fn renew_kept(
         &self,
-        spending: Spending,
         token: RefreshToken,
-        wanted: Option<&AppId>,
-        activity: Activity,
+        wanted: &Wanted,
         client: &Client,
+        underway: &Underway,
     ) -> Result<Renewed, Refusal> {
         let id = token.id();
         for _ in 0..TRIES {
@@ -128,19 +139,19 @@ impl Engine {
             if record.method.properties().check != Check::Signature {
                 return Err(Reason::WrongKind.into());
             }
-            demand(wanted, &app)?;
+            demand(wanted.app.as_ref(), &app)?;
             let found = Finding::of_record(id, &record, &app, token.kid());
             span("judge", self.verifier.judge_renewal(found, &app)).await?;
             let now = self.shared.clock.now();
             let rotation = record.rotation(token.generation(), now, app.refresh_grace);
             let write = match rotation {
                 Rotation::Keep | Rotation::Repeat => None,
-                Rotation::Advance | Rotation::CatchUp if spending == Spending::Nothing => None,
+                Rotation::Advance | Rotation::CatchUp if wanted.spending == Spending::Nothing => None,
                 Rotation::Advance => Some(record.generation.next()),
                 Rotation::CatchUp => Some(token.generation()),
                 Rotation::Stolen => return Err(self.stolen(id, &record, &token, &app, client).await),
             };
-            let active = activity == Activity::Active;
+            let active = wanted.activity == Activity::Active;
             let generation = match write {
                 None => {
                     if active {
@@ -149,6 +160,7 @@ impl Engine {
                     record.generation.max(token.generation())
                 }
                 Some(to) => {
+                    underway.begin()?;
                     let write = Write::Rotate { from: record.generation, to, at: now, active };
                     match self.shared.stores.sessions.write(id, write).await? {
                         Written::Done(_) => {}

@@ -8,7 +8,7 @@ use cloakroom_core::{
     app::{Admission, App, Apps, Registration},
     clock::{Clock, ManualClock, Timestamp},
     credential::{HashParameters, LimitSettings, LoginPassword, PoolSettings},
-    engine::{Client, Credentials, Engine, KeySettings, LoginRequest, Renewed, Settings, SignedIn},
+    engine::{Client, Credentials, Engine, KeySettings, LoginRequest, Others, Renewed, Settings, SignedIn},
     ids::AppId,
     key::MasterSecret,
     method::Method,
@@ -60,6 +60,7 @@ impl Lab {
             password: LoginPassword::parse(password.to_owned()),
             app: Arc::clone(self.engine.app(Some(app))?),
             present: vec![],
+            others: Others::GoOn,
         };
         self.engine.login(request, &self.client).await
     }

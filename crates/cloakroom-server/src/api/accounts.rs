@@ -5,16 +5,14 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use cloakroom_core::{
-    credential::LoginPassword,
-    engine::{PasswordChanged, Registration},
-};
+use cloakroom_core::{credential::LoginPassword, engine::Registration};
 use cloakroom_verify::Identity;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
     answer::{self, AccountAnswer, LoginAnswer},
+    login::TransportWish,
     person::Person,
     sent::Sent,
 };
@@ -102,17 +100,20 @@ pub(super) async fn delete(
 pub(super) struct PasswordChange {
     current: Sent,
     new: Sent,
+    /// How the new refresh token is to travel; without a wish as the request's credential did.
+    #[serde(default)]
+    transport: Option<TransportWish>,
 }
 
-/// Changes the password and ends all other sessions. A session that is looked up gets a new cookie; a `jwt` session goes on
-/// with its refresh token, and its access token ends.
+/// Changes the password. That ends every session of the account, the one that asks included; the answer is a new one of the
+/// same app, as at login.
 #[utoipa::path(
     post, path = "/v1/password", tag = "accounts", request_body = PasswordChange,
     responses(
-        (status = 200, body = LoginAnswer, description = "the session that goes on"),
-        (status = 204, description = "a `jwt` session goes on: refresh"),
+        (status = 200, body = LoginAnswer, description = "the new session"),
         (status = 400, description = "`invalid_request`: the new password is too short, too long or too weak"),
-        (status = 401, description = "no valid credential, or another password"),
+        (status = 401, description = "no valid credential, or another password; `session_revoked` also where the password \
+            was changed and only the new session could not be made (`detail` says so): sign in"),
     ),
     security(("bearer" = []), ("cookie" = []))
 )]
@@ -123,15 +124,11 @@ pub(super) async fn change_password(
     Json(change): Json<PasswordChange>,
 ) -> Result<Response, Problem> {
     let current = LoginPassword::parse(change.current.0.as_str().to_owned());
-    let changed = state.engine.change_password(&identity, current, change.new.0, &caller.client).await?;
-    Ok(match changed {
-        PasswordChanged::CarriedOver => StatusCode::NO_CONTENT.into_response(),
-        PasswordChanged::Anew(signed_in) => {
-            let transport = if caller.asker().is_by_cookie() { Transport::Cookie } else { Transport::Body };
-            let body = LoginAnswer::signed_in(&signed_in, transport);
-            let mut response = answer::json(StatusCode::OK, &body);
-            state.handover.give(&mut response, &signed_in, transport)?;
-            response
-        }
-    })
+    let by_cookie = caller.asker().is_by_cookie();
+    let as_presented = if by_cookie { Transport::Cookie } else { Transport::Body };
+    let transport = change.transport.map_or(as_presented, Into::into);
+    let signed_in = state.engine.change_password(&identity, current, change.new.0, &caller.client).await?;
+    let mut response = answer::json(StatusCode::OK, &LoginAnswer::signed_in(&signed_in, transport));
+    state.handover.give(&mut response, &signed_in, transport)?;
+    Ok(response)
 }

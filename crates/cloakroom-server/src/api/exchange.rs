@@ -70,7 +70,7 @@ pub(super) async fn exchange(
     }
     let mut refused: Option<Refusal> = None;
     for credential in caller.cookies_of(app) {
-        match state.engine.exchange(&credential, app, &caller.client).await {
+        match state.engine.exchange(credential.expose(), app, &caller.client).await {
             Ok(signed_in) => {
                 let mut response = hand_over(&state, &signed_in, transport)?;
                 // What the cookie held has ended, and what takes its place is not in it.

@@ -10,7 +10,7 @@ use axum::{
 use cloakroom_core::{
     app::App,
     credential::LoginPassword,
-    engine::{LoginRequest, Renewed, Which},
+    engine::{LoginRequest, Others, Renewed, Which},
     ids::AppId,
     refusal::{Code, Reason, Refusal},
 };
@@ -60,6 +60,9 @@ pub(super) struct LoginBody {
     app: Option<String>,
     #[serde(default)]
     transport: TransportWish,
+    /// End all other sessions of the account, once the password has been proved.
+    #[serde(default)]
+    end_others: bool,
 }
 
 /// Signs in. A login over a present session of the same app ends the old one.
@@ -86,6 +89,7 @@ pub(super) async fn login(
         password: LoginPassword::parse(body.password.0.as_str().to_owned()),
         app: Arc::clone(app),
         present: caller.cookies_of(app),
+        others: if body.end_others { Others::End } else { Others::GoOn },
     };
     let signed_in = state.engine.login(request, &caller.client).await?;
     let transport = body.transport.into();
@@ -188,7 +192,11 @@ pub(super) struct LogoutBody {
 /// Ends this session, or everything of the account.
 #[utoipa::path(
     post, path = "/v1/logout", tag = "sessions", request_body = LogoutBody,
-    responses((status = 204), (status = 401, description = "nothing was presented that names a session")),
+    responses(
+        (status = 204),
+        (status = 401, description = "nothing was presented that names a session; for everything also \
+            `reauthentication_required`: by an access token alone, whose sign-in is more than ten minutes ago"),
+    ),
     security(("bearer" = []), ("cookie" = []))
 )]
 pub(super) async fn logout(

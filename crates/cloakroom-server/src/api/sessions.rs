@@ -7,6 +7,7 @@ use axum::{
 };
 use cloakroom_core::{
     clock::Timestamp,
+    engine::Proof,
     ids::SessionId,
     refusal::{Reason, Refusal},
 };
@@ -44,13 +45,15 @@ pub(super) async fn list(
     Ok(answer::json(StatusCode::OK, &answer))
 }
 
-/// Ends one of this account's sessions. Another account's, or one that is not there, is 404 and stays as it is.
+/// Ends one of this account's sessions: its own at any time, another one with a recent sign-in. Another account's, or one that
+/// is not there, is 404 and stays as it is.
 #[utoipa::path(
     delete, path = "/v1/sessions/{id}", tag = "sessions",
     params(("id" = String, Path, description = "the session's id")),
     responses(
         (status = 204),
-        (status = 401, description = "no valid credential"),
+        (status = 401, description = "no valid credential; `reauthentication_required` for another session than the own one, \
+            where the sign-in is more than ten minutes ago"),
         (status = 403, description = "`cross_site_request`"),
         (status = 404, description = "`not_found`"),
     ),
@@ -65,11 +68,7 @@ pub(super) async fn end(
     // What is not even text is no session's id either.
     let id = id.ok().and_then(|Path(id)| SessionId::parse(&id)).ok_or(Refusal::from(Reason::NotFound))?;
     let own = id == identity.session();
-    // The session that asks can have no record, and is its own to end all the same.
-    if own && !identity.method().keeps_record() {
-        let expires = identity.auth_time() + identity.app().absolute_timeout;
-        state.engine.end_own_stateless(&identity, expires, &caller.client).await?;
-    } else if !state.engine.end_own(identity.account(), id, &caller.client).await? {
+    if !state.engine.end_own(&identity, id, Proof::SignIn, &caller.client).await? {
         return Err(Refusal::from(Reason::NotFound).into());
     }
     let mut response = StatusCode::NO_CONTENT.into_response();

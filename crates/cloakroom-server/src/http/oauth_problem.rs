@@ -63,7 +63,8 @@ const fn oauth_error(code: Code) -> (StatusCode, &'static str) {
         | Code::TokenExpired
         | Code::TokenReused
         | Code::WrongApp
-        | Code::MfaRequired => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        | Code::MfaRequired
+        | Code::ReauthenticationRequired => (StatusCode::BAD_REQUEST, "invalid_grant"),
         Code::CrossSiteRequest | Code::NotAdmitted => (StatusCode::FORBIDDEN, "access_denied"),
         Code::InvalidRequest
         | Code::UnknownApp

@@ -15,8 +15,8 @@ use super::{
     moment::Moment,
     problem::{Done, Problem},
     view::{
-        ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Onward, Page, Person, Reach, SignIn, SignOut,
-        SignUp,
+        ChangePassword, Confirm, DeleteAccount, Device, Devices, ErrorPage, Flow, Onward, Page, Person, Reach, SignIn,
+        SignOut, SignUp,
     },
 };
 
@@ -129,6 +129,21 @@ impl Page for ChangePassword {
 }
 
 #[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmHtml<'a> {
+    frame: Frame<'a>,
+    person: &'a Person,
+    session: Option<&'a str>,
+}
+
+impl Page for Confirm {
+    fn render(&self, locale: Locale, base: &str) -> String {
+        let frame = Frame::new(locale, base, "confirm", &self.flow).telling(self.error, None);
+        finish(&ConfirmHtml { frame, person: &self.person, session: self.session.as_deref() })
+    }
+}
+
+#[derive(Template)]
 #[template(path = "delete.html")]
 struct DeleteAccountHtml<'a> {
     frame: Frame<'a>,
@@ -180,7 +195,8 @@ impl Page for ErrorPage {
             | Code::TokenExpired
             | Code::TokenReused
             | Code::WrongApp
-            | Code::MfaRequired => "error-signin",
+            | Code::MfaRequired
+            | Code::ReauthenticationRequired => "error-signin",
             Code::InvalidCredentials | Code::InvalidRequest | Code::EmailTaken | Code::TooLarge | Code::Internal => {
                 "error-broken"
             }

@@ -22,6 +22,6 @@ pub use locale::Locale;
 pub use message::{Messages, text};
 pub use problem::{Done, Problem};
 pub use view::{
-    Alarm, ChangePassword, DeleteAccount, Device, Devices, ErrorPage, Flow, Onward, Page, Person, Reach, SignIn,
-    SignOut, SignUp,
+    Alarm, ChangePassword, Confirm, DeleteAccount, Device, Devices, ErrorPage, Flow, Onward, Page, Person, Reach,
+    SignIn, SignOut, SignUp,
 };

@@ -89,6 +89,10 @@ fn change_password() -> ChangePassword {
     ChangePassword { flow: flow(), person: person(), password_min: 8, error: None, done: None }
 }
 
+fn confirm() -> Confirm {
+    Confirm { flow: flow(), person: person(), session: None, error: None }
+}
+
 fn delete_account() -> DeleteAccount {
     DeleteAccount { flow: flow(), person: person(), error: None }
 }
@@ -123,6 +127,11 @@ fn pages() -> Vec<(&'static str, Box<dyn Page>)> {
         ("onward", Box::new(Onward { address: "/devices?app=shop&onward=1".into() })),
         ("password", Box::new(change_password())),
         ("password-wrong", Box::new(ChangePassword { error: Some(Problem::WrongPassword), ..change_password() })),
+        ("confirm", Box::new(confirm())),
+        (
+            "confirm-wrong",
+            Box::new(Confirm { session: Some("s".into()), error: Some(Problem::WrongPassword), ..confirm() }),
+        ),
         ("delete", Box::new(delete_account())),
         ("delete-wrong", Box::new(DeleteAccount { error: Some(Problem::WrongPassword), ..delete_account() })),
         ("error-missing", Box::new(error_page(Code::NotFound))),
@@ -349,6 +358,7 @@ fn markup_in_any_field_comes_out_as_text() {
         (Box::new(SignOut { flow: flow(), person: person(), error: None }), 4),
         (Box::new(Devices { flow: flow(), person: person(), devices: vec![device], ..devices() }), 9),
         (Box::new(ChangePassword { flow: flow(), person: person(), ..change_password() }), 5),
+        (Box::new(Confirm { flow: flow(), person: person(), session: Some(hostile()), ..confirm() }), 6),
         (Box::new(DeleteAccount { flow: flow(), person: person(), ..delete_account() }), 5),
         (Box::new(ErrorPage { flow: flow(), code: Code::Internal, sentence: Some(hostile()) }), 1),
     ];

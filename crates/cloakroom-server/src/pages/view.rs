@@ -175,6 +175,20 @@ pub struct ChangePassword {
     pub done: Option<Done>,
 }
 
+/// In place of the devices, where ending others needs the password again: posts `password`, and `session` where one is to end,
+/// `app`, `return_to`.
+#[derive(Clone, Debug)]
+pub struct Confirm {
+    /// What to carry on.
+    pub flow: Flow,
+    /// Who is signed in.
+    pub person: Person,
+    /// Which session is to end; `None`: all others.
+    pub session: Option<String>,
+    /// Why it did not go through.
+    pub error: Option<Problem>,
+}
+
 /// `/account/delete`: posts `password`, `app`, `return_to`.
 #[derive(Clone, Debug)]
 pub struct DeleteAccount {

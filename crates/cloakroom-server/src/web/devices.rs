@@ -5,20 +5,22 @@ use std::time::Duration;
 use axum::response::Response;
 use cloakroom_core::{
     clock::Timestamp,
-    engine,
+    credential::LoginPassword,
+    engine::{self, Proof},
     ids::SessionId,
     refusal::{Reason, Refusal},
 };
 
 use super::{
     answer,
+    password::problem_of,
     signout::signed_out,
     visit::{Purpose, Visit, field},
     visitor::{DEVICES, Visitor},
 };
 use crate::{
     http::{body::Form, problem},
-    pages::{Alarm, Device, Devices, Done, Flow, Reach},
+    pages::{Alarm, Confirm, Device, Devices, Done, Flow, Reach},
 };
 
 /// How long the account is told of a theft.
@@ -57,12 +59,14 @@ pub(super) async fn end(visit: Visit, form: Result<Form, problem::Problem>) -> R
         Err(response) => return response,
     };
     let outcome = end_one(&visit, &purpose, &visitor, &form).await;
+    let session = form.get("session").map(ToOwned::to_owned);
+    let outcome = outcome.or_else(|refusal| confirm(&visit, &purpose, &visitor, refusal, session));
     visit.answer(&visitor, &purpose.flow, outcome)
 }
 
 /// Ends all sessions but the own one; or all, where the own one has no record by which it could be left out.
 pub(super) async fn end_others(visit: Visit, form: Result<Form, problem::Problem>) -> Response {
-    let (_, purpose) = match visit.form(form) {
+    let (form, purpose) = match visit.form(form) {
         Ok(read) => read,
         Err(refusal) => return answer::problem(refusal, Flow::default()),
     };
@@ -70,14 +74,39 @@ pub(super) async fn end_others(visit: Visit, form: Result<Form, problem::Problem
         Ok(visitor) => visitor,
         Err(response) => return response,
     };
-    let outcome = end_reached(&visit, &purpose, &visitor).await;
+    let outcome = end_reached(&visit, &purpose, &visitor, &form).await;
+    let outcome = outcome.or_else(|refusal| confirm(&visit, &purpose, &visitor, refusal, None));
     visit.answer(&visitor, &purpose.flow, outcome)
+}
+
+/// Asks for the password where the sign-in is too long ago, or where a wrong one was given; other refusals stay what they are.
+fn confirm(
+    visit: &Visit,
+    purpose: &Purpose,
+    visitor: &Visitor,
+    refusal: Refusal,
+    session: Option<String>,
+) -> Result<Response, Refusal> {
+    let error = match refusal.reason {
+        Reason::NotRecent => None,
+        _ => Some(problem_of(&refusal).ok_or_else(|| refusal.clone())?),
+    };
+    let page = Confirm { flow: purpose.flow.clone(), person: visitor.person(), session, error };
+    Ok(answer::refused(visit, refusal, &page))
+}
+
+/// The password, where the form has one.
+fn proof_of(form: &Form) -> Proof {
+    match form.get("password") {
+        Some(password) => Proof::Password(LoginPassword::parse(password.to_owned())),
+        None => Proof::SignIn,
+    }
 }
 
 async fn end_one(visit: &Visit, purpose: &Purpose, visitor: &Visitor, form: &Form) -> Result<Response, Refusal> {
     let engine = &visit.state.engine;
     let id = SessionId::parse(field(form, "session")?).ok_or(Reason::NotFound)?;
-    if !engine.end_own(visitor.identity.account(), id, visit.client()).await? {
+    if !engine.end_own(&visitor.identity, id, proof_of(form), visit.client()).await? {
         return Err(Reason::NotFound.into());
     }
     if id == visitor.identity.session() {
@@ -86,15 +115,15 @@ async fn end_one(visit: &Visit, purpose: &Purpose, visitor: &Visitor, form: &For
     Ok(stay(visit, purpose, Done::SessionEnded))
 }
 
-async fn end_reached(visit: &Visit, purpose: &Purpose, visitor: &Visitor) -> Result<Response, Refusal> {
+async fn end_reached(visit: &Visit, purpose: &Purpose, visitor: &Visitor, form: &Form) -> Result<Response, Refusal> {
     let engine = &visit.state.engine;
     match reach(visitor) {
         Reach::Others => {
-            engine.end_others(&visitor.identity, visit.client()).await?;
+            engine.end_others(&visitor.identity, proof_of(form), visit.client()).await?;
             Ok(stay(visit, purpose, Done::OthersEnded))
         }
         Reach::Everything => {
-            engine.end_account(visitor.identity.account(), visit.client()).await?;
+            engine.end_everything(&visitor.identity, visit.client()).await?;
             leave(visit, purpose, visitor, Done::EverythingEnded)
         }
     }

@@ -3,7 +3,6 @@
 use axum::response::Response;
 use cloakroom_core::{
     credential::{LoginPassword, NewPassword},
-    engine::PasswordChanged,
     refusal::{Code, Reason, Refusal},
 };
 
@@ -54,12 +53,10 @@ pub(super) async fn submit(visit: Visit, form: Result<Form, problem::Problem>) -
 async fn change(visit: &Visit, purpose: &Purpose, visitor: &Visitor, form: &Form) -> Result<Response, Refusal> {
     let current = LoginPassword::parse(field(form, "current")?.to_owned());
     let new = field(form, "new")?.to_owned().into();
-    let changed = visit.state.engine.change_password(&visitor.identity, current, new, visit.client()).await?;
+    let signed_in = visit.state.engine.change_password(&visitor.identity, current, new, visit.client()).await?;
     let done = [("done", Done::PasswordChanged.name())];
     let mut response = answer::lead_to(&format!("{}{}", visit.base(), purpose.flow.address(DEVICES, &done)));
-    if let PasswordChanged::Anew(signed_in) = changed {
-        visit.state.handover.give(&mut response, &signed_in, Transport::Cookie)?;
-    }
+    visit.state.handover.give(&mut response, &signed_in, Transport::Cookie)?;
     Ok(response)
 }
 

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use cloakroom_core::{credential::LoginPassword, engine::LoginRequest, refusal::Refusal};
+use cloakroom_core::{
+    credential::LoginPassword,
+    engine::{LoginRequest, Others},
+    refusal::Refusal,
+};
 
 use super::{
     answer,
@@ -38,7 +42,8 @@ pub(super) async fn submit(visit: Visit, form: Result<Form, problem::Problem>) -
         Ok(credentials) => credentials,
         Err(refusal) => return answer::problem(refusal, purpose.flow),
     };
-    match sign_in(&visit, &purpose, email, password).await {
+    let others = if form.get("end_others").is_some() { Others::End } else { Others::GoOn };
+    match sign_in(&visit, &purpose, email, password, others).await {
         Ok(response) => response,
         Err(refusal) => refused(&visit, refusal, &purpose, email),
     }
@@ -50,6 +55,7 @@ pub(super) async fn sign_in(
     purpose: &Purpose,
     email: &str,
     password: &str,
+    others: Others,
 ) -> Result<Response, Refusal> {
     visit.caller.must_come_from(&purpose.app)?;
     let request = LoginRequest {
@@ -57,6 +63,7 @@ pub(super) async fn sign_in(
         password: LoginPassword::parse(password.to_owned()),
         app: Arc::clone(&purpose.app),
         present: visit.caller.cookies_of(&purpose.app),
+        others,
     };
     let signed_in = visit.state.engine.login(request, visit.client()).await?;
     let devices = || {

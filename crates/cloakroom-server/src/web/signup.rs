@@ -4,7 +4,7 @@ use axum::response::Response;
 use cloakroom_core::{
     app,
     credential::NewPassword,
-    engine::Registration,
+    engine::{Others, Registration},
     refusal::{Code, Reason, Refusal},
 };
 
@@ -43,7 +43,7 @@ pub(super) async fn submit(visit: Visit, form: Result<Form, problem::Problem>) -
     if let Err(refusal) = register(&visit, &purpose, email, password, name).await {
         return refused(&visit, refusal, &purpose, email, name);
     }
-    match signin::sign_in(&visit, &purpose, email, password).await {
+    match signin::sign_in(&visit, &purpose, email, password, Others::GoOn).await {
         Ok(response) => response,
         // The account is there: the sign-in page is where it goes on.
         Err(refusal) => signin::refused(&visit, refusal, &purpose, email),

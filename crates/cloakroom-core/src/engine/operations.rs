@@ -1,0 +1,92 @@
+//! Operations: what has begun is finished, even if the client hangs up.
+//!
+//! An operation begins with its first write. Until then it may be dropped with its client: nothing was done but the attempt,
+//! which is paid for. From then on it runs to its end, because a sign-out that stops between its two writes is forgotten later.
+//! So each one runs in a task of its own, which also owns its place: a client that hangs up a thousand times holds a thousand
+//! places, and no more work is under way than there are places.
+
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio_util::task::TaskTracker;
+
+use super::Engine;
+use crate::{
+    refusal::{Reason, Refusal},
+    trace::Here,
+};
+
+/// How long a stop waits for what has begun.
+pub const FINISHING: Duration = Duration::from_secs(10);
+
+/// The operations that are under way.
+#[derive(Default)]
+pub(super) struct Operations(TaskTracker);
+
+/// One that is under way: its place, and whether its client still waits.
+pub(super) struct Underway {
+    client: Weak<()>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Underway {
+    /// Said before the first write.
+    ///
+    /// # Errors
+    /// The client has hung up: nothing was written, and nothing need be.
+    pub(super) fn begin(&self) -> Result<(), Refusal> {
+        if self.client.strong_count() == 0 { Err(Reason::HungUp.into()) } else { Ok(()) }
+    }
+
+    /// Leaves its place to others, because it only waits from here on.
+    pub(super) fn leave_place(&mut self) {
+        self.place = None;
+    }
+}
+
+impl Engine {
+    /// Runs an operation, which goes on if the one who awaits this is dropped.
+    pub(super) async fn operation<T, F>(
+        self: &Arc<Self>,
+        place: OwnedSemaphorePermit,
+        work: impl FnOnce(Arc<Self>, Underway) -> F,
+    ) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let waiting = Arc::new(());
+        let underway = Underway { client: Arc::downgrade(&waiting), place: Some(place) };
+        let work = work(Arc::clone(self), underway);
+        let here = Here::get();
+        let task = self.operations.0.spawn(async move {
+            match here {
+                Some(here) => here.within(work).await,
+                None => work.await,
+            }
+        });
+        let done = task.await;
+        drop(waiting);
+        done.unwrap_or_else(|error| {
+            tracing::error!(%error, "an operation did not come to its end");
+            Err(Reason::Fault.into())
+        })
+    }
+
+    /// Waits until every operation that has begun is finished, for [`FINISHING`] at most; how many were left. What is cut then
+    /// is what a crash would cut.
+    pub async fn finish(&self) -> usize {
+        self.operations.0.close();
+        if timeout(FINISHING, self.operations.0.wait()).await.is_err() {
+            tracing::warn!(
+                operations = self.operations.0.len(),
+                "operations were still under way when the server stopped"
+            );
+        }
+        self.operations.0.len()
+    }
+}

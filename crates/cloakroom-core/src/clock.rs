@@ -46,11 +46,7 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            // By way of libc, unlike the other clock, so that tests of a whole server can set it (libfaketime).
-            Source::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(since.as_secs() * 1000 + u64::from(since.subsec_millis()))
-            }
+            Source::System => machine_time(),
             Source::Manual(hands) => Timestamp(hands.wall.load(Ordering::SeqCst)),
         }
     }
@@ -75,6 +71,13 @@ impl Clock {
             Source::Manual(hands) => Boot(hands.boot.load(Ordering::SeqCst)),
         }
     }
+}
+
+/// The wall clock of this machine: what a store that belongs to one machine goes by.
+pub fn machine_time() -> Timestamp {
+    // By way of libc, unlike the boot clock, so that tests of a whole server can set it (libfaketime).
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since.as_secs() * 1000 + u64::from(since.subsec_millis()))
 }
 
 impl fmt::Debug for Clock {

@@ -8,6 +8,7 @@ use cloakroom_core::{
     ids::{AccountId, AppId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
+    revocation::Hold,
     session::{AuthMethods, ClientKind, Record, Write, Written},
     store::{
         AccountStore, EndRequest, Moving, SessionStore, StoreError, conformance,
@@ -47,7 +48,7 @@ impl Lab {
     }
 
     async fn end(&self, store: &dyn SessionStore, id: SessionId) {
-        self.log.end(&[(EndRequest::Session(id), NOW + DAY)], NOW).await.unwrap();
+        self.log.end(&[(EndRequest::Session(id), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
         let _ = store.write(id, Write::Delete).await.unwrap();
     }
 }

@@ -14,6 +14,7 @@ use cloakroom_core::{
     ids::{AccountId, AppId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
+    revocation::Hold,
     session::{AuthMethods, ClientKind, Record, Write, Written},
     store::{
         AccountStore, Creation, EndRequest, NewAccount, SessionStore, StoreError, conformance,
@@ -184,7 +185,10 @@ async fn sixty_four_at_once_never_find_the_store_locked() {
                 assert!(store.read(session).await.unwrap().is_some(), "an acknowledged login is seen at once");
                 store.sweep(NOW, 10).await.unwrap();
                 store.touch(&[(session, NOW + DAY)]).await.unwrap();
-                assert_eq!(store.end(&[(EndRequest::Session(session), NOW + DAY)], NOW).await.unwrap().len(), 1);
+                assert_eq!(
+                    store.end(&[(EndRequest::Session(session), Hold::lasting(DAY))], Some(NOW)).await.unwrap().len(),
+                    1
+                );
                 assert_eq!(store.read(session).await.unwrap(), None, "and so is an end");
             }
         });
@@ -346,7 +350,7 @@ async fn a_backup_is_whole_and_has_a_log_of_its_own() {
     let store = open(directory.path());
     let rng = Rng::seeded(1);
     let (gone, kept) = (log_in(&store, &rng).await, log_in(&store, &rng).await);
-    let entries = store.end(&[(EndRequest::Session(gone), NOW + DAY)], NOW).await.unwrap();
+    let entries = store.end(&[(EndRequest::Session(gone), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     let elsewhere = TempDir::new().unwrap();
     let copy = elsewhere.path().join(Sqlite::FILE);
     store.backup(&copy).await.unwrap();
@@ -361,8 +365,8 @@ async fn a_backup_is_whole_and_has_a_log_of_its_own() {
     assert_eq!((restored.read(gone).await.unwrap(), restored.read(late).await.unwrap()), (None, None));
     let (old, new) = (store.log_head().await.unwrap(), restored.log_head().await.unwrap());
     assert_ne!(new.incarnation, old.incarnation, "whoever followed the old log must not go on with this one");
-    assert_eq!(restored.log_since(Some(old), NOW).await.unwrap().entries, entries);
-    assert!(restored.log_since(Some(old), NOW).await.unwrap().snapshot);
+    assert_eq!(restored.log_since(Some(old), Some(NOW)).await.unwrap().entries, entries);
+    assert!(restored.log_since(Some(old), Some(NOW)).await.unwrap().snapshot);
     assert_eq!(restored.installation().await.unwrap(), store.installation().await.unwrap());
     assert!(store.size().unwrap() > 0);
 }

@@ -37,7 +37,7 @@ impl Backing for Shared {
     }
 
     async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
-        Ok(self.stores.accounts.log_since(after, self.clock.now()).await?)
+        Ok(self.stores.accounts.log_since(after, self.clock.by_hand()).await?)
     }
 
     fn keys(&self) -> Arc<VerifyingKeys> {

@@ -11,7 +11,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, SessionId},
     method::{Method, Upstream},
     refusal::{Reason, Refusal},
-    revocation::{End, hold_until},
+    revocation::{End, Hold},
     session::Write,
     store::{Acting, Basis, EndRequest},
     ticket::{StatelessRefreshToken, Successor, Ticket},
@@ -150,13 +150,13 @@ impl Engine {
 
     /// Ends one session. `expires`: when its refresh token ends, for one without a record, where that is known.
     pub(super) async fn end_session(&self, id: SessionId, expires: Option<Timestamp>) -> Result<(), Refusal> {
-        let now = self.shared.clock.now();
         // Ended already: another line would say nothing new. Else whoever holds one old ticket could fill the log with it,
         // and the set of what has ended, which loses the lease when it is full.
         let known = self.verifier.holds_end(id, expires);
         if !known {
-            let until = hold_until(now, self.shared.apps.longest_access_token(), expires);
-            let entries = self.shared.stores.accounts.end(&[(EndRequest::Session(id), until)], now).await?;
+            let hold = Hold::of(self.shared.apps.longest_access_token(), expires);
+            let ends = [(EndRequest::Session(id), hold)];
+            let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
             self.verifier.hear(&entries);
         }
         if known || !self.shared.stores.end_deletes {
@@ -233,11 +233,10 @@ impl Engine {
     }
 
     async fn raise_by(&self, account: AccountId, request: EndRequest) -> Result<Epoch, Refusal> {
-        let now = self.shared.clock.now();
         // Stateless sessions of the old epoch can renew until they expire; the account's row refuses that. The log only has
         // to cover what is believed without a reading.
-        let until = hold_until(now, self.shared.apps.longest_access_token(), None);
-        let entries = self.shared.stores.accounts.end(&[(request, until)], now).await?;
+        let hold = Hold::of(self.shared.apps.longest_access_token(), None);
+        let entries = self.shared.stores.accounts.end(&[(request, hold)], self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
         let raised = entries.iter().find_map(|entry| match &entry.end {
             End::Account { epoch, .. } => Some(*epoch),
@@ -279,10 +278,9 @@ impl Engine {
     }
 
     async fn end_app_now(&self, app: AppId, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
-        let now = self.shared.clock.now();
-        let until = hold_until(now, self.shared.apps.longest_access_token(), None);
-        let request = EndRequest::App(app.clone(), method);
-        let entries = self.shared.stores.accounts.end(&[(request, until)], now).await?;
+        let hold = Hold::of(self.shared.apps.longest_access_token(), None);
+        let ends = [(EndRequest::App(app.clone(), method), hold)];
+        let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
         let mut event = self.event(Kind::AppEnded, client);
         event.app = Some(app);

@@ -15,7 +15,7 @@ use crate::{
     ids::{Epoch, Generation, SessionId},
     method::{Check, Memory, Method},
     refusal::{Reason, Refusal},
-    revocation::hold_until,
+    revocation::Hold,
     secret::SecretText,
     session::{AuthMethods, Record, Rotation, Write, Written},
     store::{EndRequest, Standing},
@@ -202,11 +202,10 @@ impl Engine {
     /// Ends the old session; `false`: it had been ended by somebody else before.
     async fn end_exchanged(&self, ticket: &Ticket, old: &Old) -> Result<bool, Refusal> {
         let head = self.shared.stores.accounts.log_head().await?;
-        let now = self.shared.clock.now();
         let refresh_expires = matches!(ticket, Ticket::Stateless(_)).then_some(old.ends);
-        let until = hold_until(now, self.shared.apps.longest_access_token(), refresh_expires);
-        let ends = [(EndRequest::Session(old.session), until)];
-        let entries = self.shared.stores.accounts.end(&ends, now).await?;
+        let hold = Hold::of(self.shared.apps.longest_access_token(), refresh_expires);
+        let ends = [(EndRequest::Session(old.session), hold)];
+        let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
         if !self.shared.stores.end_deletes {
             let _ = self.shared.stores.sessions.write(old.session, Write::Delete).await?;
@@ -224,9 +223,8 @@ impl Engine {
             if verifier.has_ended(session) {
                 return;
             }
-            let now = clock.now();
-            let until = hold_until(now, longest, Some(expires));
-            match stores.accounts.end(&[(EndRequest::Session(session), until)], now).await {
+            let ends = [(EndRequest::Session(session), Hold::of(longest, Some(expires)))];
+            match stores.accounts.end(&ends, clock.by_hand()).await {
                 Ok(entries) => verifier.hear(&entries),
                 Err(error) => tracing::error!(%session, %error, "a session that was exchanged could not be ended"),
             }

@@ -14,6 +14,7 @@ use crate::{
     credential::{Attempt, Checked, Familiar, LimitError, LimitKind, LoginPassword, Network, PasswordHash, PoolError},
     ids::{AccountId, Epoch},
     refusal::{Reason, Refusal},
+    revocation::Hold,
     secret::SecretText,
     session::{AuthMethods, Write},
     store::{AccountChange, Basis, Login},
@@ -215,11 +216,12 @@ impl Engine {
     }
 
     async fn rehash(&self, id: AccountId, from: PasswordHash, password: crate::credential::NewPassword) {
-        let now = self.shared.clock.now();
         // A pool that is full, or a store that refuses, leaves the old hash: the next login tries again.
         if let Ok(to) = self.passwords.hash(password).await {
-            let change = AccountChange::Rehash { from, to };
-            if let Err(error) = self.shared.stores.accounts.change(id, change, now, now).await {
+            // It ends nothing that would have to be held.
+            let (change, hold) = (AccountChange::Rehash { from, to }, Hold::lasting(Duration::ZERO));
+            let at = self.shared.clock.by_hand();
+            if let Err(error) = self.shared.stores.accounts.change(id, change, hold, at).await {
                 tracing::warn!(%error, "a password could not be hashed anew");
             }
         }

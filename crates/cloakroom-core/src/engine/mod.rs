@@ -239,7 +239,7 @@ impl Engine {
 
     /// What has ended after a position, with the head of the log; for the feed.
     pub async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
-        Ok(self.shared.stores.accounts.log_since(after, self.shared.clock.now()).await?)
+        Ok(self.shared.stores.accounts.log_since(after, self.shared.clock.by_hand()).await?)
     }
 
     /// The head of the log, read after this was asked, once for all who ask at a time.

@@ -13,7 +13,7 @@ use crate::{
     key::{KeyListing, MasterSecret, Purpose},
     method::Method,
     refusal::{Reason, Refusal},
-    revocation::hold_until,
+    revocation::{EXP_LEEWAY, Hold},
     secret::SecretText,
     store::{AccountChange, Basis, EndRequest, Service},
 };
@@ -85,9 +85,9 @@ impl Engine {
         client: &Client,
     ) -> Result<Account, Refusal> {
         self.ending(client, move |engine, client| async move {
-            let now = engine.shared.clock.now();
-            let until = hold_until(now, engine.shared.apps.longest_access_token(), None);
-            let changed = engine.shared.stores.accounts.change(id, change, now, until).await?;
+            let hold = Hold::of(engine.shared.apps.longest_access_token(), None);
+            let at = engine.shared.clock.by_hand();
+            let changed = engine.shared.stores.accounts.change(id, change, hold, at).await?;
             let changed = changed.ok_or(Reason::NotFound)?;
             engine.verifier.hear(changed.entry.as_slice());
             let mut event = engine.event(kind, &client);
@@ -115,10 +115,10 @@ impl Engine {
     /// Kills a key: everything it has made is refused at once, at every verifier that hears the log (F042).
     pub async fn kill_key(&self, kid: Kid, client: &Client) -> Result<(), Refusal> {
         let shared = &self.shared;
-        let now = shared.clock.now();
         // A ticket outlives any access token: the key's name is held as long as one could be shown.
-        let until = hold_until(now, shared.apps.longest_access_token(), Some(now + shared.apps.longest_session()));
-        let entries = shared.stores.accounts.end(&[(EndRequest::Key(kid), until)], now).await?;
+        let hold = Hold::of(shared.apps.longest_access_token(), None);
+        let ends = [(EndRequest::Key(kid), hold.and_lasting(shared.apps.longest_session() + EXP_LEEWAY))];
+        let entries = shared.stores.accounts.end(&ends, shared.clock.by_hand()).await?;
         if entries.is_empty() {
             return Err(Reason::NotFound.into());
         }

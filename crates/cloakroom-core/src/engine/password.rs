@@ -8,7 +8,7 @@ use crate::{
     credential::{Checked, LoginPassword},
     ids::Epoch,
     refusal::{Reason, Refusal},
-    revocation::hold_until,
+    revocation::Hold,
     store::{AccountChange, Basis, Changed, Login},
     verify::Identity,
 };
@@ -110,9 +110,9 @@ impl Engine {
     }
 
     async fn change(&self, identity: &Identity, change: AccountChange) -> Result<Changed, Refusal> {
-        let now = self.shared.clock.now();
-        let until = hold_until(now, self.shared.apps.longest_access_token(), None);
-        match self.shared.stores.accounts.change(identity.account(), change, now, until).await? {
+        let hold = Hold::of(self.shared.apps.longest_access_token(), None);
+        let at = self.shared.clock.by_hand();
+        match self.shared.stores.accounts.change(identity.account(), change, hold, at).await? {
             Some(changed) => {
                 self.verifier.hear(changed.entry.as_slice());
                 Ok(changed)

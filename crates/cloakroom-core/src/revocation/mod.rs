@@ -68,18 +68,45 @@ pub struct Entry {
     pub sequence: u64,
     /// What ended.
     pub end: End,
-    /// When it was asked to, by the clock of the server that wrote the line; what it says is acknowledged a moment later.
+    /// When the line was written, by the store's clock; what it says is acknowledged a moment later.
     /// `None`: whoever passed it on did not say.
     pub at: Option<Timestamp>,
     /// Until when a verifier must hold it.
     pub until: Timestamp,
 }
 
-/// How long an end must be held: as long as a fact could live or a token be checked anew, or, for a session without a
-/// record, until its refresh token expires.
-pub fn hold_until(now: Timestamp, longest_access_token: Duration, refresh_expires: Option<Timestamp>) -> Timestamp {
-    let anew = now + FACT_LIFE.max(longest_access_token) + EXP_LEEWAY + REQUEST_LIMIT;
-    anew.max(refresh_expires.unwrap_or_default() + EXP_LEEWAY)
+/// How long an end must be held, from when its line is written. Servers give durations, and the store adds its own time:
+/// a server whose clock is behind would otherwise let go of what it ends at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    least: Duration,
+    /// When the refresh token of a session without a record expires.
+    expires: Timestamp,
+}
+
+impl Hold {
+    /// As long as a fact could live or a token be checked anew, and, for a session without a record, until its refresh token
+    /// expires.
+    pub fn of(longest_access_token: Duration, refresh_expires: Option<Timestamp>) -> Self {
+        let least = FACT_LIFE.max(longest_access_token) + EXP_LEEWAY + REQUEST_LIMIT;
+        Self { least, expires: refresh_expires.map_or(Timestamp::default(), |expires| expires + EXP_LEEWAY) }
+    }
+
+    /// As long as this.
+    pub const fn lasting(least: Duration) -> Self {
+        Self { least, expires: Timestamp::from_millis(0) }
+    }
+
+    /// As long as this too.
+    #[must_use]
+    pub fn and_lasting(self, least: Duration) -> Self {
+        Self { least: self.least.max(least), ..self }
+    }
+
+    /// Until when, for a line that is written at this moment.
+    pub fn until(self, at: Timestamp) -> Timestamp {
+        (at + self.least).max(self.expires)
+    }
 }
 
 /// One life of the log; a restored or failed-over log is another one.

@@ -241,14 +241,14 @@ fn two_logins_within_the_second_of_a_cut_off_are_told_apart() {
     let mut vigil = vigil();
     let longest = Duration::from_secs(3600);
     for token_life in [Duration::from_secs(60), longest] {
-        assert!(hold_until(WALL, token_life, None) > WALL + token_life + EXP_LEEWAY);
-        assert!(hold_until(WALL, token_life, None) > WALL + FACT_LIFE);
+        assert!(Hold::of(token_life, None).until(WALL) > WALL + token_life + EXP_LEEWAY);
+        assert!(Hold::of(token_life, None).until(WALL) > WALL + FACT_LIFE);
     }
     let refresh_expires = WALL + Duration::from_secs(30 * 86_400);
-    assert!(hold_until(WALL, longest, Some(refresh_expires)) > refresh_expires);
+    assert!(Hold::of(longest, Some(refresh_expires)).until(WALL) > refresh_expires);
 
     let end = End::Account { account: account(), epoch: Epoch(1) };
-    vigil.hear_own(WALL, boot(0), &Entry { sequence: 4, end, at: None, until: hold_until(WALL, longest, None) });
+    vigil.hear_own(WALL, boot(0), &Entry { sequence: 4, end, at: None, until: Hold::of(longest, None).until(WALL) });
     assert_eq!(verdict(&vigil, 0), Verdict::Account);
     assert_eq!(verdict(&vigil, 1), Verdict::Goes);
 }

@@ -72,7 +72,7 @@ pub async fn look(
 ) -> Result<Findings, StoreError> {
     accounts.keys().await?;
     accounts.services().await?;
-    accounts.log_since(None, now).await?;
+    accounts.log_since(None, None).await?;
     let (head, mark) = (accounts.log_head().await?, sessions.watermark().await?);
     let mut findings = Findings { too_old: out_of_reach(accounts, mark, head).await?, ..Findings::default() };
     let people = people(accounts).await?;

@@ -41,7 +41,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Position},
+    revocation::{Answer, Entry, Hold, Position},
     session::{Record, Write, Written},
 };
 
@@ -315,21 +315,22 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Accounts by id, those after `after`.
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
     /// Changes an account, and raises its epoch with it where the change ends sessions; `None`: there is no such account, or
-    /// what the change goes by has changed. `until`: how long the end must be held.
+    /// what the change goes by has changed. `at`: as in [`Self::end`].
     async fn change(
         &self,
         id: AccountId,
         change: AccountChange,
-        at: Timestamp,
-        until: Timestamp,
+        hold: Hold,
+        at: Option<Timestamp>,
     ) -> Result<Option<Changed>, StoreError>;
 
     /// Writes ends into the revocation log, durably, each with how long it must be held. Unknown accounts and keys are
-    /// left out of the answer, and so is what went by something that has changed.
-    async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError>;
-    /// What follows `after`, or a snapshot of what must be held at `now` when that is `None`, of another incarnation or
-    /// further back than the log reaches. The head is read in the same transaction.
-    async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError>;
+    /// left out of the answer, and so is what went by something that has changed. `at`: the moment that a test gives; `None`:
+    /// the store's own time, because those of its servers may disagree.
+    async fn end(&self, ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Result<Vec<Entry>, StoreError>;
+    /// What follows `after`, or a snapshot of what must be held now when that is `None`, of another incarnation or
+    /// further back than the log reaches. The head is read in the same transaction. `at`: as in [`Self::end`].
+    async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError>;
     /// The head of the log.
     async fn log_head(&self) -> Result<Position, StoreError>;
     /// The sessions that the log says have ended, in the order of their lines: at most `limit` behind line `after`.

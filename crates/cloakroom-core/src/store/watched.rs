@@ -26,7 +26,7 @@ use crate::{
     ids::{AccountId, AppId, AppTag, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Position},
+    revocation::{Answer, Entry, Hold, Position},
     session::{Record, Write, Written},
     tally::{TimeCounts, Times},
     trace::{Outcome, span_of},
@@ -168,9 +168,9 @@ watched! {
     async fn account(id: AccountId) -> Option<Login>;
     async fn standing(id: AccountId, app: &AppId, method: Method, session: Option<SessionId>) -> Option<Standing>;
     async fn accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
-    async fn change(id: AccountId, change: AccountChange, at: Timestamp, until: Timestamp) -> Option<Changed>;
-    async fn end(ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Vec<Entry>;
-    async fn log_since(after: Option<Position>, now: Timestamp) -> Answer;
+    async fn change(id: AccountId, change: AccountChange, hold: Hold, at: Option<Timestamp>) -> Option<Changed>;
+    async fn end(ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Vec<Entry>;
+    async fn log_since(after: Option<Position>, at: Option<Timestamp>) -> Answer;
     async fn log_head() -> Position;
     async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
     async fn prune_log(now: Timestamp, limit: usize) -> usize;

@@ -11,6 +11,7 @@ use std::{
 use cloakroom_core::{
     ids::{Generation, SessionId},
     random::Rng,
+    revocation::Hold,
     session::{Write, Written},
     store::{
         AccountStore, EndRequest, SessionStore, StoreError,
@@ -53,7 +54,7 @@ async fn busy(store: Postgres, stop: Arc<AtomicBool>) -> Acknowledged {
             Err(_) => drop(acknowledged.created.pop()),
         }
         if acknowledged.rotated.len() % 2 == 0 && acknowledged.rotated.last() == Some(&id) {
-            match store.end(&[(EndRequest::Session(id), NOW + DAY)], NOW).await {
+            match store.end(&[(EndRequest::Session(id), Hold::lasting(DAY))], Some(NOW)).await {
                 Ok(_) => acknowledged.ended.push(id),
                 Err(_) => drop(acknowledged.created.pop()),
             }
@@ -90,7 +91,7 @@ async fn what_was_acknowledged_outlives_a_killed_server() {
             pause().await;
         }
         let (mut ended, mut alive) = (0, 0);
-        let log = store.log_since(None, NOW).await.unwrap().entries;
+        let log = store.log_since(None, Some(NOW)).await.unwrap().entries;
         for client in acknowledged {
             for id in &client.ended {
                 assert_eq!(store.read(*id).await.unwrap(), None, "an end was lost");
@@ -207,6 +208,6 @@ async fn a_vanished_server_does_not_keep_the_log_locked() {
     .await
     .unwrap();
     let (id, _) = fresh(&Rng::seeded(1));
-    let ended = store.end(&[(EndRequest::Session(id), NOW + DAY)], NOW).await.unwrap();
+    let ended = store.end(&[(EndRequest::Session(id), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     assert_eq!(ended[0].sequence, 1);
 }

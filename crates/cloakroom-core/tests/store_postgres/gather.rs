@@ -7,8 +7,9 @@ use cloakroom_core::{
     ids::{AccountId, AppId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
+    revocation::Hold,
     session::{Write, Written},
-    store::{AccountStore, EndRequest, SessionStore, postgres::Postgres},
+    store::{AccountStore, Basis, EndRequest, SessionStore, postgres::Postgres},
 };
 use futures_util::future::join_all;
 
@@ -57,7 +58,7 @@ async fn each_of_a_crowd_is_told_the_standing_that_it_asked_for() {
         EndRequest::Account(accounts[3], Basis::Operator),
         EndRequest::Session(sessions[0]),
     ];
-    store.end(&ends.map(|end| (end, NOW + DAY)), NOW).await.unwrap();
+    store.end(&ends.map(|end| (end, Hold::lasting(DAY))), Some(NOW)).await.unwrap();
     let stranger = AccountId::generate(NOW, &rng);
     let asked: Vec<_> = (0..CROWD)
         .map(|n| {

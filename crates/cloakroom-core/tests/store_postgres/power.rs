@@ -11,6 +11,7 @@ use std::{
 use cloakroom_core::{
     ids::Generation,
     random::Rng,
+    revocation::Hold,
     session::Write,
     store::{AccountStore, EndRequest, SessionStore, postgres::Postgres},
 };
@@ -112,7 +113,7 @@ async fn an_answer_leaves_after_the_sync_to_the_disk() {
     let (calls, next) = tracer.until_answer("UPDATE 1", at);
     assert!(synced(&calls), "a rotation: {calls:#?}");
     at = next;
-    store.end(&[(EndRequest::Session(id), NOW + DAY)], NOW).await.unwrap();
+    store.end(&[(EndRequest::Session(id), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     let (calls, _) = tracer.until_answer("COMMIT", at);
     assert!(synced(&calls), "an end: {calls:#?}");
     drop(tracer);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use cloakroom_core::{
     random::Rng,
-    revocation::{Incarnation, Position},
+    revocation::{Hold, Incarnation, Position},
     session::{Write, Written},
-    store::{AccountStore, EndRequest, SessionStore, conformance, postgres::Postgres},
+    store::{AccountStore, Basis, EndRequest, SessionStore, conformance, postgres::Postgres},
 };
 use tokio::task::JoinSet;
 
@@ -101,11 +101,11 @@ async fn sixteen_at_once(store: &Postgres) -> u64 {
                 assert!(store.read(session).await.unwrap().is_some(), "an acknowledged login is seen at once");
                 store.sweep(NOW, 10).await.unwrap();
                 store.touch(&[(session, NOW + DAY)]).await.unwrap();
-                let mut ends = vec![(EndRequest::Session(session), NOW + DAY)];
+                let mut ends = vec![(EndRequest::Session(session), Hold::lasting(DAY))];
                 if step == 9 {
-                    ends.push((EndRequest::Account(account, Basis::Operator), NOW + DAY));
+                    ends.push((EndRequest::Account(account, Basis::Operator), Hold::lasting(DAY)));
                 }
-                assert_eq!(store.end(&ends, NOW).await.unwrap().len(), ends.len());
+                assert_eq!(store.end(&ends, Some(NOW)).await.unwrap().len(), ends.len());
                 assert_eq!(store.read(session).await.unwrap(), None, "and so is an end");
             }
         });
@@ -146,11 +146,11 @@ async fn whoever_goes_away_in_the_middle_harms_nobody() {
     for n in 0..200u64 {
         let change = cloakroom_core::store::AccountChange::State(cloakroom_core::account::AccountState::Disabled);
         let patience = Duration::from_micros(n * 20);
-        let _ = tokio::time::timeout(patience, store.change(account, change, NOW, NOW + DAY)).await;
-        let _ = tokio::time::timeout(patience, store.log_since(None, NOW)).await;
+        let _ = tokio::time::timeout(patience, store.change(account, change, Hold::lasting(DAY), Some(NOW))).await;
+        let _ = tokio::time::timeout(patience, store.log_since(None, Some(NOW))).await;
     }
     let head = store.log_head().await.unwrap();
     let epoch = store.account(account).await.unwrap().unwrap().account.epoch;
     assert_eq!(u64::from(epoch.0), head.sequence, "each change stands with its line, or not at all");
-    assert_eq!(store.log_since(None, NOW).await.unwrap().entries.len() as u64, head.sequence);
+    assert_eq!(store.log_since(None, Some(NOW)).await.unwrap().entries.len() as u64, head.sequence);
 }

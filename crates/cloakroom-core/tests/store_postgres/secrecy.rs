@@ -4,8 +4,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use cloakroom_core::{
     ids::{AccountId, SessionId},
     random::Rng,
+    revocation::Hold,
     session::{Write, Written},
-    store::{AccountStore, EndRequest, Service, SessionStore, StoreError},
+    store::{AccountStore, Basis, EndRequest, Service, SessionStore, StoreError},
 };
 
 use crate::{DAY, NOW, database::Database, fresh, record, register};
@@ -20,7 +21,7 @@ async fn a_dump_holds_no_secret() {
     let id: [u8; 16] = digest(&SHA256, &secret).as_ref()[..16].try_into().unwrap();
     let (_, record) = fresh(&rng);
     let _ = store.write(SessionId::from_bytes(id), Write::Create(record)).await.unwrap();
-    store.end(&[(EndRequest::Session(SessionId::from_bytes(id)), NOW + DAY)], NOW).await.unwrap();
+    store.end(&[(EndRequest::Session(SessionId::from_bytes(id)), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     let tool = database.tool().await;
     let tables = "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relname LIKE 'cloakroom%'";
     let mut dump = String::new();
@@ -61,7 +62,9 @@ async fn no_error_holds_a_bound_value() {
     ];
     tool.batch_execute("ALTER TABLE cloakroom_accounts RENAME TO others").await.unwrap();
     failures.push(store.login("sesame@example.com").await.unwrap_err());
-    failures.push(store.end(&[(EndRequest::Account(id, Basis::Operator), NOW + DAY)], NOW).await.unwrap_err());
+    failures.push(
+        store.end(&[(EndRequest::Account(id, Basis::Operator), Hold::lasting(DAY))], Some(NOW)).await.unwrap_err(),
+    );
     for failure in failures {
         let text = format!("{failure} {failure:?}");
         assert!(text.contains("SQLSTATE"), "{text}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{clock::Timestamp, engine::Client, ids::SessionId, store::EndRequest};
+use cloakroom_core::{engine::Client, ids::SessionId, revocation::Hold, store::EndRequest};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -214,10 +214,9 @@ async fn who_does_not_keep_up_is_dropped_and_catches_up() {
     let service = lab.service().await;
     let mut feed = follow(&lab, &service, None).await;
     let snapshot = feed.next().await.unwrap();
-    let now = Timestamp::from_secs(lab.now());
-    let ends: Vec<_> =
-        (0..40_000_u128).map(|n| (EndRequest::Session(SessionId::from_bytes(n.to_be_bytes())), now + DAY)).collect();
-    let written = lab.engine.stores().accounts.end(&ends, now).await.unwrap();
+    let session = |n: u128| EndRequest::Session(SessionId::from_bytes(n.to_be_bytes()));
+    let ends: Vec<_> = (0..40_000).map(|n| (session(n), Hold::lasting(DAY))).collect();
+    let written = lab.engine.stores().accounts.end(&ends, None).await.unwrap();
     // The log is read when somebody calls, or a second later.
     assert!(feed.next().await.is_none());
     let metrics = lab.get("/metrics").await.text();

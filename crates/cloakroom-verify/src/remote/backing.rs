@@ -15,7 +15,7 @@ use cloakroom_core::{
     key::VerifyingKeys,
     method::Method,
     refusal::{Reason, Refusal},
-    revocation::{Answer, EXP_LEEWAY, Entry, Incarnation, KeySet, Position, hold_until},
+    revocation::{Answer, EXP_LEEWAY, Entry, Hold, Incarnation, KeySet, Position},
     session::AuthMethods,
     ticket,
     verify::{Backing, Finding, NotFound},
@@ -172,7 +172,7 @@ impl Backing for RemoteBacking {
             if page.head.incarnation != head.incarnation {
                 continue;
             }
-            let until = hold_until(self.clock.now(), self.longest_access_token, None);
+            let until = Hold::of(self.longest_access_token, None).until(self.clock.now());
             let entries = page.ends.into_iter().map(|(sequence, end, at)| Entry { sequence, end, at, until }).collect();
             let (time, keys) = (self.clock.now(), KeySet::default());
             return Ok(Answer { head: page.head, time, keys, snapshot: page.snapshot, entries });

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use cloakroom_core::{
-    clock::{Clock, Timestamp},
     engine::opens,
     random::Rng,
-    revocation::hold_until,
+    revocation::{EXP_LEEWAY, Hold},
     store::{
         AccountStore, EndRequest, StoreError,
         postgres::Postgres,
@@ -45,16 +44,15 @@ pub(crate) async fn restore(
     output: Output,
 ) -> Result<(), Failure> {
     let config = Config::load(sources(common))?;
-    let (now, longest) = (Clock::system().now(), config.apps().longest_access_token());
-    let longest_session = config.apps().longest_session();
-    let ending = Ending { now, until: hold_until(now, longest, Some(now + longest_session)) };
+    let apps = config.apps();
+    let hold = Hold::of(apps.longest_access_token(), None).and_lasting(apps.longest_session() + EXP_LEEWAY);
     if let Some(file) = file {
         embedded(&config, "put its database back with pg_restore, and then run this with --in-place")?;
         let backup = Sqlite::open_backup(file).map_err(refused)?;
         right_secret(&config, &backup).await?;
         let prepare = |store: Sqlite| async move {
             if end_all {
-                ending.end(&store, Box::pin(store.leap())).await?;
+                end_everything(&store, hold, Box::pin(store.leap())).await?;
             }
             Ok(())
         };
@@ -65,7 +63,7 @@ pub(crate) async fn restore(
         unused(&store, "").await?;
         store.new_incarnation().await.map_err(refused)?;
         if end_all {
-            ending.end(&store, Box::pin(store.leap())).await.map_err(refused)?;
+            end_everything(&store, hold, Box::pin(store.leap())).await.map_err(refused)?;
         }
     } else {
         // Nothing is to be made where there is none.
@@ -74,7 +72,7 @@ pub(crate) async fn restore(
         right_secret(&config, &store).await?;
         store.new_incarnation().await.map_err(refused)?;
         if end_all {
-            ending.end(&store, Box::pin(store.leap())).await.map_err(refused)?;
+            end_everything(&store, hold, Box::pin(store.leap())).await.map_err(refused)?;
         }
     }
     output.answer(&json!({ "restored": true, "ended_all": end_all }), |_| {
@@ -87,26 +85,17 @@ pub(crate) async fn restore(
     Ok(())
 }
 
-/// Everything that a restored store might accept is to end.
-#[derive(Clone, Copy)]
-struct Ending {
-    now: Timestamp,
-    until: Timestamp,
-}
-
-impl Ending {
-    /// Kills every key: what a key made that was killed after the backup is refused too, and verifiers hear of it. Then
-    /// leaps, as the store does that.
-    async fn end(
-        self,
-        store: &dyn AccountStore,
-        leap: impl Future<Output = Result<u64, StoreError>>,
-    ) -> Result<(), StoreError> {
-        let living = store.keys().await?.into_iter().filter(|key| key.killed.is_none());
-        let ends: Vec<_> = living.map(|key| (EndRequest::Key(key.kid), self.until)).collect();
-        store.end(&ends, self.now).await?;
-        leap.await.map(drop)
-    }
+/// Ends everything that a restored store might accept. Kills every key: what a key made that was killed after the backup is
+/// refused too, and verifiers hear of it. Then leaps, as the store does that.
+async fn end_everything(
+    store: &dyn AccountStore,
+    hold: Hold,
+    leap: impl Future<Output = Result<u64, StoreError>>,
+) -> Result<(), StoreError> {
+    let living = store.keys().await?.into_iter().filter(|key| key.killed.is_none());
+    let ends: Vec<_> = living.map(|key| (EndRequest::Key(key.kid), hold)).collect();
+    store.end(&ends, None).await?;
+    leap.await.map(drop)
 }
 
 fn embedded(config: &Config, instead: &str) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use crate::{
     ids::Kid,
     key::{KeyRow, Purpose, WrappedKey},
     random::Rng,
-    revocation::End,
+    revocation::{End, Hold},
     store::{AccountStore, EndRequest, Service},
     token::Algorithm,
 };
@@ -60,7 +60,7 @@ pub(super) async fn keys_are_killed_rewrapped_and_forgotten(store: Store) {
     assert_eq!(sorted(store.keys().await.unwrap()), sorted(rows.clone()));
 
     for at in [NOW, NOW + DAY] {
-        let entries = store.end(&[(EndRequest::Key(rows[0].kid), at + MINUTE)], at).await.unwrap();
+        let entries = store.end(&[(EndRequest::Key(rows[0].kid), Hold::lasting(MINUTE))], Some(at)).await.unwrap();
         assert_eq!(entries[0].end, End::Key { kid: rows[0].kid });
     }
     rows[0].killed = Some(NOW);

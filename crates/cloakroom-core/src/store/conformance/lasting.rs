@@ -13,6 +13,7 @@ use crate::{
     key::{KeyRow, Purpose, WrappedKey},
     method::Method,
     random::Rng,
+    revocation::Hold,
     session::{Write, Written},
     store::{AccountChange, AccountStore, Acting, Basis, EndRequest, SessionStore, Stores},
 };
@@ -71,18 +72,18 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     for (id, change) in
         [(ada.id, password(hash(OTHER_HASH))), (ada.id, state), (gone.id, AccountChange::Delete(Basis::Operator))]
     {
-        store.change(id, change, NOW, NOW + DAY).await.unwrap().expect("it is there");
+        store.change(id, change, Hold::lasting(DAY), Some(NOW)).await.unwrap().expect("it is there");
     }
     let kid = Kid::parse("k1").expect("it is a name");
     let wrapped = WrappedKey::from_bytes(vec![1; 50]);
     let key = KeyRow { kid, purpose: Purpose::Mac, ordinal: 1, wrapped, created: NOW, from: NOW, killed: None };
     assert!(store.add_key(key).await.unwrap());
     let ends = [
-        (EndRequest::Session(session), NOW + DAY),
-        (EndRequest::App(app("web"), None), NOW + DAY),
-        (EndRequest::Key(kid), NOW + DAY),
+        (EndRequest::Session(session), Hold::lasting(DAY)),
+        (EndRequest::App(app("web"), None), Hold::lasting(DAY)),
+        (EndRequest::Key(kid), Hold::lasting(DAY)),
     ];
-    let ended = store.end(&ends, NOW).await.unwrap();
+    let ended = store.end(&ends, Some(NOW)).await.unwrap();
     assert_eq!(ended.len(), 3);
     let disabled = store.account(ada.id).await.unwrap().expect("it is there").account.epoch;
     let event = Event {
@@ -96,13 +97,13 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
         detail: None,
     };
     store.audit(&[event]).await.unwrap();
-    let before = (said(store.log_since(None, NOW).await.unwrap()), store.keys().await.unwrap());
+    let before = (said(store.log_since(None, Some(NOW)).await.unwrap()), store.keys().await.unwrap());
     let audit = store.audit_page(&Filter::default(), 10).await.unwrap();
     drop(store);
 
     let store = open().await;
     assert_eq!(store.installation().await.unwrap(), installation);
-    assert_eq!((said(store.log_since(None, NOW).await.unwrap()), store.keys().await.unwrap()), before);
+    assert_eq!((said(store.log_since(None, Some(NOW)).await.unwrap()), store.keys().await.unwrap()), before);
     assert_eq!(before.0.2.len(), 6);
     assert_eq!(store.audit_page(&Filter::default(), 10).await.unwrap(), audit);
     let login = store.login("ada@example.com").await.unwrap().expect("it is there");
@@ -111,9 +112,9 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     assert!(store.account(gone.id).await.unwrap().is_none());
     let standing = store.standing(ada.id, &app("web"), Method::Session, None).await.unwrap().expect("it is there");
     assert_eq!((standing.app_epoch, standing.app_cut), (epoch_of(&ended[1]), epoch_of(&ended[1])));
-    let next = store.end(&[(EndRequest::Session(session_id(&rng)), NOW + DAY)], NOW).await.unwrap();
+    let next = store.end(&[(EndRequest::Session(session_id(&rng)), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     assert_eq!(next[0].sequence, 7);
-    assert_eq!(store.log_since(Some(before.0.0), NOW).await.unwrap().entries, next, "the log goes on");
+    assert_eq!(store.log_since(Some(before.0.0), Some(NOW)).await.unwrap().entries, next, "the log goes on");
 }
 
 /// Both stores in one database ([`Stores::end_deletes`]): an end is one transaction with what it ends.
@@ -133,7 +134,7 @@ pub async fn one_database(stores: Stores) {
             ids.push(id);
         }
     }
-    stores.accounts.end(&[(EndRequest::Session(ids[0]), NOW + DAY)], NOW).await.unwrap();
+    stores.accounts.end(&[(EndRequest::Session(ids[0]), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     assert_eq!(stores.sessions.read(ids[0]).await.unwrap(), None);
     assert!(stores.sessions.read(ids[1]).await.unwrap().is_some());
 
@@ -141,22 +142,25 @@ pub async fn one_database(stores: Stores) {
     let acting =
         |epoch| Acting { session: ids[1], epoch, app: app("web"), method: Method::Session, app_epoch: Epoch(0) };
     let others = |epoch| EndRequest::Others(ada.account.id, acting(epoch));
-    let ended = stores.accounts.end(&[(others(Epoch(0)), NOW + DAY)], NOW).await.unwrap();
+    let ended = stores.accounts.end(&[(others(Epoch(0)), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     let raised = epoch_of(&ended[0]);
     let of = async |id| stores.sessions.read(id).await.unwrap().expect("it is there").epoch;
     assert_eq!((of(ids[1]).await, of(ids[2]).await), (raised, Epoch(0)));
     // Two in one batch, of which the second went by what the first has changed.
-    let both = [(others(raised), NOW + DAY), (others(raised), NOW + DAY)];
-    let ended = stores.accounts.end(&both, NOW).await.unwrap();
+    let both = [(others(raised), Hold::lasting(DAY)), (others(raised), Hold::lasting(DAY))];
+    let ended = stores.accounts.end(&both, Some(NOW)).await.unwrap();
     assert_eq!(ended.len(), 1);
     assert_eq!(of(ids[1]).await, epoch_of(&ended[0]));
 
     let change = password(hash(HASH));
-    stores.accounts.change(ada.account.id, change, NOW, NOW + DAY).await.unwrap().expect("it is there");
+    stores.accounts.change(ada.account.id, change, Hold::lasting(DAY), Some(NOW)).await.unwrap().expect("it is there");
     assert!(stores.sessions.read(ids[1]).await.unwrap().is_some());
 
-    let deleted =
-        stores.accounts.change(ada.account.id, AccountChange::Delete(Basis::Operator), NOW, NOW + DAY).await.unwrap();
+    let deleted = stores
+        .accounts
+        .change(ada.account.id, AccountChange::Delete(Basis::Operator), Hold::lasting(DAY), Some(NOW))
+        .await
+        .unwrap();
     deleted.expect("it is there");
     assert_eq!(stores.sessions.list(ada.account.id, None, 10).await.unwrap(), []);
     assert_eq!(stores.sessions.list(eve.account.id, None, 10).await.unwrap().len(), 3);

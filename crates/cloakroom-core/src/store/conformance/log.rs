@@ -1,6 +1,6 @@
 //! What the account port promises about the revocation log.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{DAY, MINUTE, NOW, account::epoch_of, account_id, app, at_once, hash, password, registered, session_id};
 use crate::{
@@ -9,20 +9,20 @@ use crate::{
     key::{KeyRow, Purpose, WrappedKey},
     method::Method,
     random::Rng,
-    revocation::{Answer, End, Entry, Incarnation, LOG_LIFE, Position, Vigil},
+    revocation::{Answer, End, Entry, Hold, Incarnation, LOG_LIFE, Position, Vigil},
     store::{AccountStore, Basis, EndRequest},
 };
 
 type Store = Arc<dyn AccountStore>;
 
-async fn end(store: &Store, request: EndRequest, until: Timestamp) -> Option<Entry> {
-    let mut entries = store.end(&[(request, until)], NOW).await.unwrap();
+async fn end(store: &Store, request: EndRequest, hold: Duration) -> Option<Entry> {
+    let mut entries = store.end(&[(request, Hold::lasting(hold))], Some(NOW)).await.unwrap();
     assert!(entries.len() <= 1);
     entries.pop()
 }
 
-async fn end_session(store: &Store, id: SessionId, until: Timestamp) -> Entry {
-    end(store, EndRequest::Session(id), until).await.expect("any session can be ended")
+async fn end_session(store: &Store, id: SessionId, hold: Duration) -> Entry {
+    end(store, EndRequest::Session(id), hold).await.expect("any session can be ended")
 }
 
 /// What an answer says of the log, without the moment at which it was given.
@@ -31,7 +31,7 @@ pub(super) fn said(answer: Answer) -> (Position, bool, Vec<Entry>) {
 }
 
 async fn since(store: &Store, after: Option<Position>, now: Timestamp) -> Answer {
-    store.log_since(after, now).await.unwrap()
+    store.log_since(after, Some(now)).await.unwrap()
 }
 
 pub(super) async fn what_ends_stands_in_the_log(store: Store) {
@@ -49,16 +49,16 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
         killed: None,
     };
     assert!(store.add_key(key).await.unwrap());
-    let until = NOW + MINUTE;
     let requests = [
-        (EndRequest::Session(session), until),
-        (EndRequest::Account(account_id(&rng), Basis::Operator), until),
-        (EndRequest::Account(account, Basis::Operator), until + MINUTE),
-        (EndRequest::App(app("web"), Some(Method::Jwt)), until),
-        (EndRequest::Key(Kid::parse("none").expect("it is a name")), until),
-        (EndRequest::Key(kid), until + DAY),
+        (EndRequest::Session(session), Hold::lasting(MINUTE)),
+        (EndRequest::Account(account_id(&rng), Basis::Operator), Hold::lasting(MINUTE)),
+        (EndRequest::Account(account, Basis::Operator), Hold::lasting(MINUTE * 2)),
+        (EndRequest::App(app("web"), Some(Method::Jwt)), Hold::lasting(MINUTE)),
+        (EndRequest::Key(Kid::parse("none").expect("it is a name")), Hold::lasting(MINUTE)),
+        (EndRequest::Key(kid), Hold::lasting(MINUTE + DAY)),
     ];
-    let entries = store.end(&requests, NOW).await.unwrap();
+    let entries = store.end(&requests, Some(NOW)).await.unwrap();
+    let until = NOW + MINUTE;
     let expected = [
         (End::Session { session }, until),
         (End::Account { account, epoch: epoch_of(&entries[1]) }, until + MINUTE),
@@ -74,15 +74,37 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
     let epoch = store.account(account).await.unwrap().expect("it is there").account.epoch;
     assert!(epoch > Epoch(0) && epoch == epoch_of(&entries[1]));
     assert_eq!(store.keys().await.unwrap()[0].killed, Some(NOW));
-    assert_eq!(store.end(&[], NOW).await.unwrap(), []);
+    assert_eq!(store.end(&[], Some(NOW)).await.unwrap(), []);
+}
+
+/// R19, R22: a line says when it was written by the store's clock and is held from then on; no server's clock has a say.
+pub(super) async fn a_line_goes_by_the_stores_time(store: Store) {
+    let rng = Rng::seeded(27);
+    let account = registered(&store, "ada@example.com", &rng).await.id;
+    let requests = [EndRequest::Session(session_id(&rng)), EndRequest::Account(account, Basis::Operator)];
+    let before = store.log_since(None, None).await.unwrap().time;
+    let mut entries = store.end(&requests.map(|request| (request, Hold::lasting(MINUTE))), None).await.unwrap();
+    let change = password(hash(super::HASH));
+    let changed = store.change(account, change, Hold::lasting(MINUTE), None).await.unwrap();
+    entries.extend(changed.and_then(|changed| changed.entry));
+    assert_eq!(entries.len(), 3);
+    let mut last = before;
+    for entry in &entries {
+        let at = entry.at.expect("its store wrote it");
+        assert!(last <= at && entry.until == at + MINUTE, "{entry:?} after {last:?}");
+        last = at;
+    }
+    let answer = store.log_since(None, None).await.unwrap();
+    assert!(last <= answer.time && answer.time.since(before) < MINUTE, "{answer:?}");
+    assert_eq!(answer.entries, entries);
 }
 
 pub(super) async fn a_session_that_has_ended_is_not_written_twice(store: Store) {
     let id = session_id(&Rng::seeded(21));
-    let first = end_session(&store, id, NOW + DAY).await;
-    assert_eq!(end_session(&store, id, NOW + DAY).await, first);
-    assert_eq!(end_session(&store, id, NOW + MINUTE).await, first);
-    let later = end_session(&store, id, NOW + DAY * 2).await;
+    let first = end_session(&store, id, DAY).await;
+    assert_eq!(end_session(&store, id, DAY).await, first);
+    assert_eq!(end_session(&store, id, MINUTE).await, first);
+    let later = end_session(&store, id, DAY * 2).await;
     assert_eq!((later.sequence, later.until), (2, NOW + DAY * 2), "one that must be held longer is written");
     assert_eq!(store.log_head().await.unwrap().sequence, 2);
 }
@@ -94,8 +116,7 @@ pub(super) async fn an_app_ends_by_method_or_whole(store: Store) {
     let web = app("web");
     let (mut last, mut cuts) = (Epoch(0), [Epoch(0); 2]);
     for method in [None, Some(Method::Jwt), Some(Method::Session), Some(Method::Jwt), None] {
-        let entry =
-            end(&store, EndRequest::App(web.clone(), method), NOW + MINUTE).await.expect("any app can be ended");
+        let entry = end(&store, EndRequest::App(web.clone(), method), MINUTE).await.expect("any app can be ended");
         let epoch = epoch_of(&entry);
         assert_eq!(entry.end, End::App { app: web.clone(), method, epoch });
         assert!(epoch > last, "each is above those before, whatever they ended");
@@ -127,15 +148,15 @@ pub(super) async fn the_log_has_no_gaps_under_parallel_ends(store: Store) {
                 let rng = Rng::seeded(1000 + u64::from(n));
                 async move {
                     let session = session_id(&rng);
-                    let mut sequences = vec![end_session(&store, session, NOW + DAY).await.sequence];
+                    let mut sequences = vec![end_session(&store, session, DAY).await.sequence];
                     let request = [
-                        (EndRequest::Session(session_id(&rng)), NOW + DAY),
-                        (EndRequest::App(app("web"), None), NOW + DAY),
+                        (EndRequest::Session(session_id(&rng)), Hold::lasting(DAY)),
+                        (EndRequest::App(app("web"), None), Hold::lasting(DAY)),
                     ];
-                    sequences.extend(store.end(&request, NOW).await.unwrap().iter().map(|entry| entry.sequence));
+                    sequences.extend(store.end(&request, Some(NOW)).await.unwrap().iter().map(|entry| entry.sequence));
                     if n % 8 == 0 {
                         let change = password(hash(super::HASH));
-                        let changed = store.change(account, change, NOW, NOW + DAY).await.unwrap();
+                        let changed = store.change(account, change, Hold::lasting(DAY), Some(NOW)).await.unwrap();
                         sequences.extend(changed.and_then(|changed| changed.entry).map(|entry| entry.sequence));
                     }
                     (session, sequences)
@@ -171,7 +192,7 @@ pub(super) async fn the_log_answers_what_follows_or_a_snapshot(store: Store) {
     assert_eq!((empty.snapshot, empty.head.sequence, empty.entries.len()), (true, 0, 0));
     let mut all = Vec::new();
     for until in [MINUTE, DAY, MINUTE, DAY] {
-        all.push(end_session(&store, session_id(&rng), NOW + until).await);
+        all.push(end_session(&store, session_id(&rng), until).await);
     }
     let head = store.log_head().await.unwrap();
     assert_eq!(head, Position { incarnation: empty.head.incarnation, sequence: 4 });
@@ -193,7 +214,7 @@ pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
     let rng = Rng::seeded(25);
     let mut all = Vec::new();
     for until in [DAY * 40, MINUTE, MINUTE, MINUTE, DAY * 40, MINUTE] {
-        all.push(end_session(&store, session_id(&rng), NOW + until).await);
+        all.push(end_session(&store, session_id(&rng), until).await);
     }
     let head = store.log_head().await.unwrap();
     for now in [NOW, NOW + MINUTE, NOW + LOG_LIFE - MINUTE] {
@@ -215,7 +236,7 @@ pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
 
     assert_eq!(store.prune_log(NOW + DAY * 50, 100).await.unwrap(), 2);
     assert_eq!(store.log_head().await.unwrap(), head, "an empty log has not forgotten where it was");
-    assert_eq!(end_session(&store, session_id(&rng), NOW + DAY * 60).await.sequence, 7, "no number comes twice");
+    assert_eq!(end_session(&store, session_id(&rng), DAY * 60).await.sequence, 7, "no number comes twice");
     assert_eq!(since(&store, Some(head), later).await.entries.len(), 1);
 }
 
@@ -238,8 +259,11 @@ pub(super) async fn ended_sessions_are_told_in_order(store: Store) {
     let sessions: Vec<_> = (0..5).map(|_| session_id(&rng)).collect();
     for session in &sessions {
         assert!(!has_ended(&store, account.id, *session).await);
-        let _ = store.end(&[(EndRequest::Session(*session), NOW + MINUTE)], NOW).await.unwrap();
-        let _ = store.end(&[(EndRequest::Account(account.id, Basis::Operator), NOW + MINUTE)], NOW).await.unwrap();
+        let _ = store.end(&[(EndRequest::Session(*session), Hold::lasting(MINUTE))], Some(NOW)).await.unwrap();
+        let _ = store
+            .end(&[(EndRequest::Account(account.id, Basis::Operator), Hold::lasting(MINUTE))], Some(NOW))
+            .await
+            .unwrap();
         assert!(has_ended(&store, account.id, *session).await);
     }
     let (mut found, mut after) = (Vec::new(), 0);

@@ -95,6 +95,7 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         account::one_of_many_who_read_the_same_wins,
         account::an_epoch_is_no_less_than_the_store_s_time,
         log::what_ends_stands_in_the_log,
+        log::a_line_goes_by_the_stores_time,
         log::a_session_that_has_ended_is_not_written_twice,
         log::an_app_ends_by_method_or_whole,
         log::the_log_has_no_gaps_under_parallel_ends,

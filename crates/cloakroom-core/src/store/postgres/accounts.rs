@@ -18,7 +18,7 @@ use crate::{
     credential::PasswordHash,
     ids::{AccountId, AppId, Epoch, SessionId},
     method::Method,
-    revocation::End,
+    revocation::{End, Hold},
     store::{AccountChange, Basis, Changed, Creation, Login, NewAccount, Present, Standing, StoreError},
 };
 
@@ -148,8 +148,8 @@ impl Postgres {
         &self,
         id: AccountId,
         change: &AccountChange,
-        at: Timestamp,
-        until: Timestamp,
+        hold: Hold,
+        at: Option<Timestamp>,
     ) -> Result<Option<Changed>, StoreError> {
         let sid = Value::Bytes(id.bytes());
         let row = match change {
@@ -158,7 +158,7 @@ impl Postgres {
                 let (from, to) = (from.to_phc(), to.to_phc());
                 self.pool().row(Nature::Write, REHASH, &[sid, Value::Text(&from), Value::Text(&to)]).await?
             }
-            _ => return self.change_and_end(id, change, at, until).await,
+            _ => return self.change_and_end(id, change, hold, at).await,
         };
         row.map(|row| Ok(Changed { account: account(&row)?, entry: None })).transpose()
     }
@@ -167,13 +167,13 @@ impl Postgres {
         &self,
         id: AccountId,
         change: &AccountChange,
-        at: Timestamp,
-        until: Timestamp,
+        hold: Hold,
+        at: Option<Timestamp>,
     ) -> Result<Option<Changed>, StoreError> {
         let mut attempts = Attempts::new(Nature::Write);
         loop {
             let done = match self.pool().lend().await {
-                Ok(lent) => self.pool().within(&lent, transact(&lent, id, change, at, until)).await,
+                Ok(lent) => self.pool().within(&lent, transact(&lent, id, change, hold, at)).await,
                 Err(failure) => Err(failure),
             };
             match done {
@@ -201,17 +201,18 @@ async fn transact(
     connection: &Connection,
     id: AccountId,
     change: &AccountChange,
-    at: Timestamp,
-    until: Timestamp,
+    hold: Hold,
+    at: Option<Timestamp>,
 ) -> Result<Option<Changed>, Failure> {
     let transaction = connection.begin();
     let (time, floor) = log::begin(connection).await?;
+    let at = at.unwrap_or(time);
     let sid = Value::Bytes(id.bytes());
     let Some(from) = present(connection, id, change.basis()).await? else {
         transaction.undo().await?;
         return Ok(None);
     };
-    let raised = Value::Int(from.raised(time, floor).0.into());
+    let raised = Value::Int(from.raised(at, floor).0.into());
     let rows = match change {
         AccountChange::Password { to, .. } => {
             connection.rows(PASSWORD, &[sid, raised, Value::Text(&to.to_phc())]).await?
@@ -232,7 +233,7 @@ async fn transact(
         AccountChange::Delete(_) => Epoch::DELETED,
         _ => account.epoch,
     };
-    let entry = log::append(connection, End::Account { account: id, epoch }, at, until).await?;
+    let entry = log::append(connection, End::Account { account: id, epoch }, at, hold.until(at)).await?;
     connection.batch(log::NOTIFY).await?;
     transaction.commit().await?;
     Ok(Some(Changed { account, entry: Some(entry) }))

@@ -20,12 +20,12 @@ use super::{
 use crate::{
     clock::Timestamp,
     ids::{AccountId, Epoch, Kid, SessionId},
-    revocation::{End, Entry},
+    revocation::{End, Entry, Hold},
     store::{EndRequest, StoreError},
 };
 
-const HEAD: &str =
-    "SELECT sequence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, epoch_floor FROM cloakroom_log_head";
+/// The time is taken once the head is held, so that it grows with the numbers.
+const HEAD: &str = concat!("SELECT sequence, ", log::its_time!(), ", epoch_floor FROM cloakroom_log_head");
 const KNOWN: &str = "SELECT subject, sequence, until, at FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
 const ACCOUNTS: &str = "SELECT id, epoch, disabled FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 const APPS: &str = "SELECT app, method, epoch FROM cloakroom_app_ends WHERE app = ANY ($1)";
@@ -49,8 +49,8 @@ const APPEND: &str = "INSERT INTO cloakroom_log (sequence, kind, subject, method
 
 /// What one request ends.
 pub(super) struct Ending {
-    ends: Vec<(EndRequest, Timestamp)>,
-    at: Timestamp,
+    ends: Vec<(EndRequest, Hold)>,
+    at: Option<Timestamp>,
 }
 
 impl Question for Ending {
@@ -70,8 +70,8 @@ impl Postgres {
     /// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
     pub(super) async fn end_all(
         &self,
-        ends: &[(EndRequest, Timestamp)],
-        at: Timestamp,
+        ends: &[(EndRequest, Hold)],
+        at: Option<Timestamp>,
     ) -> Result<Vec<Entry>, StoreError> {
         if ends.is_empty() {
             return Ok(Vec::new());
@@ -102,8 +102,9 @@ async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, S
                 continue;
             }
         };
+        let now = present.time;
         let mut plan = Plan::new(present);
-        let entries = requests.iter().map(|request| plan.take(&request.ends, request.at)).collect();
+        let entries = requests.iter().map(|request| plan.take(&request.ends, request.at.unwrap_or(now))).collect();
         match pool.within(&lent, Box::pin(write(&lent, &asked, &plan))).await {
             Ok(()) => {
                 transaction.committed();

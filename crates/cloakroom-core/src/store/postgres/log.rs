@@ -25,10 +25,18 @@ use crate::{
 /// Begins a transaction that writes into the log; it is alone in that until it ends.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SET LOCAL idle_in_transaction_session_timeout = 10000; SELECT 1 FROM cloakroom_log_head FOR UPDATE";
-const LOCKED: &str =
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, epoch_floor FROM cloakroom_log_head WHERE one = 1";
 /// Tells whoever listens, as soon as the transaction has been committed.
 pub(super) const NOTIFY: &str = "NOTIFY cloakroom_log";
+
+/// The database's own time, in milliseconds.
+macro_rules! its_time {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
+pub(super) use its_time;
+
+const LOCKED: &str = concat!("SELECT ", its_time!(), ", epoch_floor FROM cloakroom_log_head WHERE one = 1");
 
 /// The head of the log. Its incarnation is made of what tells this log from any other: its own random number; the cluster
 /// and its timeline, because a standby that becomes the primary may lack lines and give their numbers again; and the
@@ -36,15 +44,19 @@ pub(super) const NOTIFY: &str = "NOTIFY cloakroom_log";
 /// Where the key is named the planner knows that there is one row, and does not take the join with lines for a large one.
 macro_rules! head {
     () => {
-        "WITH head AS MATERIALIZED (
+        concat!(
+            "WITH head AS MATERIALIZED (
              SELECT incarnation, sequence, pruned, cloakroom_log_head.tableoid::bigint AS place,
                     substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline,
                     (SELECT system_identifier FROM pg_control_system()) AS cluster,
-                    (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS time, key_set
+                    ",
+            its_time!(),
+            " AS time, key_set
              FROM cloakroom_log_head WHERE one = 1
          )
          SELECT head.incarnation, head.sequence, head.pruned, head.place, head.timeline, head.cluster, head.time,
                 head.key_set"
+        )
     };
 }
 
@@ -63,7 +75,7 @@ macro_rules! with_lines {
     };
 }
 const WHAT_FOLLOWS: &str = with_lines!("sequence > $1");
-const SNAPSHOT: &str = with_lines!("until > $1");
+const SNAPSHOT: &str = with_lines!("until > coalesce($1, head.time)");
 
 const ENDED_SESSIONS: &str = "SELECT head.pruned, line.sequence, line.subject
      FROM cloakroom_log_head AS head LEFT JOIN (
@@ -88,17 +100,17 @@ const PRUNE: &str = "WITH gone AS (
      SELECT count(*) FROM gone";
 
 impl Postgres {
-    pub(super) async fn since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
+    pub(super) async fn since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
         if let Some(after) = after {
             let rows = self.pool().rows(Read, WHAT_FOLLOWS, &[Value::Int(integer(after.sequence))]).await?;
             let Head { position: head, pruned, time, keys } = head_of(&rows)?;
             if after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence) {
-                return Ok(Answer { head, time, keys, snapshot: false, entries: lines_of(&rows)? });
+                return Ok(Answer { head, time: at.unwrap_or(time), keys, snapshot: false, entries: lines_of(&rows)? });
             }
         }
-        let rows = self.pool().rows(Read, SNAPSHOT, &[now.into()]).await?;
+        let rows = self.pool().rows(Read, SNAPSHOT, &[Value::MaybeInt(at.map(|at| integer(at.millis())))]).await?;
         let Head { position: head, time, keys, .. } = head_of(&rows)?;
-        Ok(Answer { head, time, keys, snapshot: true, entries: lines_of(&rows)? })
+        Ok(Answer { head, time: at.unwrap_or(time), keys, snapshot: true, entries: lines_of(&rows)? })
     }
 
     pub(super) async fn head(&self) -> Result<Position, StoreError> {

@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{End, Entry},
+    revocation::{End, Entry, Hold},
     store::{self, Acting, Basis, EndRequest},
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn of(ends: impl Iterator<Item = &'a (EndRequest, Timestamp)>) -> Self {
+    pub(super) fn of(ends: impl Iterator<Item = &'a (EndRequest, Hold)>) -> Self {
         let mut asked = Self::default();
         for (request, _) in ends {
             match request {
@@ -55,6 +55,8 @@ impl<'a> Asked<'a> {
 pub(super) struct Present {
     /// The last line that the log has had.
     pub(super) sequence: u64,
+    /// The database's time.
+    pub(super) time: Timestamp,
     /// Of each session that has ended, the line that must be held longest.
     pub(super) sessions: HashMap<SessionId, Entry>,
     /// Each account's epoch, and whether it is active.
@@ -62,8 +64,7 @@ pub(super) struct Present {
     /// How far each app has been ended, by method; 0: all of them.
     pub(super) apps: HashMap<String, HashMap<i16, Epoch>>,
     pub(super) keys: HashSet<Kid>,
-    /// The database's time, and the floor of all epochs.
-    pub(super) time: Timestamp,
+    /// The floor of all epochs.
     pub(super) floor: Epoch,
 }
 
@@ -116,8 +117,8 @@ impl Plan {
     }
 
     /// Settles what one request ends, after those before it; the lines that say so.
-    pub(super) fn take(&mut self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Vec<Entry> {
-        ends.iter().filter_map(|(request, until)| self.take_one(request, at, *until)).collect()
+    pub(super) fn take(&mut self, ends: &[(EndRequest, Hold)], at: Timestamp) -> Vec<Entry> {
+        ends.iter().filter_map(|(request, hold)| self.take_one(request, at, hold.until(at))).collect()
     }
 
     fn take_one(&mut self, request: &EndRequest, at: Timestamp, until: Timestamp) -> Option<Entry> {
@@ -138,7 +139,7 @@ impl Plan {
             }
             EndRequest::App(app, method) => {
                 let present = self.present.app_epoch(app, |_| true);
-                let epoch = present.raised(self.present.time, self.present.floor);
+                let epoch = present.raised(at, self.present.floor);
                 self.present.apps.entry_ref(app.as_str()).or_default().insert(method_code(*method), epoch);
                 self.apps.insert((app.clone(), *method), epoch);
                 Some(self.append(End::App { app: app.clone(), method: *method, epoch }, at, until))
@@ -152,7 +153,7 @@ impl Plan {
     }
 
     fn raise(&mut self, account: AccountId, basis: &Basis, at: Timestamp, until: Timestamp) -> Option<(Entry, Epoch)> {
-        let epoch = self.present.from(account, basis)?.raised(self.present.time, self.present.floor);
+        let epoch = self.present.from(account, basis)?.raised(at, self.present.floor);
         self.present.accounts.insert(account, (epoch, self.present.accounts.get(&account)?.1));
         self.accounts.insert(account, epoch);
         Some((self.append(End::Account { account, epoch }, at, until), epoch))

@@ -14,7 +14,7 @@ use crate::{
     ids::{AccountId, AppId, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Position},
+    revocation::{Answer, Entry, Hold, Position},
     store::{
         AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
         Service, Standing, StoreError, Vitals,
@@ -65,18 +65,18 @@ impl AccountStore for Postgres {
         &self,
         id: AccountId,
         change: AccountChange,
-        at: Timestamp,
-        until: Timestamp,
+        hold: Hold,
+        at: Option<Timestamp>,
     ) -> Result<Option<Changed>, StoreError> {
-        self.change_account(id, &change, at, until).await
+        self.change_account(id, &change, hold, at).await
     }
 
-    async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
+    async fn end(&self, ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Result<Vec<Entry>, StoreError> {
         self.end_all(ends, at).await
     }
 
-    async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
-        self.since(after, now).await
+    async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+        self.since(after, at).await
     }
 
     async fn log_head(&self) -> Result<Position, StoreError> {

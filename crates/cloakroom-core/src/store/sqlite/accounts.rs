@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, SessionId},
     method::Method,
-    revocation::End,
+    revocation::{End, Hold},
     store::{AccountChange, Basis, Changed, Creation, Login, NewAccount, Present, Standing, StoreError},
 };
 
@@ -99,12 +99,13 @@ pub(super) fn change(
     connection: &Connection,
     id: AccountId,
     change: &AccountChange,
+    hold: Hold,
     at: Timestamp,
-    until: Timestamp,
 ) -> Result<Option<Changed>, StoreError> {
     let Some(from) = present(connection, id, change.basis())? else { return Ok(None) };
     let raised = from.epoch.raised(at, log::floor(connection)?);
-    let ends = |epoch: Epoch| log::append(connection, End::Account { account: id, epoch }, at, until).map(Some);
+    let ends =
+        |epoch: Epoch| log::append(connection, End::Account { account: id, epoch }, at, hold.until(at)).map(Some);
     let entry = match change {
         AccountChange::Password { to, .. } => {
             let statement = "UPDATE accounts SET password = ?2, epoch = ?3 WHERE id = ?1";

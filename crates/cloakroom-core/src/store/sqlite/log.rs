@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
+    revocation::{Answer, End, Entry, Hold, Incarnation, KeySet, LOG_LIFE, Position},
     session::Write,
     store::{Basis, EndRequest, EndedSessions, StoreError},
 };
@@ -24,12 +24,12 @@ const LINE: &str = "sequence, kind, subject, method, epoch, until, at";
 /// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
 pub(super) fn end(
     connection: &Connection,
-    ends: &[(EndRequest, Timestamp)],
+    ends: &[(EndRequest, Hold)],
     at: Timestamp,
 ) -> Result<Vec<Entry>, StoreError> {
     let mut entries = Vec::with_capacity(ends.len());
-    for (request, until) in ends {
-        entries.extend(end_one(connection, request, at, *until)?);
+    for (request, hold) in ends {
+        entries.extend(end_one(connection, request, at, hold.until(at))?);
     }
     Ok(entries)
 }

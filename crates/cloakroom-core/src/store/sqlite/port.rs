@@ -8,11 +8,11 @@ use super::{Sqlite, accounts, audit as audit_log, keys, log, writer::Shape};
 use crate::{
     account::Account,
     audit,
-    clock::Timestamp,
+    clock::{Timestamp, machine_time},
     ids::{AccountId, AppId, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Position},
+    revocation::{Answer, Entry, Hold, Position},
     store::{
         AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
         Service, Standing, StoreError, Vitals,
@@ -78,23 +78,28 @@ impl AccountStore for Sqlite {
         &self,
         id: AccountId,
         change: AccountChange,
-        at: Timestamp,
-        until: Timestamp,
+        hold: Hold,
+        at: Option<Timestamp>,
     ) -> Result<Option<Changed>, StoreError> {
         // It comes back with the answer, and is dropped with it where nobody waits: in either case after the commit.
         let pending = self.0.standings.changing(id, &change);
-        let work = move |c: &Connection| Ok((accounts::change(c, id, &change, at, until)?, pending));
+        let work = move |c: &Connection| {
+            Ok((accounts::change(c, id, &change, hold, at.unwrap_or_else(machine_time))?, pending))
+        };
         Ok(self.write_with(Shape::Several, work).await?.0)
     }
 
-    async fn end(&self, ends: &[(EndRequest, Timestamp)], at: Timestamp) -> Result<Vec<Entry>, StoreError> {
+    async fn end(&self, ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Result<Vec<Entry>, StoreError> {
         let ends = ends.to_vec();
         let pending = self.0.standings.ending(&ends);
-        Ok(self.write_with(Shape::Several, move |c| Ok((log::end(c, &ends, at)?, pending))).await?.0)
+        Ok(self
+            .write_with(Shape::Several, move |c| Ok((log::end(c, &ends, at.unwrap_or_else(machine_time))?, pending)))
+            .await?
+            .0)
     }
 
-    async fn log_since(&self, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
-        self.read_with(move |c| log::since(c, after, now)).await
+    async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+        self.read_with(move |c| log::since(c, after, at.unwrap_or_else(machine_time))).await
     }
 
     async fn log_head(&self) -> Result<Position, StoreError> {

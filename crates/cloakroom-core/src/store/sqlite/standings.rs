@@ -15,6 +15,7 @@ use crate::{
     account::Account,
     ids::{AccountId, AppId, Epoch},
     method::Method,
+    revocation::Hold,
     store::{AccountChange, EndRequest, Standing},
 };
 
@@ -76,7 +77,7 @@ impl Standings {
     }
 
     /// These ends begin.
-    pub(super) fn ending(self: &Arc<Self>, ends: &[(EndRequest, crate::clock::Timestamp)]) -> Option<Pending> {
+    pub(super) fn ending(self: &Arc<Self>, ends: &[(EndRequest, Hold)]) -> Option<Pending> {
         let accounts: Vec<_> = ends
             .iter()
             .filter_map(|(end, _)| match end {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     ids::Epoch,
-    revocation::{End, REQUEST_LIMIT, Vigil, hold_until},
+    revocation::{End, Hold, REQUEST_LIMIT, Vigil},
     session::{Record, Rotation, Write, Written},
     verify::{Basis, Fact, Finding, Judgement, judge},
 };
@@ -335,7 +335,7 @@ fn raise(setup: &Setup, world: &mut World, s: usize) -> Epoch {
 
 fn hold(setup: &Setup, world: &World) -> Timestamp {
     let longest = if setup.flaw == Flaw::ShortHold { Duration::ZERO } else { setup.app.access_token_lifetime };
-    hold_until(at(world.now), longest, None)
+    Hold::of(longest, None).until(at(world.now))
 }
 
 /// The end of a session is acknowledged, if its login had begun before.

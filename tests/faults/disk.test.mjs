@@ -50,10 +50,14 @@ test('a full disk: what was acknowledged holds, what cannot be written is refuse
   if (logout.status === 204) held.shift();
   for (const who of held) assert.equal((await server.verify(who)).status, 200, 'reading goes on');
   assert.match(server.output, /disk|full|space/i, 'the operator is told');
+  // R29: the store is this server's own, so that another one would be better off.
+  const ready = await server.ask('GET', '/readyz');
+  assert.deepEqual([ready.status, ready.text], [503, 'not ready\nown: disk both: nothing can be written to it: it is full, or may only be read\n']);
 
   disk.free();
   await until('room heals it', async () => (await server.login('ada', 'web')).status === 200);
   for (const who of held) assert.equal((await server.verify(who)).status, 200);
+  await until('it is ready again', async () => (await server.ask('GET', '/readyz')).status === 200);
   await server.stop('SIGKILL');
   await server.start();
   for (const who of held) assert.equal((await server.verify(who)).status, 200, 'after a restart');

@@ -6,7 +6,7 @@ use axum::{Router, middleware::from_fn_with_state};
 use cloakroom_core::{clock::Clock, engine::Engine, random::Rng, store::sqlite::DirectoryLock};
 use cloakroom_verify::{Guard, guard::NoAddress};
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -62,6 +62,8 @@ pub struct Server {
     _lock: Option<DirectoryLock>,
 }
 
+/// How long a stop waits for the last traces to be sent.
+const LAST_TRACES: Duration = Duration::from_secs(11);
 /// How often the certificate's files are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 
@@ -126,8 +128,8 @@ impl Server {
         let background = self.state.engine.spawn();
         let exporter = self.state.traces.as_ref().and_then(Traces::exporter);
         let over = CancellationToken::new();
-        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(over.clone())));
-        let watch = self.tls.clone().map(|tls| tokio::spawn(tls.watch(CERTIFICATE_CHECK, stop.clone())));
+        let exporting = exporter.map(|exporter| exporter.start(over.clone()));
+        let watch = self.tls.clone().map(|tls| tls.watch(CERTIFICATE_CHECK, stop.clone()));
         let main = serve::serve(self.listener, self.tls, self.service, self.limits.clone(), stop.clone());
         let operators = async {
             if let Some(listener) = self.operators {
@@ -145,14 +147,14 @@ impl Server {
         background.stop().await;
         over.cancel();
         if let Some(exporting) = exporting {
-            // It takes no longer than it may, and a failure has been told.
-            let _ = exporting.await;
+            // What it has not sent by then is lost with it.
+            let _ = timeout(LAST_TRACES, exporting.over()).await;
         }
         if let Err(error) = self.state.engine.flush().await {
             tracing::error!(%error, "what was waiting could not be written");
         }
         if let Some(watch) = watch {
-            watch.abort();
+            watch.stop().await;
         }
     }
 }

@@ -39,6 +39,7 @@ use super::{
 use crate::{
     random::Rng,
     tally::{TimeCounts, Times},
+    tasks::{self, Pulse},
 };
 
 /// The pool; when it is dropped, what is queued is given up and its threads end.
@@ -66,9 +67,9 @@ impl HashPool {
         });
         let pool = Self { shared };
         for n in 0..settings.threads.get() {
-            pool.spawn(format!("hash-{n}"), threads::work)?;
+            pool.begin("hash", Some(n), threads::work)?;
         }
-        pool.spawn("hash-reserve".into(), threads::reserve)?;
+        pool.begin("hash-reserve", None, threads::reserve)?;
         Ok(pool)
     }
 
@@ -137,9 +138,9 @@ impl HashPool {
         answer.await.unwrap_or(Err(PoolError::Failed))
     }
 
-    fn spawn(&self, name: String, life: fn(&Shared)) -> io::Result<()> {
+    fn begin(&self, name: &'static str, number: Option<usize>, life: fn(&Shared, &Pulse)) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        thread::Builder::new().name(name).spawn(move || life(&shared)).map(|_| ())
+        tasks::thread(name, number, ROUND, move |pulse| life(&shared, pulse)).map(|_| ())
     }
 }
 
@@ -272,6 +273,8 @@ impl Shared {
     }
 }
 
+/// How long one job may take before its thread counts as standing still; on a busy machine threads of low priority wait long.
+const ROUND: Duration = Duration::from_secs(300);
 /// What a run is taken to cost before the first has been measured.
 const FIRST_ESTIMATE_MICROS: u64 = 250_000;
 

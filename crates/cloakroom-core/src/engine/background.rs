@@ -1,20 +1,23 @@
 //! What goes on by itself: following the log, writing activity, sweeping, pruning, rotating keys.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
+use futures_util::future::join_all;
 
 use super::Engine;
-use crate::store::StoreError;
+use crate::{
+    store::StoreError,
+    tasks::{self, Kept, Over},
+};
 
 /// The background tasks of an engine. They end when this is dropped.
 #[must_use]
-pub struct Background(JoinSet<()>);
+pub struct Background(Vec<Kept>);
 
 impl Background {
     /// Ends the tasks, and waits until each has.
-    pub async fn stop(mut self) {
-        self.0.shutdown().await;
+    pub async fn stop(self) {
+        join_all(self.0.into_iter().map(Kept::stop)).await;
     }
 }
 
@@ -22,6 +25,11 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 const ASSERT_EVERY: Duration = Duration::from_secs(30);
 const ROTATE_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a round of a task may take before the task counts as standing still: well above what the stores may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Much may wait to be swept, or to be ended again.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
 /// Ends that come together are one question.
 const GATHER: Duration = Duration::from_millis(10);
 /// Small, so that a sweep never holds the writer for long.
@@ -30,23 +38,52 @@ const BATCH: usize = 500;
 impl Engine {
     /// Starts the background tasks on the present runtime.
     pub fn spawn(self: &Arc<Self>) -> Background {
-        let mut tasks = JoinSet::new();
         let engine = Arc::clone(self);
-        tasks.spawn(async move { engine.verifier.follow().await });
-        if let Some(mut calls) = self.shared.stores.accounts.log_calls() {
+        let follow = tasks::keep("follow", PATIENCE, move |pulse| {
+            let engine = Arc::clone(&engine);
+            async move { engine.verifier.follow(&pulse).await }
+        });
+        let mut kept = vec![
+            follow,
+            self.every("activity", [FLUSH_EVERY, PATIENCE], |engine| async move {
+                report(engine.shared.flush_touches().await);
+            }),
+            self.every("sweep", [SWEEP_EVERY, LONG_PATIENCE], |engine| async move {
+                report(engine.sweep().await.map(|_| ()));
+            }),
+            self.every("ends", [ASSERT_EVERY, LONG_PATIENCE], |engine| async move {
+                report(engine.assert_ends().await.map(|_| ()));
+            }),
+            self.every("keys", [ROTATE_EVERY, PATIENCE], |engine| async move { engine.tend_keys().await }),
+            self.every("look", [LOOK_EVERY, PATIENCE], |engine| async move { engine.look_around().await }),
+        ];
+        if let Some(calls) = self.shared.stores.accounts.log_calls() {
             let engine = Arc::clone(self);
-            tasks.spawn(async move {
-                while calls.changed().await.is_ok() {
-                    engine.verifier.wake();
-                    tokio::time::sleep(GATHER).await;
+            kept.push(tasks::keep("calls", PATIENCE, move |_| {
+                let (engine, mut calls) = (Arc::clone(&engine), calls.clone());
+                async move {
+                    while calls.changed().await.is_ok() {
+                        engine.verifier.wake();
+                        tokio::time::sleep(GATHER).await;
+                    }
+                    Over
                 }
-            });
+            }));
         }
-        every(&mut tasks, self, FLUSH_EVERY, |engine| async move { report(engine.shared.flush_touches().await) });
-        every(&mut tasks, self, SWEEP_EVERY, |engine| async move { report(engine.sweep().await.map(|_| ())) });
-        every(&mut tasks, self, ASSERT_EVERY, |engine| async move { report(engine.assert_ends().await.map(|_| ())) });
-        every(&mut tasks, self, ROTATE_EVERY, |engine| async move { engine.tend_keys().await });
-        Background(tasks)
+        Background(kept)
+    }
+
+    fn every<F>(
+        self: &Arc<Self>,
+        name: &'static str,
+        times: [Duration; 2],
+        work: impl Fn(Arc<Self>) -> F + Clone + Send + Sync + 'static,
+    ) -> Kept
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let engine = Arc::clone(self);
+        tasks::every(name, times, move || work(Arc::clone(&engine)))
     }
 
     /// Writes what waits: activity and audit lines. Called at shutdown; safe to call at any time.
@@ -83,23 +120,6 @@ impl Engine {
             Err(error) => tracing::error!(%error, "the keys cannot be rotated"),
         }
     }
-}
-
-fn every<F>(
-    tasks: &mut JoinSet<()>,
-    engine: &Arc<Engine>,
-    period: Duration,
-    work: impl Fn(Arc<Engine>) -> F + Send + 'static,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let engine = Arc::clone(engine);
-    tasks.spawn(async move {
-        loop {
-            tokio::time::sleep(period).await;
-            work(Arc::clone(&engine)).await;
-        }
-    });
 }
 
 fn report(done: Result<(), StoreError>) {

@@ -19,6 +19,7 @@ use crate::{
     secret::SecretText,
     session::{AuthMethods, Record, Rotation, Write, Written},
     store::{EndRequest, Standing},
+    tasks,
     ticket::{StatelessClaims, Successor, Ticket},
     verify::{Activity, Finding},
 };
@@ -218,7 +219,7 @@ impl Engine {
         let (stores, verifier, clock) =
             (self.shared.stores.clone(), Arc::clone(&self.verifier), self.shared.clock.clone());
         let longest = self.shared.apps.longest_access_token();
-        tokio::spawn(async move {
+        tasks::once("end-exchanged", async move {
             tokio::time::sleep(ENDING).await;
             if verifier.has_ended(session) {
                 return;

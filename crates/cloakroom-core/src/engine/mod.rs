@@ -19,6 +19,7 @@ mod password;
 mod places;
 mod proof;
 mod raises;
+mod ready;
 mod reassert;
 mod register;
 mod renew;
@@ -27,6 +28,7 @@ mod tallies;
 
 use std::{io, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use thiserror::Error;
 
 pub use background::Background;
@@ -50,6 +52,7 @@ use crate::{
     audit::AuditQueue,
     clock::Clock,
     credential::{FailureLimits, HashPool, LimitSettings, PoolSettings},
+    health::Trouble,
     key::{MasterSecret, RingError, SecretError},
     random::Rng,
     refusal::{Reason, Refusal},
@@ -80,6 +83,9 @@ pub struct Engine {
     audit: AuditQueue,
     services: Rounds<Result<Arc<[Service]>, Refusal>>,
     heads: Rounds<Result<Position, Refusal>>,
+    session_looks: Rounds<bool>,
+    /// The troubles that the log knows of.
+    known: Mutex<Vec<Trouble>>,
     settings: Settings,
 }
 
@@ -176,6 +182,8 @@ impl Engine {
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
             services: Rounds::new(),
             heads: Rounds::new(),
+            session_looks: Rounds::new(),
+            known: Mutex::default(),
             shared,
             verifier,
             settings,
@@ -230,11 +238,6 @@ impl Engine {
     /// How it was set up.
     pub const fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Whether it can serve: the log of what has ended has just been read from the store, once for all who ask at a time.
-    pub async fn ready(&self) -> Result<(), Refusal> {
-        self.verifier.renew_lease().await
     }
 
     /// What has ended after a position, with the head of the log; for the feed.

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::Engine;
 use crate::{
     refusal::{Reason, Refusal},
+    tasks,
     trace::Here,
 };
 
@@ -63,12 +64,13 @@ impl Engine {
         let underway = Underway { client: Arc::downgrade(&waiting), place: Some(place) };
         let work = work(Arc::clone(self), underway);
         let here = Here::get();
-        let task = self.operations.0.spawn(async move {
+        let work = async move {
             match here {
                 Some(here) => here.within(work).await,
                 None => work.await,
             }
-        });
+        };
+        let task = self.operations.0.spawn(tasks::guarded("operation", work));
         let done = task.await;
         drop(waiting);
         done.unwrap_or_else(|error| {

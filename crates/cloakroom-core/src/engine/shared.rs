@@ -9,6 +9,7 @@ use super::{Settings, StartError, keychain::Keychain};
 use crate::{
     app::Apps,
     clock::{Clock, Timestamp},
+    health::Health,
     ids::SessionId,
     key::MasterSecret,
     random::Rng,
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) keychain: Keychain,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
+    pub(super) health: Health,
     /// Coalesced: the latest activity of each session since the last flush.
     touches: Mutex<HashMap<SessionId, Timestamp>>,
 }
@@ -38,7 +40,7 @@ impl Shared {
         rng: Rng,
     ) -> Result<Self, StartError> {
         let keychain = Keychain::open(settings.keys, &apps, &stores, master, &clock, &rng).await?;
-        Ok(Self { apps, stores, keychain, clock, rng, touches: Mutex::default() })
+        Ok(Self { apps, stores, keychain, clock, rng, health: Health::default(), touches: Mutex::default() })
     }
 
     pub(super) fn note(&self, session: SessionId, at: Timestamp) {

@@ -5,6 +5,7 @@
 
 mod basis;
 pub mod check;
+#[expect(clippy::disallowed_methods, reason = "it is a suite of tests")]
 pub mod conformance;
 pub mod copy;
 mod ended;
@@ -29,7 +30,7 @@ use thiserror::Error;
 pub(crate) use vitals::Batches;
 pub(crate) use watched::Watch;
 pub use {
-    vitals::{Connections, Gathered, Vitals},
+    vitals::{Connections, Disk, Gathered, Vitals},
     watched::StoreOperation,
 };
 

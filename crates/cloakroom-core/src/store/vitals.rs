@@ -1,12 +1,21 @@
 //! How a store is: what operators are told of its connections and of what waits for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 /// How a store is now, and what it has done since it was opened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Vitals {
     /// `sqlite`, `postgres`, `redis` or `memory`.
     pub store: &'static str,
+    /// Whether this server has it for itself: another server is not badly off with it.
+    pub own: bool,
+    /// The disk that it is on, where that is known.
+    pub disk: Option<Disk>,
     /// Connections to servers elsewhere, if it has any.
     pub connections: Option<Connections>,
     /// Writes that are gathered into transactions, if it gathers any.
@@ -14,6 +23,32 @@ pub struct Vitals {
     /// Reads that are gathered into statements, if it gathers any.
     pub reads: Option<Gathered>,
 }
+
+/// A disk, as the system tells of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Disk {
+    /// How many bytes this server may still write to it.
+    pub free: u64,
+    /// Whether nothing may be written to it.
+    pub read_only: bool,
+}
+
+impl Disk {
+    /// The disk that a directory is on; `None`: the system does not tell.
+    pub(crate) fn of(directory: &Path) -> Option<Self> {
+        let about = statvfs(directory).ok()?;
+        let free = about.f_bavail.saturating_mul(about.f_frsize);
+        Some(Self { free, read_only: about.f_flag.contains(StatVfsMountFlags::RDONLY) })
+    }
+
+    /// Whether what comes next still fits: a transaction or two.
+    pub fn has_room(self) -> bool {
+        !self.read_only && self.free >= LEAST_ROOM
+    }
+}
+
+/// Less than this may be too little for a transaction.
+const LEAST_ROOM: u64 = 64 * 1024;
 
 /// Connections of a store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::{
     AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount, Place,
@@ -50,7 +50,11 @@ pub struct StoreOperation {
 }
 
 #[derive(Default)]
-struct Operations(RwLock<BTreeMap<&'static str, Arc<Operation>>>);
+struct Operations {
+    known: RwLock<BTreeMap<&'static str, Arc<Operation>>>,
+    /// When something last found no room, or was not allowed to be written.
+    lacked_room: Mutex<Option<Instant>>,
+}
 
 #[derive(Default)]
 struct Operation {
@@ -83,6 +87,12 @@ impl Watch {
         (watched, watch)
     }
 
+    /// How long ago something last found no room in what `holds` names: `accounts`, `sessions` or `both`.
+    pub(crate) fn lacked_room(&self, holds: &str) -> Option<Duration> {
+        let ports = self.0.iter().filter(|(port, _)| *port == holds || (holds == "both" && *port != "limits"));
+        ports.filter_map(|(_, operations)| *operations.lacked_room.lock()).map(|at| at.elapsed()).min()
+    }
+
     /// Everything that was asked for at least once.
     pub(crate) fn operations(&self) -> Vec<StoreOperation> {
         let of_port = |(port, operations): &(&'static str, Arc<Operations>)| {
@@ -92,7 +102,7 @@ impl Watch {
                 times: counted.times.counts(),
                 failed: counted.failed.load(Ordering::Relaxed),
             };
-            operations.0.read().iter().map(of_operation).collect::<Vec<_>>()
+            operations.known.read().iter().map(of_operation).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(of_port).collect()
     }
@@ -108,12 +118,15 @@ impl Operations {
         let failed = |outcome: &Result<T, StoreError>| if outcome.is_err() { Outcome::Failed } else { Outcome::Done };
         let outcome = span_of(span, work, failed).await;
         self.count(name, begun.elapsed(), outcome.is_err());
+        if matches!(outcome, Err(StoreError::Full | StoreError::ReadOnly)) {
+            *self.lacked_room.lock() = Some(Instant::now());
+        }
         outcome
     }
 
     fn count(&self, name: &'static str, took: Duration, failed: bool) {
-        let known = self.0.read().get(name).cloned();
-        let operation = known.unwrap_or_else(|| Arc::clone(self.0.write().entry(name).or_default()));
+        let known = self.known.read().get(name).cloned();
+        let operation = known.unwrap_or_else(|| Arc::clone(self.known.write().entry(name).or_default()));
         operation.times.observe(took);
         operation.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
     }

@@ -4,7 +4,10 @@ mod counts;
 mod hearing;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -77,6 +80,8 @@ pub struct Verifier {
     /// How many questions are being answered by more than the cache.
     under_way: Seats,
     wake: Notify,
+    /// Whether the log did not answer when it was last asked.
+    deaf: AtomicBool,
     heard: watch::Sender<u64>,
     counts: Counters,
 }
@@ -109,6 +114,7 @@ impl Verifier {
             renewals: Rounds::new(),
             under_way: Seats::new(MOST_UNDER_WAY),
             wake: Notify::new(),
+            deaf: AtomicBool::new(false),
             heard: watch::Sender::new(0),
             counts: Counters::default(),
         }

@@ -14,7 +14,10 @@ use cloakroom_core::{
     method::Method,
     random::Rng,
     refusal::{Reason, Refusal},
-    store::sqlite::{Options, Sqlite},
+    store::{
+        Stores,
+        sqlite::{Options, Sqlite},
+    },
     token::Algorithm,
     verify::{Activity, CacheBounds, Identity, Question},
 };
@@ -84,6 +87,15 @@ impl Lab {
 }
 
 pub(crate) async fn open(dir: &std::path::Path, clock: Clock, change: impl Fn(&mut App)) -> Arc<Engine> {
+    open_over(dir, Sqlite::open(dir, &Options::default()).unwrap().stores(), clock, change).await
+}
+
+pub(crate) async fn open_over(
+    dir: &std::path::Path,
+    stores: Stores,
+    clock: Clock,
+    change: impl Fn(&mut App),
+) -> Arc<Engine> {
     let rng = Rng::system();
     let apps = [
         ("web", Method::Session),
@@ -96,7 +108,6 @@ pub(crate) async fn open(dir: &std::path::Path, clock: Clock, change: impl Fn(&m
         change(&mut app);
         app
     });
-    let stores = Sqlite::open(dir, &Options::default()).unwrap().stores();
     let secret = std::fs::read_to_string(dir.join("secret")).unwrap_or_else(|_| {
         let (_, text) = MasterSecret::generate(&rng);
         std::fs::write(dir.join("secret"), text.as_bytes()).unwrap();

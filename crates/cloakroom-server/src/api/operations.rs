@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
-use cloakroom_core::{engine::KEY_SET_AGE, refusal::Reason};
+use cloakroom_core::{engine::KEY_SET_AGE, health::Whose, refusal::Reason};
 
 use crate::{
     http::{client_address::is_forwarded, problem::Problem},
@@ -34,16 +34,24 @@ pub(super) async fn alive() -> Response {
     plain("ok\n")
 }
 
-/// It can serve: stores answer, and the log of what has ended has just been heard.
-#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200), (status = 503)))]
+/// Whether requests should come here: this server is not worse off than its peers could be. A line for each trouble follows,
+/// those that all servers share too, which turn nobody away.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses(
+        (status = 200, description = "ready", content_type = "text/plain"),
+        (status = 503, description = "a task, the keys or the disk of this server fails, or it stops", content_type = "text/plain"),
+    )
+)]
 pub(super) async fn ready(State(state): State<ServerState>) -> Response {
     if state.is_stopping() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, plain("stopping\n")).into_response();
     }
-    match state.engine.ready().await {
-        Ok(()) => plain("ready\n"),
-        Err(refusal) => Problem::from(refusal).into_response(),
-    }
+    let troubles = state.engine.ready().await;
+    let own = troubles.iter().any(|trouble| trouble.whose == Whose::Own);
+    let (status, word) = if own { (StatusCode::SERVICE_UNAVAILABLE, "not ready") } else { (StatusCode::OK, "ready") };
+    let lines = troubles.iter().map(|trouble| format!("{trouble}\n"));
+    (status, plain(format!("{word}\n{}", lines.collect::<String>()))).into_response()
 }
 
 /// For Prometheus; to loopback only, and only when no proxy has forwarded the request, unless `ops_listen` gives it a
@@ -75,6 +83,6 @@ fn exposition(state: &ServerState) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-fn plain(text: &'static str) -> Response {
+fn plain(text: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "text/plain")], text).into_response()
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_core::random::Rng;
+use cloakroom_core::{random::Rng, tasks};
 use thiserror::Error;
 use tokio::{
     io::AsyncWriteExt,
@@ -97,10 +97,10 @@ impl Socket {
             match accepted {
                 Ok((stream, _)) => {
                     let control = Arc::clone(&control);
-                    running.spawn(async move {
+                    running.spawn(tasks::guarded("control", async move {
                         answer(stream, control).await;
                         drop(turn);
-                    });
+                    }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the private socket does not accept");
@@ -164,7 +164,7 @@ async fn question(stream: &mut UnixStream) -> Result<(Command, u32), CommandErro
 async fn execute(command: Command, uid: u32, control: Arc<Control>) -> Result<serde_json::Value, CommandError> {
     let (name, limit) = (command.name(), command.limit());
     tracing::info!(command = name, uid, "an operator's command");
-    let task = tokio::spawn(async move { control.execute(command, uid).await });
+    let task = tasks::once("command", async move { control.execute(command, uid).await });
     match timeout(limit, task).await {
         Ok(Ok(done)) => done,
         Ok(Err(error)) => {

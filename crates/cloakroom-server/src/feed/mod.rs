@@ -21,6 +21,7 @@ use cloakroom_core::{
     refusal::{Reason, Refusal},
     revocation::Position,
     store::Service,
+    tasks::{self, Over, Pulse},
 };
 use parking_lot::RwLock;
 use tokio::{
@@ -32,6 +33,8 @@ use self::lines::{Found, Lines, snapshot};
 
 /// How often the log is asked when nothing is heard: also the longest that the stream of a removed service lives on.
 const POLL: Duration = Duration::from_secs(1);
+/// How long one reading may take before the task counts as standing still.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often something is sent, so that a dead connection is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How many who come, or come back, read the log at once.
@@ -123,12 +126,13 @@ impl Feed {
         board.lines.begin(head);
         board.services = services;
         board.follows = true;
-        tokio::spawn(Arc::clone(self).run(changes));
+        let feed = Arc::clone(self);
+        tasks::keep("feed", PATIENCE, move |pulse| Arc::clone(&feed).run(changes.clone(), pulse)).detach();
         Ok(())
     }
 
     /// Follows the log for as long as anybody follows it here.
-    async fn run(self: Arc<Self>, mut changes: watch::Receiver<u64>) {
+    async fn run(self: Arc<Self>, mut changes: watch::Receiver<u64>, pulse: Pulse) -> Over {
         let mut polls = tokio::time::interval_at(Instant::now() + POLL, POLL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -146,11 +150,11 @@ impl Feed {
                 let mut board = self.board.write();
                 if board.readers == 0 || board.stopped {
                     board.follows = false;
-                    return;
+                    return Over;
                 }
             }
             // Who follows waits while the log cannot be read; nobody has a lease then in any case.
-            if let Err(refusal) = self.read_on(polled).await {
+            if let Err(refusal) = pulse.round(self.read_on(polled)).await {
                 tracing::warn!(
                     reason = refusal.reason.as_str(),
                     "the revocation feed stands still: the log does not answer"

@@ -11,7 +11,10 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use cloakroom_core::refusal::{Reason, Refusal};
+use cloakroom_core::{
+    refusal::{Reason, Refusal},
+    tasks,
+};
 use futures_util::FutureExt;
 use http::{
     HeaderValue, Request, Version,
@@ -115,10 +118,10 @@ pub async fn serve<S>(
             }
         };
         let (server, tls) = (Arc::clone(&server), tls.clone());
-        connections.spawn(async move {
+        connections.spawn(tasks::guarded("http", async move {
             server.connection(stream, Peer(peer), tls.as_deref()).await;
             drop(place);
-        });
+        }));
     }
     drop(listener);
     connections.close();

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use cloakroom_core::tasks::{self, Kept, Over, Pulse};
 use parking_lot::RwLock;
 use rustls::{
     ServerConfig,
@@ -68,6 +69,9 @@ pub enum TlsError {
     },
 }
 
+/// How long looking at the files may take before the task counts as standing still.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl Tls {
     /// Reads certificate chain and key, each a PEM file.
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, TlsError> {
@@ -96,11 +100,18 @@ impl Tls {
     }
 
     /// Looks at the files every so often until `shutdown`, and writes to the log what came of it.
-    pub async fn watch(self: Arc<Self>, every: Duration, shutdown: CancellationToken) {
+    pub fn watch(self: Arc<Self>, every: Duration, shutdown: CancellationToken) -> Kept {
+        tasks::keep("certificate", PATIENCE, move |pulse| {
+            Arc::clone(&self).keep_watching(every, shutdown.clone(), pulse)
+        })
+    }
+
+    async fn keep_watching(self: Arc<Self>, every: Duration, shutdown: CancellationToken, pulse: Pulse) -> Over {
         let mut last_error = None;
         while shutdown.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
             let tls = Arc::clone(&self);
-            let Ok(looked) = tokio::task::spawn_blocking(move || tls.reload()).await else { continue };
+            let looking = tokio::task::spawn_blocking(move || tls.reload());
+            let Ok(looked) = pulse.round(looking).await else { continue };
             let error = looked.as_ref().err().map(ToString::to_string);
             if let Ok(Reload::Replaced) = looked {
                 tracing::info!(certificate = %self.certificate.display(), "a new TLS certificate is in use");
@@ -111,6 +122,7 @@ impl Tls {
             }
             last_error = error;
         }
+        Over
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -221,12 +233,12 @@ mod tests {
         let tls = Arc::new(files.load().unwrap());
         let first = tls.current.0.read().cert.clone();
         let shutdown = CancellationToken::new();
-        let watching = tokio::spawn(Arc::clone(&tls).watch(Duration::from_millis(5), shutdown.clone()));
+        let watching = Arc::clone(&tls).watch(Duration::from_millis(5), shutdown.clone());
         files.write(&certificate());
         while tls.current.0.read().cert == first {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         shutdown.cancel();
-        watching.await.unwrap();
+        watching.over().await;
     }
 }

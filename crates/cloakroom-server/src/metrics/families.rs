@@ -37,6 +37,10 @@ families! {
         "sign-ins and refreshes that were shed: they found no place";
     AUDIT_WAITING: Gauge "cloakroom_audit_lines_waiting" [] "audit lines that are not written yet";
     AUDIT_DROPPED: Counter "cloakroom_audit_lines_dropped_total" [] "audit lines that were lost because too many waited";
+    TROUBLES: Gauge "cloakroom_troubles" ["part" "whose"]
+        "what is wrong, as /readyz tells it: this server's own, which turn it to 503, and what all servers share";
+    TASK_DEATHS: Counter "cloakroom_task_deaths_total" ["task"]
+        "how often a background task or thread died; one that should go on was started again";
     HASHES: Counter "cloakroom_password_hashes_total" [] "passwords that were hashed, to keep or to check one";
     HASHES_TAKEN_OVER: Counter "cloakroom_password_hashes_taken_over_total" []
         "passwords that were hashed a second time, because the first thread to do it stood still";

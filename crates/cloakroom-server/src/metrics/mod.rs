@@ -12,8 +12,10 @@ use std::sync::{LazyLock, OnceLock};
 
 use cloakroom_core::{
     engine::Engine,
+    health::{Part, Whose},
     refusal::Code,
     store::{Gathered, Vitals},
+    tasks,
 };
 use metrics::describe_counter;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -47,6 +49,7 @@ pub(crate) fn render(state: &ServerState) -> String {
     let mut page = Page::default();
     verifications(&mut page, &state.engine);
     people(&mut page, &state.engine);
+    health(&mut page, &state.engine);
     passwords(&mut page, &state.engine);
     stores(&mut page, &state.engine);
     page.one(&f::FEED_READERS, state.feed.readers() as f64);
@@ -115,6 +118,21 @@ fn people(page: &mut Page, engine: &Engine) {
     }
     page.one(&f::AUDIT_WAITING, engine.audit().waiting() as f64);
     page.one(&f::AUDIT_DROPPED, engine.audit().dropped() as f64);
+}
+
+fn health(page: &mut Page, engine: &Engine) {
+    let troubles = engine.health().troubles();
+    page.family(&f::TROUBLES);
+    for part in Part::ALL {
+        for whose in [Whose::Own, Whose::Shared] {
+            let count = troubles.iter().filter(|trouble| (trouble.part, trouble.whose) == (part, whose)).count();
+            page.sample(&[part.name(), whose.name()], count as f64);
+        }
+    }
+    page.family(&f::TASK_DEATHS);
+    for (task, deaths) in tasks::failures() {
+        page.sample(&[task], deaths as f64);
+    }
 }
 
 fn passwords(page: &mut Page, engine: &Engine) {

@@ -9,7 +9,10 @@ use std::{
 
 use axum::http::{Method, Request, StatusCode, header};
 use bytes::Bytes;
-use cloakroom_core::trace::Finished;
+use cloakroom_core::{
+    tasks::{self, Kept, Over, Pulse},
+    trace::Finished,
+};
 use http_body_util::Full;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -18,7 +21,7 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use tokio::{
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -37,7 +40,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Exporter {
     config: TracesConfig,
     address: String,
-    finished: mpsc::Receiver<Finished>,
+    finished: Mutex<mpsc::Receiver<Finished>>,
     counts: Arc<Counts>,
 }
 
@@ -50,16 +53,22 @@ impl Exporter {
         finished: mpsc::Receiver<Finished>,
         counts: Arc<Counts>,
     ) -> Self {
-        Self { config, address: issuer.to_owned(), finished, counts }
+        Self { config, address: issuer.to_owned(), finished: Mutex::new(finished), counts }
     }
 
     /// Sends what comes until the server stops, and then what waits, for a few seconds at most.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) fn start(self, stop: CancellationToken) -> Kept {
+        let exporter = Arc::new(self);
+        tasks::keep("traces", LIMIT * 2, move |pulse| Arc::clone(&exporter).run(stop.clone(), pulse))
+    }
+
+    async fn run(self: Arc<Self>, stop: CancellationToken, pulse: Pulse) -> Over {
+        let mut finished = self.finished.lock().await;
         let client = match client() {
             Ok(client) => client,
             Err(error) => {
                 tracing::error!(%error, "traces cannot be sent");
-                return;
+                return Over;
             }
         };
         let mut batch = Vec::new();
@@ -67,25 +76,26 @@ impl Exporter {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                count = self.finished.recv_many(&mut batch, BATCH) => if count == 0 { break },
+                count = finished.recv_many(&mut batch, BATCH) => if count == 0 { break },
             }
             tokio::select! { () = stop.cancelled() => {}, () = sleep(GATHER) => {} }
             while batch.len() < BATCH
-                && let Ok(trace) = self.finished.try_recv()
+                && let Ok(trace) = finished.try_recv()
             {
                 batch.push(trace);
             }
-            away = self.send(&client, &mut batch, away).await;
+            away = pulse.round(self.send(&client, &mut batch, away)).await;
         }
-        self.finished.close();
+        finished.close();
         let rest = async {
-            while self.finished.recv_many(&mut batch, BATCH).await > 0 {
+            while finished.recv_many(&mut batch, BATCH).await > 0 {
                 away = self.send(&client, &mut batch, away).await;
             }
         };
         if timeout(LIMIT, rest).await.is_err() {
             tracing::warn!("the last traces could not be sent in time");
         }
+        Over
     }
 
     /// Whether the collector is away now, as it may have been before.

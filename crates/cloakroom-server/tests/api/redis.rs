@@ -194,6 +194,11 @@ async fn while_redis_is_away_only_what_is_known_goes_on() {
         assert_ne!(lab.verify(ended.credential()).await.status, 200);
     }
     assert!(began.elapsed() < Duration::from_secs(40), "nobody waits long");
+    // R29: it is told that the store is away; but no other server would be better off.
+    let ready = lab.get("/readyz").await;
+    assert_eq!((ready.status, ready.text().as_str()), (200, "ready\nshared: store sessions: it does not answer\n"));
+    let metrics = lab.get("/metrics").await.text();
+    assert!(metrics.contains("cloakroom_troubles{part=\"store\",whose=\"shared\"} 1\n"), "{metrics}");
 
     redis.resume();
     let began = Instant::now();
@@ -208,6 +213,7 @@ async fn while_redis_is_away_only_what_is_known_goes_on() {
     }
     assert_eq!(lab.refresh(api.refresh_token()).await.status, 200);
     lab.login("ada", "web").await;
+    assert_eq!(lab.get("/readyz").await.text(), "ready\n");
 }
 
 /// F138: a configuration that cannot be served is told at start.

@@ -77,7 +77,11 @@ async fn a_postgres_that_stops_takes_no_warm_verification_with_it() {
     // The bound of what a session may be believed without the log is reached; tokens go on.
     lab.advance(3);
     assert_eq!(refused(flood(50, |_| lab.get("/v1/verify").bearer(web.credential()))).await, (50, 0));
-    assert_eq!(lab.get("/readyz").await.status, 503);
+    // Another server would be no better off: the balancer keeps this one, and is told.
+    let ready = lab.get("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.text(), "ready\nshared: store both: what has ended cannot be heard from it\n");
+    assert_eq!(metric(&lab, r#"cloakroom_troubles{part="store",whose="shared"}"#).await, 1.0);
     for signed_in in &tokens {
         assert_eq!(lab.verify(signed_in.credential()).await.status, 200);
     }
@@ -86,7 +90,7 @@ async fn a_postgres_that_stops_takes_no_warm_verification_with_it() {
     until("it does not go on", async || lab.verify(web.credential()).await.status == 200).await;
     until("it does not go on", async || lab.try_login("ada", PASSWORD, "web").await.status == 200).await;
     assert_eq!(lab.refresh(tokens[0].refresh_token()).await.status, 200);
-    assert_eq!(lab.get("/readyz").await.status, 200);
+    assert_eq!(lab.get("/readyz").await.text(), "ready\n");
     for name in ["cloakroom_verifications_under_way", "cloakroom_work_under_way{kind=\"refresh\"}"] {
         until(name, async || metric(&lab, name).await == 0.0).await;
     }

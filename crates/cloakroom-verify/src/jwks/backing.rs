@@ -10,6 +10,7 @@ use cloakroom_core::{
     key::{JwkError, VerifyingKeys, read_jwks},
     refusal::{Reason, Refusal},
     revocation::{Answer, Position},
+    tasks,
     verify::{Backing, Finding, NotFound},
 };
 use parking_lot::RwLock;
@@ -147,12 +148,12 @@ impl Backing for JwksBacking {
             return Arc::default();
         }
         if held.is_due(now)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && tokio::runtime::Handle::try_current().is_ok()
             && let Ok(free) = self.0.fetching.try_lock()
         {
             drop(free);
             let shared = Arc::clone(&self.0);
-            runtime.spawn(async move { shared.fetch_at_times().await });
+            tasks::once("keys", async move { shared.fetch_at_times().await });
         }
         Arc::clone(&held.keys)
     }

@@ -10,6 +10,7 @@ use cloakroom_core::{
     clock::Timestamp,
     random::Rng,
     revocation::{End, Position},
+    tasks::{self, Over, Pulse},
 };
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -25,6 +26,8 @@ use crate::link::{FetchError, Link};
 const MAX_WAITING: usize = 200_000;
 /// A connection is given so long before another one takes its place because it brings nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long opening one may take before the task counts as standing still.
+const OPENING: Duration = Duration::from_secs(60);
 /// The server says something every 15 s; after this long a connection is taken for dead.
 const SILENCE: Duration = Duration::from_secs(40);
 /// How long to wait after a failure: at first, and at most; half of it is chance.
@@ -72,7 +75,9 @@ impl Feed {
     pub(super) fn start(link: Arc<Link>) -> Arc<Self> {
         let calls = Arc::new(Calls::default());
         let feed = Arc::new(Self { heard: Mutex::default(), at: watch::Sender::new(None), calls: Arc::clone(&calls) });
-        tokio::spawn(follow(Arc::downgrade(&feed), link, calls));
+        let weak = Arc::downgrade(&feed);
+        let life = move |pulse| follow(Weak::clone(&weak), Arc::clone(&link), Arc::clone(&calls), pulse);
+        tasks::keep("feed", OPENING, life).detach();
         feed
     }
 
@@ -175,11 +180,11 @@ impl Drop for Feed {
     }
 }
 
-async fn follow(feed: Weak<Feed>, link: Arc<Link>, calls: Arc<Calls>) {
+async fn follow(feed: Weak<Feed>, link: Arc<Link>, calls: Arc<Calls>, pulse: Pulse) -> Over {
     let mut back_off = BACK_OFF.0;
     loop {
         let began = Instant::now();
-        let Some(error) = stream(&feed, &link, &calls, began).await else { return };
+        let Some(error) = stream(&feed, &link, &calls, began, &pulse).await else { return Over };
         if began.elapsed() > BACK_OFF.1 {
             back_off = BACK_OFF.0;
         }
@@ -191,12 +196,15 @@ async fn follow(feed: Weak<Feed>, link: Arc<Link>, calls: Arc<Calls>) {
 }
 
 /// One connection, to its end; `None`: nobody wants to hear any more.
-async fn stream(feed: &Weak<Feed>, link: &Link, calls: &Calls, began: Instant) -> Option<FetchError> {
+async fn stream(feed: &Weak<Feed>, link: &Link, calls: &Calls, began: Instant, pulse: &Pulse) -> Option<FetchError> {
     let last = feed.upgrade()?.last().map(|position| position.to_string());
-    let opened = tokio::select! {
-        opened = link.open(PATH, last.as_deref()) => opened,
-        () = calls.give_up(began) => Err(FetchError::Slow),
+    let opening = async {
+        tokio::select! {
+            opened = link.open(PATH, last.as_deref()) => opened,
+            () = calls.give_up(began) => Err(FetchError::Slow),
+        }
     };
+    let opened = pulse.round(opening).await;
     let mut body = match opened {
         Ok(body) => body,
         Err(error) => return Some(error),

@@ -20,11 +20,14 @@ use cloakroom_core::{
     ids::AppId,
     method::OnFeedLoss,
     random::Rng,
+    revocation::Position,
     secret::SecretText,
+    tasks::{self, Over, Pulse},
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
 
 pub use backing::RemoteBacking;
+use tokio::sync::watch;
 
 use crate::{
     guard::Guard,
@@ -65,6 +68,8 @@ pub struct Remote {
 
 /// The longest that a page of the feed may be away before the lease is asked for again.
 const LEAST_PAUSE: Duration = Duration::from_millis(10);
+/// How long hearing of what has ended may take before the task counts as standing still.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Remote {
     /// Credentials that the server at this address (its `public_url`, with its base path) gave for this app.
@@ -158,26 +163,32 @@ impl Remote {
         if let Err(refusal) = verifier.renew_lease().await {
             tracing::warn!(reason = refusal.reason.as_str(), "the revocation feed has not come yet");
         }
-        tokio::spawn(listen(Arc::downgrade(&verifier), feed, lag));
+        let (listener, position) = (Arc::downgrade(&verifier), feed.position());
+        drop(feed);
+        let life = move |pulse| listen(Weak::clone(&listener), position.clone(), lag, pulse);
+        tasks::keep("listen", PATIENCE, life).detach();
         Ok(Guard::new(verifier, &self.issuer)?.for_app(&self.app)?)
     }
 }
 
 /// Renews the lease, at once when something has been heard and otherwise well before it runs out; until the verifier is
 /// dropped.
-async fn listen(verifier: Weak<Verifier>, feed: Arc<Feed>, lag: Duration) {
-    let mut heard = feed.position();
-    drop(feed);
+async fn listen(
+    verifier: Weak<Verifier>,
+    mut heard: watch::Receiver<Option<Position>>,
+    lag: Duration,
+    pulse: Pulse,
+) -> Over {
     loop {
-        let Some(held) = verifier.upgrade() else { return };
-        if let Err(refusal) = held.renew_lease().await {
+        let Some(held) = verifier.upgrade() else { return Over };
+        if let Err(refusal) = pulse.round(held.renew_lease()).await {
             tracing::warn!(reason = refusal.reason.as_str(), "what has ended cannot be heard");
         }
         drop(held);
         let pause = tokio::time::sleep((lag / 4).max(LEAST_PAUSE));
         tokio::select! {
             () = pause => {}
-            changed = heard.changed() => if changed.is_err() { return },
+            changed = heard.changed() => if changed.is_err() { return Over },
         }
     }
 }

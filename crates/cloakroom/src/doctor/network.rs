@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
+use cloakroom_core::tasks;
 use cloakroom_server::config::Config;
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
@@ -77,9 +78,15 @@ async fn answers(config: &Config, listen: SocketAddr) -> Finding {
     };
     match timeout(PATIENCE, asked).await {
         Ok(Ok(None)) => Finding::ok(CHECK, format!("the server accepts connections on {address}")),
-        Ok(Ok(Some(StatusCode::OK))) => Finding::ok(CHECK, format!("the server on {address} is ready")),
-        Ok(Ok(Some(status))) => {
-            Finding::fail(CHECK, format!("the server on {address} answers {path} with {status}"), remedy)
+        Ok(Ok(Some((StatusCode::OK, troubles)))) if troubles.is_empty() => {
+            Finding::ok(CHECK, format!("the server on {address} is ready"))
+        }
+        Ok(Ok(Some((StatusCode::OK, troubles)))) => {
+            let text = format!("the server on {address} is ready, but lacks something: {troubles}");
+            Finding::warn(CHECK, text, "look into the server's log")
+        }
+        Ok(Ok(Some((status, troubles)))) => {
+            Finding::fail(CHECK, format!("the server on {address} answers {path} with {status}: {troubles}"), remedy)
         }
         Ok(Err(error)) => Finding::fail(CHECK, format!("the server on {address} does not answer: {error}"), remedy),
         Err(_) => Finding::fail(
@@ -90,13 +97,22 @@ async fn answers(config: &Config, listen: SocketAddr) -> Finding {
     }
 }
 
-async fn ready(stream: TcpStream, path: &str) -> io::Result<StatusCode> {
+/// The status, and what the body says beside it.
+async fn ready(stream: TcpStream, path: &str) -> io::Result<(StatusCode, String)> {
+    const LONGEST: usize = 64 * 1024;
     let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let connection = tokio::spawn(connection);
+    let connection = tasks::once("answers", connection);
     let request = Request::get(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new());
-    let answer = requests.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other);
+    let asked = async {
+        let answer = requests.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), LONGEST).collect().await.map_err(io::Error::other)?.to_bytes();
+        let text = String::from_utf8_lossy(&body);
+        Ok((status, text.lines().skip(1).collect::<Vec<_>>().join("; ")))
+    };
+    let answer = asked.await;
     connection.abort();
-    Ok(answer?.status())
+    answer
 }
 
 /// Where one's own machine reaches a listener on all addresses.

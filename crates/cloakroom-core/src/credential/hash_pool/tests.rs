@@ -339,7 +339,7 @@ async fn what_only_waits_its_turn_is_left_alone() {
 async fn a_starved_pool_still_answers() {
     let pool = starved(1);
     let shared = Arc::clone(&pool.shared);
-    thread::spawn(move || threads::reserve(&shared));
+    tasks::thread("hash-reserve", None, ROUND, move |pulse| threads::reserve(&shared, pulse)).unwrap();
     pool.shared.cost_micros.store(0, Ordering::Relaxed);
     assert!(!pool.check(typed(GOOD), None).await.unwrap().is_match());
 }

@@ -11,27 +11,30 @@ use argon2::Block;
 use parking_lot::MutexGuard;
 
 use super::{Shared, job::Job, queue::Due};
+use crate::tasks::Pulse;
 
 /// A thread's life: job after job, behind everything else that the machine has to do.
-pub(super) fn work(shared: &Shared) {
+pub(super) fn work(shared: &Shared, pulse: &Pulse) {
     if !give_way() {
         lower(shared.settings.niceness);
     }
     let mut memory = Vec::new();
     while let Some(job) = next(shared, &mut memory) {
         let running = Running { shared, job: &job };
-        guarded(|| job.run(shared, &mut memory, || drop(running)));
+        guarded(pulse, || job.run(shared, &mut memory, || drop(running)));
     }
 }
 
 /// The reserve's life: it sleeps unless a job stands still, which on a machine with a processor to spare none does.
-pub(super) fn reserve(shared: &Shared) {
+pub(super) fn reserve(shared: &Shared, pulse: &Pulse) {
     lower(shared.settings.niceness);
     let mut memory = Vec::new();
     let mut state = shared.state.lock();
     while !state.stopped {
         match state.due(Instant::now(), shared.patience(), shared.settings.threads.get()) {
-            Due::Now(job) => MutexGuard::unlocked(&mut state, || guarded(|| job.run(shared, &mut memory, || ()))),
+            Due::Now(job) => {
+                MutexGuard::unlocked(&mut state, || guarded(pulse, || job.run(shared, &mut memory, || ())));
+            }
             // What came meanwhile is looked at before it sleeps.
             _ if !memory.is_empty() => MutexGuard::unlocked(&mut state, || drop(mem::take(&mut memory))),
             Due::Later(then) => {
@@ -71,10 +74,12 @@ impl Drop for Running<'_> {
     }
 }
 
-fn guarded(job: impl FnOnce()) {
+fn guarded(pulse: &Pulse, job: impl FnOnce()) {
+    let round = pulse.begin();
     if catch_unwind(AssertUnwindSafe(job)).is_err() {
         tracing::error!("hashing a password panicked");
     }
+    round.done();
 }
 
 /// Leaves every processor to whoever else wants it: a thread of ordinary priority that wakes takes it at once, where from

@@ -40,6 +40,7 @@ use crate::{
     clock::Clock,
     seats::Seats,
     store::{AccountStore, StoreError},
+    tasks,
 };
 
 /// The limits on logins and registrations; cheap to clone.
@@ -328,7 +329,7 @@ impl Inner {
             Counts::Shared(shared) => {
                 let shared = Arc::clone(shared);
                 // In a task of its own: of a client that hangs up meanwhile no token stays taken.
-                let taking = tokio::spawn(async move {
+                let taking = tasks::once("limits-take", async move {
                     let taken = shared.take(first, then).await?;
                     Ok(taken.map(|tokens| Attempt(Some(Held::Shared(shared, tokens)))))
                 });

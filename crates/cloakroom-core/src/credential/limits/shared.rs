@@ -13,12 +13,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::{Counted, Empty, LimitKind, LimitSettings, Outcome, Rate};
 use crate::{
     clock::{Boot, Clock, Timestamp},
     store::StoreError,
+    tasks::{self, Over, Pulse},
 };
 
 /// How long a token can be undecided: an attempt takes no longer, but for its server's death.
@@ -27,6 +28,8 @@ pub const UNDECIDED: Duration = Duration::from_secs(10);
 const QUEUE: usize = 4096;
 /// The most of them in one statement.
 const BATCH: usize = 256;
+/// How long one statement may take; the store has shorter limits of its own.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Buckets that keys without room of their own share, of each limit.
 const SHARES: u8 = 16;
 
@@ -145,7 +148,10 @@ impl Shared {
         settled: Arc<Notify>,
     ) -> Arc<Self> {
         let (settling, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(settle(Arc::clone(&store), clock.clone(), queue, settled));
+        let (writes, ticks, queue) = (Arc::clone(&store), clock.clone(), Arc::new(Mutex::new(queue)));
+        let life =
+            move |pulse| settle(Arc::clone(&writes), ticks.clone(), Arc::clone(&queue), Arc::clone(&settled), pulse);
+        tasks::keep("limits", PATIENCE, life).detach();
         let room = LimitKind::ALL.map(|_| AtomicI64::new(number(settings.capacity as u64)));
         Arc::new(Self { store, settings, clock, room, settling })
     }
@@ -207,9 +213,11 @@ impl Shared {
 async fn settle(
     store: Arc<dyn SharedLimits>,
     clock: Clock,
-    mut queue: mpsc::Receiver<(Tokens, Outcome)>,
+    queue: Arc<Mutex<mpsc::Receiver<(Tokens, Outcome)>>>,
     settled: Arc<Notify>,
-) {
+    pulse: Pulse,
+) -> Over {
+    let mut queue = queue.lock().await;
     let mut attempts = Vec::new();
     while queue.recv_many(&mut attempts, BATCH).await > 0 {
         let now = clock.boot();
@@ -225,11 +233,12 @@ async fn settle(
             }
         }
         let list: Vec<_> = buckets.into_iter().map(|(key, (decided, earlier))| (key, decided, earlier)).collect();
-        if let Err(error) = store.settle(&list).await {
+        if let Err(error) = pulse.round(store.settle(&list)).await {
             tracing::warn!(%error, attempts = list.len(), "attempts to sign in could not be settled; they count as wrong");
         }
         settled.notify_waiters();
     }
+    Over
 }
 
 fn number(count: u64) -> i64 {

@@ -355,6 +355,6 @@ impl SessionStore for MemorySessions {
     }
 
     fn vitals(&self) -> Vec<Vitals> {
-        vec![Vitals { store: "memory", connections: None, writes: None, reads: None }]
+        vec![Vitals { store: "memory", own: true, disk: None, connections: None, writes: None, reads: None }]
     }
 }

@@ -18,7 +18,7 @@ use super::{
     url::{Statements, Url},
     value::Value,
 };
-use crate::store::StoreError;
+use crate::{store::StoreError, tasks};
 
 /// How long a statement that took too long may take to hear that nobody waits for it.
 const CANCEL: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ impl Connector {
     /// A connection that is good enough for a store.
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let (client, driver) = self.dial().await?;
-        tokio::spawn(async move {
+        tasks::once("connection", async move {
             if let Err(error) = driver.await {
                 tracing::debug!(reason = %StoreError::from(Failure::from(error)), "a connection to PostgreSQL has ended");
             }
@@ -239,7 +239,7 @@ impl Connection {
     pub(super) fn cancel(&self) {
         self.give_up();
         let (token, tls) = (self.client.cancel_token(), self.tls.clone());
-        tokio::spawn(async move {
+        tasks::once("cancel", async move {
             // Should it fail, the connection is closed all the same, and the server's own limits remain.
             let _ = timeout(CANCEL, token.cancel_query(tls)).await;
         });

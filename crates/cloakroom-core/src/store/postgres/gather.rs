@@ -14,7 +14,10 @@ use tokio::{sync::oneshot, time::timeout};
 use tokio_postgres::Row;
 
 use super::{columns::number, error::unreadable, pool::Pool};
-use crate::store::{Batches, Gathered, StoreError};
+use crate::{
+    store::{Batches, Gathered, StoreError},
+    tasks,
+};
 
 /// The most questions of one kind that wait.
 const QUEUE: usize = 4096;
@@ -87,7 +90,7 @@ impl<Q: Question> Gather<Q> {
             waiting.queue.push_back(Asked { question, reply });
             if waiting.under_way < Q::AT_ONCE {
                 waiting.under_way += 1;
-                tokio::spawn(work(Place { of: Arc::clone(&self.0), held: true }));
+                tasks::once("gather", work(Place { of: Arc::clone(&self.0), held: true }));
             }
         }
         let lost = |_| StoreError::Unavailable("a statement for PostgreSQL was given up".to_owned());

@@ -4,9 +4,9 @@
 //! follows the log asks at intervals all the same, and a lost message or connection costs nothing but time. Listening takes
 //! a connection of its own that goes around poolers, for a pooler in transaction mode passes no news on.
 
-use std::{future::poll_fn, time::Duration};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::watch;
 use tokio_postgres::{AsyncMessage, Config, config::Host};
 
 use super::{
@@ -14,15 +14,20 @@ use super::{
     error::Failure,
     url::Listen,
 };
-use crate::store::StoreError;
+use crate::{
+    store::StoreError,
+    tasks::{self, Kept, Over, Pulse},
+};
 
+/// How long it may take to connect and to ask; the connection has shorter limits of its own.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the connection is given to come back; twice as long each time.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
 /// What listens; it ends when this is dropped.
 pub(super) struct Listener {
     calls: watch::Receiver<u64>,
-    _task: JoinSet<()>,
+    _task: Kept,
 }
 
 impl Listener {
@@ -41,10 +46,13 @@ impl Listener {
             Listen::At(host, port) => moved(connector.config(), host, *port),
         };
         config.application_name("cloakroom (listening)");
-        let connector = connector.towards(config);
+        let connector = Arc::new(connector.towards(config));
         let (call, calls) = watch::channel(0);
-        let mut task = JoinSet::new();
-        task.spawn(async move { keep_listening(&connector, &call).await });
+        let call = Arc::new(call);
+        let task = tasks::keep("listen", PATIENCE, move |pulse| {
+            let (connector, call) = (Arc::clone(&connector), Arc::clone(&call));
+            async move { keep_listening(&connector, &call, &pulse).await }
+        });
         Some(Self { calls, _task: task })
     }
 
@@ -81,10 +89,10 @@ fn moved(config: &Config, host: &Host, port: Option<u16>) -> Config {
     there
 }
 
-async fn keep_listening(connector: &Connector, call: &watch::Sender<u64>) {
+async fn keep_listening(connector: &Connector, call: &watch::Sender<u64>, pulse: &Pulse) -> Over {
     let mut pause = PAUSES.0;
     loop {
-        match listen(connector, call, &mut pause).await {
+        match listen(connector, call, &mut pause, pulse).await {
             Ok(()) => tracing::debug!("PostgreSQL closed the connection that listens"),
             Err(failure) => tracing::warn!(
                 error = %StoreError::from(failure),
@@ -97,11 +105,18 @@ async fn keep_listening(connector: &Connector, call: &watch::Sender<u64>) {
 }
 
 /// Listens until the connection ends.
-async fn listen(connector: &Connector, call: &watch::Sender<u64>, pause: &mut Duration) -> Result<(), Failure> {
+async fn listen(
+    connector: &Connector,
+    call: &watch::Sender<u64>,
+    pause: &mut Duration,
+    pulse: &Pulse,
+) -> Result<(), Failure> {
+    let asking = pulse.begin();
     let (client, driver) = connector.dial().await?;
     let heard = hear(driver, call);
     let ask = async {
         client.batch_execute("LISTEN cloakroom_log").await?;
+        asking.done();
         *pause = PAUSES.0;
         // What was said before this is not said again.
         call.send_modify(|calls| *calls = calls.wrapping_add(1));

@@ -110,6 +110,8 @@ impl Postgres {
         let inner = &self.0;
         vec![Vitals {
             store: "postgres",
+            own: false,
+            disk: None,
             connections: Some(inner.pool.connections()),
             writes: Some(inner.ends.gathered() + inner.rotations.gathered()),
             reads: Some(inner.reads.gathered() + inner.standings.gathered()),

@@ -18,7 +18,10 @@ use super::{
     error::{Failure, too_slow},
     value::Value,
 };
-use crate::store::{Connections, StoreError};
+use crate::{
+    store::{Connections, StoreError},
+    tasks,
+};
 
 /// How often a transaction is tried that others are in the way of.
 const ATTEMPTS: u32 = 8;
@@ -52,7 +55,7 @@ impl Drop for Lent {
         let Some(object) = self.object.take() else { return };
         if object.is_under_way() && object.is_sound() {
             let (limit, write) = (self.limit, self.write.take());
-            tokio::spawn(async move {
+            tasks::once("drain", async move {
                 let _write = write;
                 if !matches!(timeout(limit, object.drain()).await, Ok(Ok(()))) {
                     object.cancel();

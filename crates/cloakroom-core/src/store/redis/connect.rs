@@ -31,7 +31,7 @@ use super::{
     address::{Address, Host, Login, Shape, TlsFiles},
     error::{of_answer, of_connection},
 };
-use crate::store::StoreError;
+use crate::{store::StoreError, tasks};
 
 /// How connections are made.
 pub(super) struct Connector {
@@ -97,7 +97,7 @@ impl Connector {
             }
         }
         .map_err(|error| at(of_connection(&error)))?;
-        let link = Link { connection, driver: tokio::spawn(driver) };
+        let link = Link { connection, driver: tasks::once("connection", driver) };
         // Who may not ask for the role has an answer too, and that is enough.
         let role = link.connection.clone().send_packed_command(&cmd("ROLE")).await;
         match role.map_err(|error| at(of_connection(&error)))? {

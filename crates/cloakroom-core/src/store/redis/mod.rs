@@ -96,7 +96,7 @@ impl Redis {
         let open = nodes.iter().filter(|node| node.is_up()).count();
         let busy = nodes.iter().map(|node| node.under_way()).sum();
         let connections = Some(Connections { limit: nodes.len(), open, busy, waiting: 0 });
-        vec![Vitals { store: "redis", connections, writes: None, reads: None }]
+        vec![Vitals { store: "redis", own: false, disk: None, connections, writes: None, reads: None }]
     }
 
     /// What an operator should know about these servers: what they can lose, and what could not be looked at.

@@ -18,7 +18,7 @@ use super::{
     connect::{Connector, Link},
     error::{Failure, of_connection},
 };
-use crate::{random::Rng, store::StoreError};
+use crate::{random::Rng, store::StoreError, tasks};
 
 /// One server.
 pub(super) struct Node {
@@ -168,7 +168,7 @@ impl Node {
         *state = State::Connecting { done: done.clone(), failures };
         let node = Arc::clone(self);
         // Of its own, so that it goes on when who asked has gone.
-        tokio::spawn(async move {
+        tasks::once("connect", async move {
             let opened = node.connector.open(&node.host).await;
             node.settle(opened, failures);
             drop(decided);

@@ -22,7 +22,7 @@ use super::{
     node::Node,
     topology::{Slots, read_slots},
 };
-use crate::store::StoreError;
+use crate::{store::StoreError, tasks};
 
 /// The way to every key.
 pub(super) struct Route {
@@ -238,7 +238,7 @@ impl Route {
         let (decided, done) = watch::channel(());
         looking.done = Some(done.clone());
         let route = Arc::clone(self);
-        tokio::spawn(async move {
+        tasks::once("topology", async move {
             let found = match &route.address.shape {
                 Shape::Sentinel { service, login } => route.by_sentinels(service, login).await,
                 _ => route.by_cluster().await,

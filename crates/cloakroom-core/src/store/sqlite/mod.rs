@@ -37,7 +37,7 @@ use self::{
     standings::Standings,
     writer::{Shape, Writer},
 };
-use crate::store::{StoreError, Stores, Vitals};
+use crate::store::{Disk, StoreError, Stores, Vitals};
 
 /// Accounts, sessions and logs in a directory of this machine; cheap to clone.
 ///
@@ -99,7 +99,8 @@ impl Sqlite {
 
     fn its_vitals(&self) -> Vec<Vitals> {
         let writes = self.0.writer.as_ref().map(Writer::writes);
-        vec![Vitals { store: "sqlite", connections: None, writes, reads: None }]
+        let disk = self.0.path.parent().and_then(Disk::of);
+        vec![Vitals { store: "sqlite", own: true, disk, connections: None, writes, reads: None }]
     }
 
     async fn read_with<T, F>(&self, work: F) -> Result<T, StoreError>

@@ -21,12 +21,18 @@ use tokio::{
 };
 
 use super::{options::Options, schema};
-use crate::store::StoreError;
+use crate::{
+    store::StoreError,
+    tasks::{self, Pulse},
+};
 
 /// The most reads that wait; more wait outside.
 const QUEUE: usize = 1024;
 /// How long a read may take, its waiting included.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a read may take before its thread counts as standing still, as on a disk that hangs.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// Does a read on a connection that could, or could not, be opened; whether the connection is sound.
 type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) -> bool + Send>;
@@ -53,11 +59,9 @@ impl Readers {
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let (file, queue) = (Arc::clone(&file), Arc::clone(&queue));
-            let thread = std::thread::Builder::new()
-                .name(format!("sqlite-read-{number}"))
-                .spawn(move || work(&file, &queue))
-                .map_err(|e| super::error::of_io(&e))?;
-            threads.push(thread);
+            let life = move |pulse: &Pulse| work(&file, &queue, pulse);
+            let thread = tasks::thread("sqlite-read", Some(number), ROUND, life);
+            threads.push(thread.map_err(|e| super::error::of_io(&e))?);
         }
         Ok(Self { jobs: Some(jobs), threads: Mutex::new(threads), file })
     }
@@ -107,11 +111,12 @@ impl Drop for Readers {
 }
 
 /// One thread. A connection on which a read failed is closed rather than used again.
-fn work(file: &File, queue: &Mutex<mpsc::Receiver<Job>>) {
+fn work(file: &File, queue: &Mutex<mpsc::Receiver<Job>>, pulse: &Pulse) {
     let mut idle = None;
     loop {
         let next = queue.lock().blocking_recv();
         let Some(job) = next else { return };
+        let round = pulse.begin();
         let connection = match idle.take() {
             Some(connection) => Ok(connection),
             None => schema::open_reader(&file.path, &file.options),
@@ -120,6 +125,7 @@ fn work(file: &File, queue: &Mutex<mpsc::Receiver<Job>>) {
         if matches!(sound, Ok(true)) {
             idle = connection.ok();
         }
+        round.done();
     }
 }
 

@@ -16,7 +16,10 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::lock::DirectoryLock;
-use crate::store::{Batches, Gathered, StoreError};
+use crate::{
+    store::{Batches, Gathered, StoreError},
+    tasks::{self, Pulse},
+};
 
 /// The most jobs that wait; more wait outside, and not for long.
 const QUEUE: usize = 4096;
@@ -26,6 +29,9 @@ const BATCH: usize = 512;
 const BATCH_TIME: Duration = Duration::from_millis(5);
 /// How long a job waits for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a batch may take before the thread counts as standing still, as on a disk that hangs.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// How a job is kept from being half done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,14 +55,13 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let batches = Arc::new(Batches::default());
         let counted = Arc::clone(&batches);
-        let thread = std::thread::Builder::new()
-            .name("sqlite-writer".to_owned())
-            .spawn(move || {
-                run(&connection, queue, &counted);
-                drop(connection);
-                drop(lock);
-            })
-            .map_err(|e| super::error::of_io(&e))?;
+        // In the order in which they go with the thread: the lock is held for as long as the connection is open.
+        let mut held = (connection, lock, queue);
+        let life = move |pulse: &Pulse| {
+            let (connection, _lock, queue) = &mut held;
+            run(connection, queue, &counted, pulse);
+        };
+        let thread = tasks::thread("sqlite-writer", None, ROUND, life).map_err(|e| super::error::of_io(&e))?;
         Ok(Self { jobs: Some(jobs), thread: Mutex::new(Some(thread)), batches })
     }
 
@@ -141,10 +146,15 @@ where
     }
 }
 
-fn run(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, batches: &Batches) {
+fn run(connection: &Connection, queue: &mut mpsc::Receiver<Box<dyn Job>>, batches: &Batches, pulse: &Pulse) {
+    if !connection.is_autocommit() {
+        // What a life before this one began and did not end; should this fail, the next `BEGIN` says so.
+        let _ = execute(connection, "ROLLBACK");
+    }
     let mut batch = Vec::new();
     while let Some(first) = queue.blocking_recv() {
-        let committed = transact(connection, first, &mut queue, &mut batch);
+        let round = pulse.begin();
+        let committed = transact(connection, first, queue, &mut batch);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = batch.len(), "a batch of writes was not done");
         }
@@ -152,6 +162,7 @@ fn run(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, batches
         for job in batch.drain(..) {
             job.answer(committed.clone());
         }
+        round.done();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     method::Check,
     refusal::{Reason, Refusal},
     revocation::{Answer, End, Entry, Gap, Position},
+    tasks::{Over, Pulse},
 };
 
 /// How long the question for what has ended may take.
@@ -52,10 +53,10 @@ impl Verifier {
 
     /// Follows the log for as long as the task lives: asks again well before the lease of any app runs out, and when
     /// [woken](Self::wake).
-    pub async fn follow(&self) {
+    pub async fn follow(&self, pulse: &Pulse) -> Over {
         let lag = self.apps.iter().map(|app| app.lag(Check::Signature)).min().unwrap_or_default();
         loop {
-            if let Err(refusal) = self.renew_lease().await {
+            if let Err(refusal) = pulse.round(self.renew_lease()).await {
                 tracing::warn!(reason = refusal.reason.as_str(), "the revocation log does not answer");
             }
             let pause = tokio::time::sleep((lag / 4).max(Duration::from_millis(10)));
@@ -70,7 +71,18 @@ impl Verifier {
 
     /// One round trip to the log, for all who ask at a time. The lease runs from before the question was sent.
     pub async fn renew_lease(&self) -> Result<(), Refusal> {
-        self.renewals.ask(|| self.hear_of_ends()).await
+        self.renewals
+            .ask(async || {
+                let heard = self.hear_of_ends().await;
+                self.deaf.store(heard.is_err(), Ordering::Relaxed);
+                heard
+            })
+            .await
+    }
+
+    /// Whether the log answered when it was last asked.
+    pub fn hears(&self) -> bool {
+        !self.deaf.load(Ordering::Relaxed)
     }
 
     async fn hear_of_ends(&self) -> Result<(), Refusal> {

@@ -74,6 +74,24 @@ async fn lines_wait_for_a_store_that_fails() {
     assert_eq!(details(&store).await, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
+/// R37: a line that the store never takes is dropped and counted, alone; neither those beside it nor those behind it wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_refused_for_good_is_dropped_alone() {
+    let directory = TempDir::new().unwrap();
+    let (store, queue) = queue(&directory);
+    let tool = Connection::open(directory.path().join(Sqlite::FILE)).unwrap();
+    let refuse = "CREATE TRIGGER picky BEFORE INSERT ON audit WHEN NEW.detail IN ('0', '137', '138', '299')
+                  BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    tool.execute_batch(refuse).unwrap();
+    for n in 0..300 {
+        queue.push(event(n));
+    }
+    queue.flush().await;
+    let taken: Vec<_> = (0..300).filter(|n| ![0, 137, 138, 299].contains(n)).map(|n: u32| n.to_string()).collect();
+    assert_eq!(details(&store).await, taken, "in order, each once");
+    assert_eq!((queue.waiting(), queue.refused(), queue.dropped()), (0, 4, 0));
+}
+
 /// By the writer's own count of its transactions.
 fn batches(store: &Sqlite) -> u64 {
     AccountStore::vitals(store)[0].writes.unwrap().batches

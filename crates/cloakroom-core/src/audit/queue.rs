@@ -2,12 +2,14 @@
 //!
 //! A bounded queue, written in batches by a task in the background. A line that comes alone is written at once; those that
 //! come soon after it gather for a moment, because a commit costs as much as many lines. While the store fails the batch is
-//! kept and tried again. When the queue is full further lines are dropped, counted and told to the program's log: a store
+//! kept and tried again. A batch that the store refuses for good is split until the line that it does not take is alone:
+//! that one is dropped, counted and told, and what stands behind it goes on. When the queue is full further lines are dropped, counted and told to the program's log: a store
 //! that is down must not stop a sign-out, and memory is bounded.
 
 use std::{
     collections::VecDeque,
     fmt,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -15,14 +17,20 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
+use thiserror::Error;
 use tokio::{
     sync::{Notify, watch},
     time::{sleep, timeout},
 };
 
 use super::{Event, Kind};
-use crate::{store::AccountStore, tally::Tally};
+use crate::{
+    store::{AccountStore, StoreError},
+    tally::Tally,
+    tasks::{self, Over, Pulse},
+};
 
 /// The most lines that wait.
 const CAPACITY: usize = 8192;
@@ -32,6 +40,8 @@ const BATCH: usize = 256;
 const REST: Duration = Duration::from_millis(50);
 /// How long the task waits after a failure: at first, and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How long a write may take: at first, and at most once it has taken too long.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 /// How long [`AuditQueue::flush`] waits.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,9 +57,10 @@ struct Shared {
     wake: Arc<Notify>,
     /// It is time for the next write.
     hurry: Arc<Notify>,
-    /// How many of the pushed lines are written.
+    /// Of how many of the pushed lines the fate is known: they are written, but for those that were refused.
     written: watch::Sender<u64>,
     dropped: AtomicU64,
+    refused: AtomicU64,
     kinds: Tally<Kind>,
 }
 
@@ -83,9 +94,12 @@ impl AuditQueue {
             hurry: Arc::clone(&hurry),
             written: watch::Sender::new(0),
             dropped: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             kinds: Tally::default(),
         });
-        tokio::spawn(write(Arc::downgrade(&shared), wake, hurry));
+        let queue = Arc::downgrade(&shared);
+        let life = move |pulse| write(Weak::clone(&queue), Arc::clone(&wake), Arc::clone(&hurry), pulse);
+        tasks::keep("audit", PATIENCE.0 + BACK_OFF.1, life).detach();
         Self { shared }
     }
 
@@ -116,6 +130,11 @@ impl AuditQueue {
     /// How many lines were dropped because the queue was full.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How many lines the store has refused for good.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// How many lines have been taken in and are not written yet.
@@ -164,38 +183,94 @@ impl fmt::Debug for AuditQueue {
 }
 
 /// The task. It holds the store only while it writes: a queue that is dropped lets go of it.
-async fn write(shared: Weak<Shared>, wake: Arc<Notify>, hurry: Arc<Notify>) {
-    let mut batch = Vec::new();
-    let mut back_off = BACK_OFF.0;
+///
+/// A line stays at the front of the queue until its fate is known, so that a death of this task loses none.
+async fn write(shared: Weak<Shared>, wake: Arc<Notify>, hurry: Arc<Notify>, pulse: Pulse) -> Over {
+    let (mut most, mut patience, mut back_off) = (BATCH, PATIENCE.0, BACK_OFF.0);
     loop {
-        let Some(queue) = shared.upgrade() else { return };
-        if batch.is_empty() {
-            let lines = &mut queue.waiting.lock().lines;
-            let count = lines.len().min(BATCH);
-            batch.extend(lines.drain(..count));
-        }
+        let Some(queue) = shared.upgrade() else { return Over };
+        let batch = queue.next(most);
         if batch.is_empty() {
             drop(queue);
             wake.notified().await;
             continue;
         }
-        match queue.store.audit(&batch).await {
+        match pulse.round(queue.store(&batch, patience)).await {
             Ok(()) => {
-                queue.written.send_modify(|written| *written += batch.len() as u64);
-                batch.clear();
-                back_off = BACK_OFF.0;
-                let enough = queue.waiting.lock().is_enough();
+                (patience, back_off) = (PATIENCE.0, BACK_OFF.0);
+                most = (most * 2).min(BATCH);
+                let enough = queue.settled(batch.len());
                 drop(queue);
                 if !enough {
                     let _ = timeout(REST, hurry.notified()).await;
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, lines = batch.len(), "audit lines could not be written yet");
+            // It is one of these lines, and all that the others have to do with it is their place in the queue.
+            Err(Failure::Refused(_)) if batch.len() > 1 => most = batch.len() / 2,
+            Err(Failure::Refused(error)) => {
+                queue.refuse(&batch[0], &error);
+                queue.settled(1);
+                most = BATCH;
+            }
+            Err(failure) => {
+                if matches!(failure, Failure::Silent) {
+                    patience = (patience * 2).min(PATIENCE.1);
+                }
+                tracing::warn!(error = %failure, lines = batch.len(), "audit lines could not be written yet");
                 drop(queue);
                 sleep(back_off).await;
                 back_off = (back_off * 2).min(BACK_OFF.1);
             }
+        }
+    }
+}
+
+/// Why lines are not written.
+#[derive(Debug, Error)]
+enum Failure {
+    /// They may be, another time.
+    #[error(transparent)]
+    Away(StoreError),
+    /// The store did not say in time. It may still write them, so that they can be there twice.
+    #[error("the store did not answer in time")]
+    Silent,
+    /// Trying again changes nothing.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Shared {
+    /// The first lines of the queue, at most so many.
+    fn next(&self, most: usize) -> Vec<Event> {
+        self.waiting.lock().lines.iter().take(most).cloned().collect()
+    }
+
+    async fn store(&self, batch: &[Event], patience: Duration) -> Result<(), Failure> {
+        let writing = AssertUnwindSafe(self.store.audit(batch)).catch_unwind();
+        match timeout(patience, writing).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(StoreError::Refused(why)))) => Err(Failure::Refused(why)),
+            Ok(Ok(Err(error))) => Err(Failure::Away(error)),
+            Ok(Err(_)) => Err(Failure::Refused("the store panicked at it".to_owned())),
+            Err(_) => Err(Failure::Silent),
+        }
+    }
+
+    /// Notes that the fate of so many lines at the front is known; whether the next write should not wait for more lines.
+    fn settled(&self, lines: usize) -> bool {
+        let mut waiting = self.waiting.lock();
+        waiting.lines.drain(..lines);
+        let enough = waiting.is_enough();
+        drop(waiting);
+        self.written.send_modify(|written| *written += lines as u64);
+        enough
+    }
+
+    fn refuse(&self, line: &Event, why: &str) {
+        let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        if refused.is_power_of_two() {
+            let kind = line.kind.as_str();
+            tracing::error!(refused, kind, error = why, "the store refuses an audit line for good and it is dropped");
         }
     }
 }

@@ -65,6 +65,9 @@ pub enum StoreError {
     /// It is of a later release, or not Cloakroom's.
     #[error("{0}")]
     Foreign(String),
+    /// It takes everything but this: trying again changes nothing.
+    #[error("the store refuses what it was given: {0}")]
+    Refused(String),
     /// Its contents are not what they must be.
     #[error("the store is damaged: {0}")]
     Corrupt(String),

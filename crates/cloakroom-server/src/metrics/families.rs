@@ -37,6 +37,8 @@ families! {
         "sign-ins and refreshes that were shed: they found no place";
     AUDIT_WAITING: Gauge "cloakroom_audit_lines_waiting" [] "audit lines that are not written yet";
     AUDIT_DROPPED: Counter "cloakroom_audit_lines_dropped_total" [] "audit lines that were lost because too many waited";
+    AUDIT_REFUSED: Counter "cloakroom_audit_lines_refused_total" []
+        "audit lines that were lost because the store refused them for good";
     TROUBLES: Gauge "cloakroom_troubles" ["part" "whose"]
         "what is wrong, as /readyz tells it: this server's own, which turn it to 503, and what all servers share";
     TASK_DEATHS: Counter "cloakroom_task_deaths_total" ["task"]

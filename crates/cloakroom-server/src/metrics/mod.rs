@@ -118,6 +118,7 @@ fn people(page: &mut Page, engine: &Engine) {
     }
     page.one(&f::AUDIT_WAITING, engine.audit().waiting() as f64);
     page.one(&f::AUDIT_DROPPED, engine.audit().dropped() as f64);
+    page.one(&f::AUDIT_REFUSED, engine.audit().refused() as f64);
 }
 
 fn health(page: &mut Page, engine: &Engine) {

@@ -10,7 +10,7 @@ use crate::{
     ids::{AccountId, AppId, SessionId},
     random::Rng,
     refusal::Reason,
-    store::AccountStore,
+    store::{AccountStore, StoreError},
 };
 
 type Store = Arc<dyn AccountStore>;
@@ -126,6 +126,24 @@ pub(super) async fn sign_ins_tell_where_they_came_from(store: Store) {
         let network = Network::from(address(from)).to_string();
         assert_eq!(store.has_signed_in_from(account, &network).await.unwrap(), known, "{network}");
     }
+}
+
+/// R37: whoever writes behind a line that a store does not take must know that trying again changes nothing.
+pub(super) async fn lines_that_cannot_be_kept_are_refused_for_good_and_together(store: Store) {
+    let mut events: Vec<_> = (0..3).map(|n| event(NOW + MINUTE * n, Kind::Registered, None, None)).collect();
+    events[1].detail = Some("a zero byte: \0".to_owned());
+    let kept = match store.audit(&events).await {
+        Ok(()) => 3,
+        Err(StoreError::Refused(why)) => {
+            assert!(!why.contains("zero byte"), "{why}");
+            0
+        }
+        Err(error) => panic!("it is for good: {error}"),
+    };
+    assert_eq!(store.audit_page(&Filter::default(), 100).await.unwrap().len(), kept);
+    events.remove(1);
+    store.audit(&events).await.unwrap();
+    assert_eq!(store.audit_page(&Filter::default(), 100).await.unwrap().len(), kept + 2);
 }
 
 pub(super) async fn an_audit_log_is_cut_off_at_its_old_end(store: Store) {

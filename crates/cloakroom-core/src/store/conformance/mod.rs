@@ -109,6 +109,7 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         audit::the_audit_log_is_paged_and_filtered,
         audit::sign_ins_tell_where_they_came_from,
         audit::an_audit_log_is_cut_off_at_its_old_end,
+        audit::lines_that_cannot_be_kept_are_refused_for_good_and_together,
         limits::guesses_stop_at_the_limit_whichever_server_is_asked,
         limits::parallel_logins_all_succeed_whichever_servers_are_asked,
         limits::nobody_is_shut_out_from_where_they_have_been,

@@ -74,7 +74,7 @@ impl From<tokio_postgres::Error> for Failure {
                 Self::Final(StoreError::Corrupt(format!("PostgreSQL reports a fault of its own (SQLSTATE {code})")))
             }
             "22" | "23" => {
-                Self::Final(StoreError::Corrupt(format!("PostgreSQL does not accept a row (SQLSTATE {code})")))
+                Self::Final(StoreError::Refused(format!("PostgreSQL does not accept a row (SQLSTATE {code})")))
             }
             _ => Self::Final(unavailable("PostgreSQL refused a statement")),
         }

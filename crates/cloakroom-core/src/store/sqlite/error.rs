@@ -25,8 +25,8 @@ fn of_sqlite(failure: ffi::Error) -> StoreError {
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
             StoreError::Corrupt(format!("cloakroom.db is not a sound SQLite database (SQLite error {number})"))
         }
-        ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {
-            StoreError::Corrupt(format!("cloakroom.db does not accept a row (SQLite error {number})"))
+        ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig => {
+            StoreError::Refused(format!("cloakroom.db does not accept a row (SQLite error {number})"))
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             StoreError::Unavailable(format!("another program holds cloakroom.db (SQLite error {number})"))

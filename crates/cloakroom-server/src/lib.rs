@@ -11,6 +11,7 @@ pub mod explain;
 mod feed;
 pub mod handover;
 pub mod http;
+pub mod log;
 mod metrics;
 pub mod pages;
 pub mod returns;

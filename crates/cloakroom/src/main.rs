@@ -11,11 +11,12 @@ mod operator;
 mod output;
 mod password;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
 
 use args::{Cli, Command};
+use cloakroom_server::log;
 use failure::Failure;
 use output::Output;
 
@@ -27,7 +28,9 @@ fn main() -> ExitCode {
     let output = Output::new(cli.common.json);
     // Fails only when there is one already, which then is the same.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match run(cli, output) {
+    let done = run(cli, output);
+    log::flush();
+    match done.and_then(|()| output::unwritten()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
@@ -78,8 +81,12 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
 fn wrong_usage(error: &clap::Error) -> ExitCode {
     let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if shown || !std::env::args_os().any(|arg| arg == "--json") {
-        // Nobody is left to be told.
-        let _ = error.print();
+        if let Err(error) = error.print()
+            && shown
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            return ExitCode::from(failure::REFUSED);
+        }
     } else {
         let text = error.render().to_string();
         let detail = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();

@@ -1,8 +1,9 @@
 //! What people and programs read: tables or JSON on the standard output, remarks and errors on the standard error stream.
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, Write},
+    sync::OnceLock,
 };
 
 use anstyle::{AnsiColor, Style};
@@ -39,7 +40,15 @@ impl Output {
     /// A line of the answer.
     #[expect(clippy::unused_self, reason = "it reads as the other ways to answer do")]
     pub(crate) fn line(self, text: impl Display) {
-        tell(writeln!(anstream::stdout(), "{text}"));
+        let mut to = anstream::stdout();
+        if let Err(error) = writeln!(to, "{text}").and_then(|()| to.flush()) {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                // Who reads through a pipe may stop reading.
+                std::process::exit(0);
+            }
+            // The first error says why; what is left to do is done.
+            let _ = UNWRITTEN.set(error);
+        }
     }
 
     /// An answer from which the program goes on, whether anybody reads it or not.
@@ -52,8 +61,14 @@ impl Output {
     /// A remark for people.
     pub(crate) fn remark(self, text: impl Display) {
         if !self.json {
-            tell(writeln!(anstream::stderr(), "{text}"));
+            say(format_args!("{text}\n"));
         }
+    }
+
+    /// A question to the person at the terminal.
+    #[expect(clippy::unused_self, reason = "it reads as the other ways to answer do")]
+    pub(crate) fn ask(self, question: impl Display) {
+        say(format_args!("{question} "));
     }
 
     /// A bar of how far something has come, where somebody looks on: at a terminal.
@@ -65,13 +80,12 @@ impl Output {
 
     /// Why the command failed.
     pub(crate) fn failure(self, failure: &Failure) {
-        let mut to = anstream::stderr();
         if self.json {
-            tell(writeln!(to, "{}", failure.json()));
+            say(format_args!("{}\n", failure.json()));
             return;
         }
         for line in failure.detail().lines() {
-            tell(writeln!(to, "{RED}error:{RED:#} {line}"));
+            say(format_args!("{RED}error:{RED:#} {line}\n"));
         }
     }
 
@@ -112,9 +126,16 @@ pub(crate) fn rows(answer: &Value, list: &str, names: &[&str]) -> Vec<Vec<String
     list.iter().map(|row| names.iter().map(|name| cell(row, name)).collect()).collect()
 }
 
-/// Who reads through a pipe may stop reading; and where nothing can be written, nothing can be told.
-fn tell(written: io::Result<()>) {
-    if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        std::process::exit(0);
-    }
+/// Why a part of the answer could not be written, if one could not.
+pub(crate) fn unwritten() -> Result<(), Failure> {
+    let told =
+        |error| Failure::refused("answer_lost", format!("it was done, but the answer could not be written: {error}"));
+    UNWRITTEN.get().map(told).map_or(Ok(()), Err)
+}
+
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes to the standard error stream. What cannot be told changes nothing of what is done.
+fn say(text: fmt::Arguments<'_>) {
+    let _ = anstream::stderr().write_fmt(text);
 }

@@ -43,6 +43,8 @@ families! {
         "what is wrong, as /readyz tells it: this server's own, which turn it to 503, and what all servers share";
     TASK_DEATHS: Counter "cloakroom_task_deaths_total" ["task"]
         "how often a background task or thread died; one that should go on was started again";
+    LOG_LINES_LOST: Counter "cloakroom_log_lines_lost_total" []
+        "lines of the program's log that could not be written";
     HASHES: Counter "cloakroom_password_hashes_total" [] "passwords that were hashed, to keep or to check one";
     HASHES_TAKEN_OVER: Counter "cloakroom_password_hashes_taken_over_total" []
         "passwords that were hashed a second time, because the first thread to do it stood still";

@@ -26,7 +26,7 @@ use self::{
 };
 pub(crate) use requests::{Requests, count_requests};
 
-use crate::{state::ServerState, telemetry::Traces};
+use crate::{log, state::ServerState, telemetry::Traces};
 
 /// One recorder a process, for the refusals that the guards count; a second server in the same process shares it.
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
@@ -134,6 +134,7 @@ fn health(page: &mut Page, engine: &Engine) {
     for (task, deaths) in tasks::failures() {
         page.sample(&[task], deaths as f64);
     }
+    page.one(&f::LOG_LINES_LOST, log::lost() as f64);
 }
 
 fn passwords(page: &mut Page, engine: &Engine) {

@@ -29,7 +29,7 @@ pub(crate) async fn run(command: Account, common: &Common, output: Output) -> Re
         }
         Account::Enable { who } => one(Command::AccountEnable { who }, common, output, "enabled").await,
         Account::Delete { who, yes } => {
-            if !yes && !confirmed(&who)? {
+            if !yes && !confirmed(&who, output)? {
                 return Err(Failure::refused("not_confirmed", "nothing was deleted"));
             }
             one(Command::AccountDelete { who }, common, output, "deleted; its sessions have ended").await
@@ -92,11 +92,11 @@ async fn list(common: &Common, output: Output) -> Result<(), Failure> {
 }
 
 /// At a terminal it is asked for; a script has meant what it says.
-fn confirmed(who: &str) -> Result<bool, Failure> {
+fn confirmed(who: &str, output: Output) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(true);
     }
-    eprint!("Delete the account {who} for good? [y/N] ");
+    output.ask(format_args!("Delete the account {who} for good? [y/N]"));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::fault(&error))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

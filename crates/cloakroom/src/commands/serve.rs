@@ -5,17 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cloakroom_core::store::StoreError;
+use cloakroom_core::{store::StoreError, tasks};
 use cloakroom_server::{
     ServeError, Server,
     assemble::OpenError,
-    config::{Config, LogConfig, LogFormat},
+    config::Config,
     control::{self, Command},
+    log,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::{EnvFilter, fmt::time::SystemTime};
 
 use crate::{
     args::{Common, Serve},
@@ -33,7 +33,9 @@ pub(crate) async fn run(serve: Serve, common: &Common, output: Output) -> Result
     if serve.explain {
         config.explain().map_err(Failure::usage)?;
     }
-    log(&config.log)?;
+    let terminal = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let colour = if terminal { log::Colour::Yes } else { log::Colour::No };
+    log::start(&config.log, colour).map_err(|error| Failure::usage(error.to_string()))?;
     allow_many_files();
     let stop = stop().map_err(|error| Failure::fault(&error))?;
     let data_dir = config.data_dir.display().to_string();
@@ -77,26 +79,16 @@ fn allow_many_files() {
     }
 }
 
-fn log(config: &LogConfig) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|error| Failure::usage(error.to_string()))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_timer(SystemTime);
-    if config.format == LogFormat::Json {
-        log.json().flatten_event(true).init();
-    } else {
-        log.with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never).init();
-    }
-    Ok(())
-}
-
 /// Resolves at the first SIGTERM or SIGINT. The second one ends the process at once.
 fn stop() -> io::Result<impl Future<Output = ()>> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         either(&mut term, &mut int).await;
         tracing::info!("stopping; a second signal stops at once");
-        tokio::spawn(async move {
+        tasks::once("stop", async move {
             either(&mut term, &mut int).await;
             tracing::warn!("stopped before all was answered");
+            log::flush();
             std::process::exit(1);
         });
     })

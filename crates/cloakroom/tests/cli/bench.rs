@@ -119,7 +119,12 @@ impl Bench {
     }
 
     pub(crate) fn serve(&self) -> Server {
-        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0", "--json"]))
+        self.serve_logging_to(Stdio::piped())
+    }
+
+    /// With its standard error stream going there.
+    pub(crate) fn serve_logging_to(&self, log: impl Into<Stdio>) -> Server {
+        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0", "--json"]), log.into())
     }
 }
 
@@ -140,11 +145,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    fn start(mut command: Command, log: Stdio) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let (lines, log) = mpsc::channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        if let Some(stderr) = child.stderr.take().map(BufReader::new) {
+            std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        }
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         let ready: Value = serde_json::from_str(&ready).unwrap_or_else(|_| {

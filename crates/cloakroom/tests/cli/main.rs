@@ -3,6 +3,7 @@
 mod advise;
 mod backup;
 mod bench;
+mod log;
 mod offline;
 mod postgres;
 mod redis;

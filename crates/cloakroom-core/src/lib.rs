@@ -1,5 +1,8 @@
 //! The domain of Cloakroom: who is signed in where, how a device proves it, and how it ends. It knows no HTTP.
 
+// A line that cannot be written must not panic, and a task must not die unseen.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
+
 pub mod account;
 pub mod app;
 pub mod audit;

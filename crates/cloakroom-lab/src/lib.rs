@@ -3,6 +3,9 @@
 //! `compare` measures the methods on one's own `case`, and `advise` decides by it; `attack` tries to break in. Below them, `subject` starts servers that are filled before they answer, `load` asks them, `stopwatch` says what they have used, and
 //! `stats` says how sure that is.
 
+// It is part of the deployed program: a line that cannot be written must not panic.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod advise;
 pub mod attack;
 pub mod call;

@@ -31,6 +31,9 @@
 //! }
 //! ```
 
+// A line that cannot be written must not panic, and a task must not die unseen.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
+
 pub mod cookie;
 pub mod credential;
 pub mod cross_site;

@@ -3,6 +3,9 @@
 //! Answers go to the standard output, everything else to the standard error stream. Exit status 0: done; 1: refused, or
 //! something was found; 2: wrong usage or configuration.
 
+// A line that cannot be written must not panic, and a task must not die unseen.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
+
 mod args;
 mod commands;
 mod doctor;

@@ -102,6 +102,13 @@ async fn an_end_takes_the_record_with_it() {
     conformance::one_database(Directories::new().store().stores()).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_knows_what_it_was_called_before() {
+    let directories = Directories::new();
+    let store = directories.store();
+    conformance::former_incarnations(store.clone(), async || store.new_incarnation().await.unwrap()).await;
+}
+
 #[tokio::test]
 async fn a_second_server_is_kept_out() {
     let directory = TempDir::new().unwrap();

@@ -5,6 +5,7 @@
 //! verifier run the same ones.
 
 mod ended;
+mod lineage;
 mod vigil;
 
 use std::{fmt, time::Duration};
@@ -12,6 +13,7 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 
 pub use ended::{Ended, Full, Subject, Verdict};
+pub use lineage::Lineage;
 pub use vigil::{Answer, Gap, Vigil};
 
 use crate::{

@@ -42,7 +42,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Hold, Position},
+    revocation::{Answer, Entry, Hold, Lineage, Position},
     session::{Record, Write, Written},
 };
 
@@ -337,6 +337,9 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError>;
     /// The head of the log.
     async fn log_head(&self) -> Result<Position, StoreError>;
+    /// What the log was called before. Whoever writes the first line of an incarnation notes the one before it, in the same
+    /// transaction.
+    async fn lineage(&self) -> Result<Lineage, StoreError>;
     /// The sessions that the log says have ended, in the order of their lines: at most `limit` behind line `after`.
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError>;
     /// Removes lines that nobody needs: older than the log's life and past their `until`; at most `limit`.

@@ -26,7 +26,7 @@ use crate::{
     ids::{AccountId, AppId, AppTag, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Hold, Position},
+    revocation::{Answer, Entry, Hold, Lineage, Position},
     session::{Record, Write, Written},
     tally::{TimeCounts, Times},
     trace::{Outcome, span_of},
@@ -185,6 +185,7 @@ watched! {
     async fn end(ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Vec<Entry>;
     async fn log_since(after: Option<Position>, at: Option<Timestamp>) -> Answer;
     async fn log_head() -> Position;
+    async fn lineage() -> Lineage;
     async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
     async fn prune_log(now: Timestamp, limit: usize) -> usize;
     async fn keys() -> Vec<KeyRow>;

@@ -64,6 +64,13 @@ async fn an_end_takes_the_record_with_it() {
     conformance::one_database(Postgres::open(&database.pooled("")).await.unwrap().stores()).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_knows_what_it_was_called_before() {
+    let database = Database::create().await;
+    let store = database.open().await;
+    conformance::former_incarnations(store.clone(), async || store.new_incarnation().await.unwrap()).await;
+}
+
 /// Whatever isolation the database's owner prefers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stricter_default_isolation_changes_nothing() {

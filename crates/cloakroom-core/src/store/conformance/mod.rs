@@ -2,19 +2,21 @@
 //!
 //! An adapter's test calls [`sessions`] (or [`expiring_sessions`]) or [`accounts`] with a way to make an empty store, and,
 //! if it is durable, [`sessions_last`] or [`accounts_last`] with a way to open the same one again; one that is both stores
-//! in one database also [`one_database`]. A broken promise is a panic that says which; the check that runs is named on standard error.
+//! in one database also [`one_database`]; and one with a log also [`former_incarnations`]. A broken promise is a panic that says which; the check that runs is named on standard error.
 
 mod account;
 mod audit;
 mod key;
 mod lasting;
 mod limits;
+mod lineage;
 mod log;
 mod session;
 
 use std::{sync::Arc, time::Duration};
 
 pub use lasting::{accounts_last, one_database, sessions_last};
+pub use lineage::former_incarnations;
 use tokio::task::JoinSet;
 
 use super::{AccountChange, AccountStore, Basis, Creation, NewAccount, SessionStore};

@@ -64,6 +64,8 @@ pub struct Head {
     pub(crate) sequence: i64,
     /// The last one that was removed.
     pub(crate) pruned: i64,
+    /// The incarnation that the last line was written in, which stays the name of that line in a copy.
+    pub(crate) known_as: Option<i64>,
 }
 
 /// A database whose rows can be read and written as they are.
@@ -82,7 +84,7 @@ pub trait Tables: Send + Sync {
 }
 
 /// All tables that are copied. Names in PostgreSQL begin with `cloakroom_`.
-pub(crate) static TABLES: [Table; 6] = {
+pub(crate) static TABLES: [Table; 7] = {
     use Kind::{Blob, Flag, Int, Text};
     [
         Table {
@@ -131,6 +133,7 @@ pub(crate) static TABLES: [Table; 6] = {
                 ("until", Int),
             ],
         },
+        Table { name: "lineage", key: 1, columns: &[("incarnation", Int), ("last", Int)] },
         Table {
             name: "audit",
             key: 1,

@@ -8,7 +8,8 @@ use super::{
     connection::Connection,
     error::Failure,
     gather::{LOOK_UPS, Question, placed},
-    log,
+    lineage,
+    log::{self, Head},
     pool::{Attempts, Nature, Pool},
     value::{Value, at_most},
 };
@@ -205,7 +206,7 @@ async fn transact(
     at: Option<Timestamp>,
 ) -> Result<Option<Changed>, Failure> {
     let transaction = connection.begin();
-    let (time, floor) = log::begin(connection).await?;
+    let Head { time, floor, .. } = lineage::begin(connection).await?;
     let at = at.unwrap_or(time);
     let sid = Value::Bytes(id.bytes());
     let Some(from) = present(connection, id, change.basis()).await? else {

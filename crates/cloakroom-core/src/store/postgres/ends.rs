@@ -10,9 +10,10 @@ use super::{
     Postgres,
     columns::{bytes, epoch, get, moment, number},
     connection::Connection,
-    error::{Failure, unreadable},
+    error::Failure,
     gather::Question,
-    log,
+    lineage,
+    log::{self, Head},
     plan::{Asked, Plan, Present},
     pool::{Attempts, Nature, Pool},
     value::{Value, integer},
@@ -24,8 +25,6 @@ use crate::{
     store::{EndRequest, StoreError},
 };
 
-/// The time is taken once the head is held, so that it grows with the numbers.
-const HEAD: &str = concat!("SELECT sequence, ", log::its_time!(), ", epoch_floor FROM cloakroom_log_head");
 const KNOWN: &str = "SELECT subject, sequence, until, at FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
 const ACCOUNTS: &str = "SELECT id, epoch, disabled FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 const APPS: &str = "SELECT app, method, epoch FROM cloakroom_app_ends WHERE app = ANY ($1)";
@@ -121,20 +120,16 @@ async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, S
 /// Locks the head of the log, and reads what is there of all that is asked about.
 async fn read(connection: &Connection, asked: &Asked<'_>) -> Result<Present, Failure> {
     // All is sent at once. The first waits for the head, and so do the others, in the server.
-    let (begun, head, known, accounts, apps, keys) = tokio::join!(
+    let (head, known, accounts, apps, keys) = tokio::join!(
         biased;
-        connection.batch(log::BEGIN),
-        connection.rows(HEAD, &[]),
+        lineage::begin(connection),
         some(connection, KNOWN, Value::Blobs(&asked.lines), asked.lines.is_empty()),
         some(connection, ACCOUNTS, Value::Blobs(&asked.accounts), asked.accounts.is_empty()),
         some(connection, APPS, Value::Texts(&asked.apps), asked.apps.is_empty()),
         some(connection, KEYS, Value::Texts(&asked.keys), asked.keys.is_empty()),
     );
-    begun?;
-    let head = head?;
-    let head = head.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
-    let (sequence, time, floor) = (number(head, 0)?, moment(head, 1)?, epoch(head, 2)?);
-    let mut present = Present { sequence, time, floor, ..Present::default() };
+    let Head { position, time, floor, .. } = head?;
+    let mut present = Present { sequence: position.sequence, time, floor, ..Present::default() };
     for row in &known? {
         let session = SessionId::from_bytes(bytes(row, 0)?);
         let (sequence, until, at) = (number(row, 1)?, moment(row, 2)?, Some(moment(row, 3)?));

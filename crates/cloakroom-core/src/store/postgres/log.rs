@@ -22,7 +22,7 @@ use crate::{
     store::{EndedSessions, StoreError},
 };
 
-/// Begins a transaction that writes into the log; it is alone in that until it ends.
+/// Begins a transaction that writes into the log; it is alone in that until it ends. Sent by `lineage::begin` alone.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SET LOCAL idle_in_transaction_session_timeout = 10000; SELECT 1 FROM cloakroom_log_head FOR UPDATE";
 /// Tells whoever listens, as soon as the transaction has been committed.
@@ -34,9 +34,6 @@ macro_rules! its_time {
         "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
     };
 }
-pub(super) use its_time;
-
-const LOCKED: &str = concat!("SELECT ", its_time!(), ", epoch_floor FROM cloakroom_log_head WHERE one = 1");
 
 /// The head of the log. Its incarnation is made of what tells this log from any other: its own random number; the cluster
 /// and its timeline, because a standby that becomes the primary may lack lines and give their numbers again; and the
@@ -51,18 +48,23 @@ macro_rules! head {
                     (SELECT system_identifier FROM pg_control_system()) AS cluster,
                     ",
             its_time!(),
-            " AS time, key_set
+            " AS time, key_set, known_as, epoch_floor
              FROM cloakroom_log_head WHERE one = 1
          )
          SELECT head.incarnation, head.sequence, head.pruned, head.place, head.timeline, head.cluster, head.time,
-                head.key_set"
+                head.key_set, head.known_as, head.epoch_floor"
         )
     };
 }
 
 /// How many columns the head has.
-const HEAD: usize = 8;
-const HEAD_ALONE: &str = concat!(head!(), " FROM head");
+pub(super) const HEAD: usize = 10;
+pub(super) const HEAD_ALONE: &str = concat!(head!(), " FROM head");
+/// Beside the head what the log was called before.
+pub(super) const LINEAGE: &str = concat!(
+    head!(),
+    ", former.incarnation, former.last FROM head LEFT JOIN cloakroom_lineage AS former ON true ORDER BY former.last"
+);
 macro_rules! with_lines {
     ($condition:literal) => {
         concat!(
@@ -103,7 +105,7 @@ impl Postgres {
     pub(super) async fn since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
         if let Some(after) = after {
             let rows = self.pool().rows(Read, WHAT_FOLLOWS, &[Value::Int(integer(after.sequence))]).await?;
-            let Head { position: head, pruned, time, keys } = head_of(&rows)?;
+            let Head { position: head, pruned, time, keys, .. } = head_of(&rows)?;
             if after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence) {
                 return Ok(Answer { head, time: at.unwrap_or(time), keys, snapshot: false, entries: lines_of(&rows)? });
             }
@@ -134,14 +136,6 @@ impl Postgres {
         let row = self.pool().row(Write, PRUNE, &[(now - LOG_LIFE).into(), at_most(limit)]).await?;
         row.map_or(Ok(0), |row| Ok(number(&row, 0)? as usize))
     }
-}
-
-/// Begins a transaction that writes into the log: the database's time, and the floor of all epochs.
-pub(super) async fn begin(connection: &Connection) -> Result<(Timestamp, Epoch), Failure> {
-    connection.batch(BEGIN).await?;
-    let rows = connection.rows(LOCKED, &[]).await?;
-    let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
-    Ok((moment(row, 0)?, epoch(row, 1)?))
 }
 
 /// Writes one line, in a transaction that holds the head.
@@ -186,16 +180,20 @@ impl<'a> Line<'a> {
 }
 
 /// The head of the log, as it was read.
-struct Head {
-    position: Position,
+pub(super) struct Head {
+    pub(super) position: Position,
     /// The last line that was removed.
-    pruned: u64,
+    pub(super) pruned: u64,
     /// The database's time.
-    time: Timestamp,
+    pub(super) time: Timestamp,
     keys: KeySet,
+    /// The incarnation that the last line was written in; `None`: an older release wrote it.
+    pub(super) known_as: Option<Incarnation>,
+    /// What no epoch is raised to less than.
+    pub(super) floor: Epoch,
 }
 
-fn head_of(rows: &[Row]) -> Result<Head, StoreError> {
+pub(super) fn head_of(rows: &[Row]) -> Result<Head, StoreError> {
     let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
     let timeline = u32::from_str_radix(get(row, 4)?, 16).map_err(|_| unreadable("the timeline"))?;
     let parts = [
@@ -214,6 +212,8 @@ fn head_of(rows: &[Row]) -> Result<Head, StoreError> {
         pruned: number(row, 2)?,
         time: moment(row, 6)?,
         keys: KeySet(get::<i64>(row, 7)?.cast_unsigned()),
+        known_as: get::<Option<i64>>(row, 8)?.map(|number| Incarnation(number.cast_unsigned())),
+        floor: epoch(row, 9)?,
     })
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod gather;
 mod keys;
 mod limits;
+mod lineage;
 mod listen;
 mod log;
 mod operate;

@@ -14,7 +14,7 @@ use crate::{
     ids::{AccountId, AppId, Kid, SessionId},
     key::{KeyRow, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Hold, Position},
+    revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
         AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
         Service, Standing, StoreError, Vitals,
@@ -81,6 +81,10 @@ impl AccountStore for Postgres {
 
     async fn log_head(&self) -> Result<Position, StoreError> {
         self.head().await
+    }
+
+    async fn lineage(&self) -> Result<Lineage, StoreError> {
+        self.its_lineage().await
     }
 
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {

@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use super::{
     connection::{Connection, Transaction},
     error::Failure,
+    lineage,
     value::Value,
 };
 use crate::{random::Rng, store::StoreError};
@@ -100,7 +101,7 @@ async fn settle(connection: &Connection) -> Result<(), Failure> {
         let values = [Value::Bytes(id.as_bytes()), Value::Int(i64::from_be_bytes(rng.bytes()))];
         connection.execute(statement, &values).await?;
     }
-    Ok(())
+    lineage::name_first(connection).await
 }
 
 /// A step that was not done.

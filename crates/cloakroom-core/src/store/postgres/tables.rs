@@ -79,16 +79,24 @@ impl Tables for Postgres {
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        let query = "SELECT id, secret_check, sequence, pruned FROM cloakroom_installation, cloakroom_log_head";
+        let query =
+            "SELECT id, secret_check, sequence, pruned, known_as FROM cloakroom_installation, cloakroom_log_head";
         let rows = self.pool().ad_hoc(query, &[]).await?;
         let row = rows.first().ok_or_else(|| unreadable("the installation"))?;
-        Ok(Head { id: get(row, 0)?, check: get(row, 1)?, sequence: get(row, 2)?, pruned: get(row, 3)? })
+        Ok(Head {
+            id: get(row, 0)?,
+            check: get(row, 1)?,
+            sequence: get(row, 2)?,
+            pruned: get(row, 3)?,
+            known_as: get(row, 4)?,
+        })
     }
 
     async fn set_head(&self, head: Head) -> Result<(), StoreError> {
         let pool = self.pool();
-        let log = "UPDATE cloakroom_log_head SET sequence = $1, pruned = $2";
-        pool.execute(log, &[Value::Int(head.sequence), Value::Int(head.pruned)]).await?;
+        let log = "UPDATE cloakroom_log_head SET sequence = $1, pruned = $2, known_as = $3";
+        pool.execute(log, &[Value::Int(head.sequence), Value::Int(head.pruned), Value::MaybeInt(head.known_as)])
+            .await?;
         let next = "SELECT setval(pg_get_serial_sequence('cloakroom_audit', 'id'), coalesce(max(id), 0) + 1, false)
                     FROM cloakroom_audit";
         pool.ad_hoc(next, &[]).await?;

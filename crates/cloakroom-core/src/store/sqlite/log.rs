@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{Answer, End, Entry, Hold, Incarnation, KeySet, LOG_LIFE, Position},
+    revocation::{Answer, End, Entry, Hold, Incarnation, KeySet, LOG_LIFE, Lineage, Position},
     session::Write,
     store::{Basis, EndRequest, EndedSessions, StoreError},
 };
@@ -27,6 +27,7 @@ pub(super) fn end(
     ends: &[(EndRequest, Hold)],
     at: Timestamp,
 ) -> Result<Vec<Entry>, StoreError> {
+    settle(connection)?;
     let mut entries = Vec::with_capacity(ends.len());
     for (request, hold) in ends {
         entries.extend(end_one(connection, request, at, hold.until(at))?);
@@ -110,6 +111,28 @@ pub(super) fn floor(connection: &Connection) -> Result<Epoch, StoreError> {
     floor.ok_or_else(|| unreadable("the installation"))
 }
 
+/// Has the log note what it was called before, if it has become another incarnation since its last line: a backup that was
+/// put back may lack the last lines. For whoever is going to write into the log, before anything else.
+pub(super) fn settle(connection: &Connection) -> Result<(), StoreError> {
+    let Head { position: head, pruned, known_as, .. } = read_head(connection)?;
+    if known_as == Some(head.incarnation) {
+        return Ok(());
+    }
+    if let Some(former) = known_as {
+        tracing::warn!(%former, now = %head, "the revocation log goes on in another incarnation");
+        execute(
+            connection,
+            "INSERT INTO lineage (incarnation, last) VALUES (?1, ?2)
+             ON CONFLICT (incarnation) DO UPDATE SET last = min(last, excluded.last)",
+            [former.0.cast_signed(), integer(head.sequence)],
+        )?;
+        // A mark from before what was pruned is out of reach, whatever it was called.
+        execute(connection, "DELETE FROM lineage WHERE last < ?1", [integer(pruned)])?;
+    }
+    execute(connection, "UPDATE installation SET known_as = incarnation", [])?;
+    Ok(())
+}
+
 /// Writes one line.
 pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Timestamp) -> Result<Entry, StoreError> {
     let sequence = row(connection, "UPDATE installation SET sequence = sequence + 1 RETURNING sequence", [], |row| {
@@ -149,7 +172,7 @@ pub(super) fn app_epochs(
 /// What follows a place, or a snapshot; in one transaction with the head.
 pub(super) fn since(connection: &Connection, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
     let transaction = connection.unchecked_transaction()?;
-    let Head { position: head, pruned, keys } = read_head(&transaction)?;
+    let Head { position: head, pruned, keys, .. } = read_head(&transaction)?;
     let follows = after
         .filter(|after| after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence));
     let entries = match follows {
@@ -176,19 +199,35 @@ pub(super) fn head(connection: &Connection) -> Result<Position, StoreError> {
     read_head(connection).map(|head| head.position)
 }
 
+/// What the log was called before.
+pub(super) fn lineage(connection: &Connection) -> Result<Lineage, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let Head { position: head, pruned, known_as, .. } = read_head(&transaction)?;
+    let mut former = rows(&transaction, "SELECT incarnation, last FROM lineage ORDER BY last", [], |row| {
+        Ok(Position { incarnation: Incarnation(row.get::<_, i64>(0)?.cast_unsigned()), sequence: number(row, 1)? })
+    })?;
+    transaction.commit()?;
+    former.extend(known_as.map(|incarnation| Position { incarnation, ..head }));
+    Ok(Lineage { head, pruned, former })
+}
+
 /// The head of the log, as its row says it.
 struct Head {
     position: Position,
     /// The last line that was removed.
     pruned: u64,
     keys: KeySet,
+    /// The incarnation that the last line was written in.
+    known_as: Option<Incarnation>,
 }
 
 fn read_head(connection: &Connection) -> Result<Head, StoreError> {
-    row(connection, "SELECT incarnation, sequence, pruned, key_set FROM installation", [], |row| {
+    row(connection, "SELECT incarnation, sequence, pruned, key_set, known_as FROM installation", [], |row| {
         let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
         let keys = KeySet(row.get::<_, i64>(3)?.cast_unsigned());
-        Ok(Head { position: Position { incarnation, sequence: number(row, 1)? }, pruned: number(row, 2)?, keys })
+        let known_as = row.get::<_, Option<i64>>(4)?.map(|number| Incarnation(number.cast_unsigned()));
+        let position = Position { incarnation, sequence: number(row, 1)? };
+        Ok(Head { position, pruned: number(row, 2)?, keys, known_as })
     })?
     .ok_or_else(|| unreadable("the installation"))
 }

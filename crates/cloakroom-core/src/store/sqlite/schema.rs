@@ -134,5 +134,7 @@ fn settle(connection: &Connection) -> Result<(), StoreError> {
         "UPDATE installation SET incarnation = ?1 WHERE incarnation IS NULL",
         params![i64::from_be_bytes(rng.bytes())],
     )?;
+    // The log of a new store, or of one that an older release has made.
+    connection.execute("UPDATE installation SET known_as = incarnation WHERE known_as IS NULL", [])?;
     Ok(())
 }

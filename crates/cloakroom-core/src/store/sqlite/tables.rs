@@ -39,8 +39,14 @@ impl Tables for Sqlite {
 
     async fn head(&self) -> Result<Head, StoreError> {
         self.read_with(|c| {
-            row(c, "SELECT id, secret_check, sequence, pruned FROM installation", [], |row| {
-                Ok(Head { id: row.get(0)?, check: row.get(1)?, sequence: row.get(2)?, pruned: row.get(3)? })
+            row(c, "SELECT id, secret_check, sequence, pruned, known_as FROM installation", [], |row| {
+                Ok(Head {
+                    id: row.get(0)?,
+                    check: row.get(1)?,
+                    sequence: row.get(2)?,
+                    pruned: row.get(3)?,
+                    known_as: row.get(4)?,
+                })
             })?
             .ok_or_else(|| unreadable("the installation"))
         })
@@ -49,8 +55,9 @@ impl Tables for Sqlite {
 
     async fn set_head(&self, head: Head) -> Result<(), StoreError> {
         self.write_with(Shape::OneStatement, move |c| {
-            let statement = "UPDATE installation SET id = ?1, secret_check = ?2, sequence = ?3, pruned = ?4";
-            execute(c, statement, params![head.id, head.check, head.sequence, head.pruned]).map(drop)
+            let statement =
+                "UPDATE installation SET id = ?1, secret_check = ?2, sequence = ?3, pruned = ?4, known_as = ?5";
+            execute(c, statement, params![head.id, head.check, head.sequence, head.pruned, head.known_as]).map(drop)
         })
         .await
     }

@@ -16,6 +16,7 @@ use cloakroom_core::{
     key::MasterSecret,
     method::Method,
     random::Rng,
+    revocation::Position,
     session::{Record, Write, Written},
     store::{
         Place, SessionStore, StoreError, Stores, Stretch,
@@ -125,6 +126,14 @@ impl SessionStore for Counted {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.inner.sweep(now, limit).await
+    }
+
+    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+        self.inner.watermark().await
+    }
+
+    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+        self.inner.set_watermark(position).await
     }
 
     async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {

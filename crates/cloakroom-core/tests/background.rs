@@ -89,7 +89,7 @@ async fn a_task_that_keeps_dying_is_named_by_readiness_until_it_is_well() {
     let mut stores = Sqlite::open(dir.path(), &Options::default()).unwrap().stores();
     stores.sessions = Arc::clone(&sickly) as _;
     stores.end_deletes = false;
-    let engine = lab::open_over(dir.path(), stores, Clock::system(), |_| {}).await;
+    let engine = lab::open_on(stores, dir.path(), Clock::system(), |_| {}).await.unwrap();
     let background = engine.spawn();
     assert_eq!(engine.ready().await, []);
     sickly.mad.store(true, Ordering::Relaxed);
@@ -111,7 +111,7 @@ async fn a_store_that_answers_nothing_is_told_in_time() {
     let mut stores = Sqlite::open(dir.path(), &Options::default()).unwrap().stores();
     stores.sessions = Arc::clone(&sickly) as _;
     stores.end_deletes = false;
-    let engine = lab::open_over(dir.path(), stores, Clock::system(), |_| {}).await;
+    let engine = lab::open_on(stores, dir.path(), Clock::system(), |_| {}).await.unwrap();
     let begun = std::time::Instant::now();
     let troubles = engine.ready().await;
     assert!(begun.elapsed() < Duration::from_millis(950), "{:?}", begun.elapsed());

@@ -1,5 +1,6 @@
-//! Ends done again, where the store of sessions can lose a deletion that the revocation log remembers: after a failover to
-//! a replica that had not heard of it, or a start from an older copy.
+//! Ends done again, where sessions stand apart from the revocation log: a crash can come between an end's line and its
+//! deletion, a failover or an older copy can undo the deletion, and another server knows nothing of a record that it does not
+//! share.
 //!
 //! Every record that is read is held against the log as well, so that what came back is refused whether or not it has been
 //! found here yet; this removes it for good, before the log forgets.
@@ -12,7 +13,7 @@ use crate::{
 
 impl Engine {
     /// Deletes again what the log says has ended since the store's watermark, and moves that to the head as it was before.
-    /// How many sessions. Nothing is to be done where a store cannot differ from the log.
+    /// How many sessions. Nothing is to be done where an end is one transaction with its deletion.
     ///
     /// # Errors
     /// As of any store; then the watermark stays, and the next call begins there.

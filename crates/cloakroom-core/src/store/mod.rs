@@ -98,22 +98,12 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Removes at most `limit` records whose `expires` is over; returns how many.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// Whether a deletion that was acknowledged can be undone while the revocation log stays as it is, as where a replica
-    /// takes over that had not heard of it. If so, the log is asked about every record that is read, and the ends that the
-    /// store may have lost are done again from its watermark on.
-    fn may_lose_deletions(&self) -> bool {
-        false
-    }
-
-    /// The position of the log up to which every end has surely been done here; `None` where that is not known.
-    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
-        Ok(None)
-    }
+    /// The position of the log up to which every end has surely been done here; `None` where that is not known. It must be
+    /// as durable as the deletions before it: whatever undoes one of them takes the position back too.
+    async fn watermark(&self) -> Result<Option<Position>, StoreError>;
 
     /// Notes that every end up to this position has been done here.
-    async fn set_watermark(&self, _position: Position) -> Result<(), StoreError> {
-        Ok(())
-    }
+    async fn set_watermark(&self, position: Position) -> Result<(), StoreError>;
 
     /// Deletes these records; those that are not there are left so.
     async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
@@ -392,9 +382,11 @@ pub trait AccountStore: Send + Sync + 'static {
 const LEAP: u32 = 10_000;
 
 impl Stores {
-    /// Whether a record that is found may be of a session that has ended: its store can lose deletions apart from the log.
+    /// Whether a record that is found may be of a session that has ended: an end is two writes, of which a crash can leave
+    /// out the second, and another server may have ended what it keeps no record of. Then the log is asked about every record
+    /// that is found, and the ends that a store may have missed are done again from its watermark on.
     pub fn may_diverge(&self) -> bool {
-        !self.end_deletes && self.sessions.may_lose_deletions()
+        !self.end_deletes
     }
 }
 

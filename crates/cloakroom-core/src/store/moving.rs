@@ -127,18 +127,10 @@ impl SessionStore for Moving {
         Ok(removed + self.main.sweep(now, limit.saturating_sub(removed)).await?)
     }
 
-    /// A server that crashes between the two deletions of an end leaves the record in one of them.
-    fn may_lose_deletions(&self) -> bool {
-        true
-    }
-
-    /// The lower one of those that have one.
+    /// The lower of the two.
     async fn watermark(&self) -> Result<Option<Position>, StoreError> {
         let mut lowest: Option<Position> = None;
         for store in [&self.main, &self.other] {
-            if !store.may_lose_deletions() {
-                continue;
-            }
             let Some(mark) = store.watermark().await? else { return Ok(None) };
             lowest = match lowest {
                 Some(lowest) if lowest.incarnation != mark.incarnation => return Ok(None),

@@ -163,9 +163,6 @@ watched! {
     async fn walk(from: Option<Place>, limit: usize) -> Stretch;
     async fn count() -> Vec<(AppTag, Method, u64)>;
     ;
-    fn may_lose_deletions(&self) -> bool {
-        self.store.may_lose_deletions()
-    }
     fn vitals(&self) -> Vec<Vitals> {
         self.store.vitals()
     }

@@ -8,7 +8,7 @@ use cloakroom_core::{
     app::{Admission, App, Apps, Registration},
     clock::{Clock, ManualClock, Timestamp},
     credential::{HashParameters, LimitSettings, LoginPassword, PoolSettings},
-    engine::{Client, Credentials, Engine, KeySettings, LoginRequest, Others, Renewed, Settings, SignedIn},
+    engine::{Client, Credentials, Engine, KeySettings, LoginRequest, Others, Renewed, Settings, SignedIn, StartError},
     ids::AppId,
     key::MasterSecret,
     method::Method,
@@ -87,15 +87,17 @@ impl Lab {
 }
 
 pub(crate) async fn open(dir: &std::path::Path, clock: Clock, change: impl Fn(&mut App)) -> Arc<Engine> {
-    open_over(dir, Sqlite::open(dir, &Options::default()).unwrap().stores(), clock, change).await
+    let stores = Sqlite::open(dir, &Options::default()).unwrap().stores();
+    open_on(stores, dir, clock, change).await.unwrap()
 }
 
-pub(crate) async fn open_over(
-    dir: &std::path::Path,
+/// An engine on these stores, with the secret of a folder.
+pub(crate) async fn open_on(
     stores: Stores,
+    dir: &std::path::Path,
     clock: Clock,
     change: impl Fn(&mut App),
-) -> Arc<Engine> {
+) -> Result<Arc<Engine>, StartError> {
     let rng = Rng::system();
     let apps = [
         ("web", Method::Session),
@@ -123,7 +125,7 @@ pub(crate) async fn open_over(
         keys: KeySettings::default(),
         audit_life: Duration::from_secs(90 * 86_400),
     };
-    Engine::start(settings, Arc::new(Apps::new(apps.to_vec()).unwrap()), stores, master, clock, rng).await.unwrap()
+    Engine::start(settings, Arc::new(Apps::new(apps.to_vec()).unwrap()), stores, master, clock, rng).await
 }
 
 pub(crate) fn app(id: &str, method: Method) -> App {

@@ -75,6 +75,8 @@ async fn all_sessions<S: SessionStore>(make: &impl AsyncFn() -> S) {
         session::sessions_are_counted_by_app_and_method,
         session::a_walk_meets_every_session,
         session::any_writes_do_what_the_domain_says,
+        session::many_are_forgotten_at_once_and_nobody_else,
+        session::it_remembers_how_far_it_has_seen_the_log,
     );
 }
 

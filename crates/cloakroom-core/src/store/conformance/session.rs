@@ -10,6 +10,7 @@ use crate::{
     ids::{AccountId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
+    revocation::{Incarnation, Position},
     session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
     store::SessionStore,
 };
@@ -374,6 +375,41 @@ pub(super) async fn a_walk_meets_every_session(store: Store) {
     }
     for (id, one) in &there {
         assert_eq!(met.get(id), Some(one));
+    }
+}
+
+pub(super) async fn many_are_forgotten_at_once_and_nobody_else(store: Store) {
+    let rng = Rng::seeded(14);
+    let account = account_id(&rng);
+    let mut ids = Vec::new();
+    for n in 0..1200u32 {
+        let id = session_id(&rng);
+        // Some are not there, as most that the log names.
+        if n % 3 != 0 {
+            create(&store, id, &record(account, NOW)).await;
+        }
+        ids.push(id);
+    }
+    let (gone, kept) = ids.split_at(1000);
+    for _ in 0..2 {
+        store.forget(gone).await.unwrap();
+        for (n, id) in ids.iter().enumerate() {
+            let stays = n >= gone.len() && n % 3 != 0;
+            assert_eq!(read(&store, *id).await.is_some(), stays, "session {n}");
+        }
+    }
+    let listed = store.list(account, None, 10_000).await.unwrap();
+    assert!(listed.iter().all(|(id, _)| kept.contains(id)), "what was forgotten is in no list");
+    store.forget(&[]).await.unwrap();
+}
+
+/// R21: so that the ends since then can be given to it again.
+pub(super) async fn it_remembers_how_far_it_has_seen_the_log(store: Store) {
+    assert_eq!(store.watermark().await.unwrap(), None, "a new store has seen nothing");
+    for (incarnation, sequence) in [(7, 41), (7, 12), (u64::MAX, 0), (8, 1 << 40)] {
+        let position = Position { incarnation: Incarnation(incarnation), sequence };
+        store.set_watermark(position).await.unwrap();
+        assert_eq!(store.watermark().await.unwrap(), Some(position));
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
     method::Method,
+    revocation::Position,
     session::{Effect, Record, Write, Written},
 };
 
@@ -45,6 +46,7 @@ pub struct MemorySessions {
     limit: usize,
     /// The slab and the chunk where the next sweep goes on.
     swept: Mutex<(usize, usize)>,
+    watermark: Mutex<Option<Position>>,
 }
 
 /// Where a session stands: its slab in the low bits, its place in the others.
@@ -90,6 +92,7 @@ impl MemorySessions {
             held: AtomicUsize::new(0),
             limit,
             swept: Mutex::new((0, 0)),
+            watermark: Mutex::new(None),
         }
     }
 
@@ -317,6 +320,15 @@ impl SessionStore for MemorySessions {
             }
         }
         Ok(removed)
+    }
+
+    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+        Ok(*self.watermark.lock())
+    }
+
+    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+        *self.watermark.lock() = Some(position);
+        Ok(())
     }
 
     /// A place is the number of a slab and that of a chunk in it; a session keeps its own for as long as it lives.

@@ -167,12 +167,6 @@ impl SessionStore for Postgres {
         Ok(self.pool().execute(SWEEP, &[now.into(), at_most(limit)]).await? as usize)
     }
 
-    /// Where the log is elsewhere: PostgreSQL replicates asynchronously by default, so that a standby which takes over may lack
-    /// the last deletions.
-    fn may_lose_deletions(&self) -> bool {
-        true
-    }
-
     async fn watermark(&self) -> Result<Option<Position>, StoreError> {
         let Some(row) = self.pool().row(Read, WATERMARK, &[]).await? else { return Ok(None) };
         let incarnation = Incarnation(get::<i64>(&row, 0)?.cast_unsigned());

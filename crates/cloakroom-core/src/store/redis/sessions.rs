@@ -70,11 +70,6 @@ impl SessionStore for Redis {
         Ok(0)
     }
 
-    /// Replication is asynchronous, and what is on the disk may be older than what was acknowledged.
-    fn may_lose_deletions(&self) -> bool {
-        true
-    }
-
     async fn watermark(&self) -> Result<Option<Position>, StoreError> {
         self.lowest_mark().await
     }

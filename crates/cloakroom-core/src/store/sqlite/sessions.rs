@@ -8,18 +8,19 @@ use rusqlite::{Connection, params};
 
 use super::{
     Sqlite,
-    columns::{at_most, execute, millis, row, rows},
+    columns::{at_most, execute, integer, millis, number, row, rows},
     writer::Shape,
 };
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
     method::Method,
+    revocation::{Incarnation, Position},
     session::{Effect, Record, Write, Written},
     store::{Place, SessionStore, StoreError, Stretch, Vitals},
 };
 
-/// How many activities are one job.
+/// How many activities, or sessions that are forgotten, are one job.
 const TOUCHES: usize = 128;
 
 #[async_trait]
@@ -58,6 +59,30 @@ impl SessionStore for Sqlite {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.write_with(Shape::Several, move |c| sweep(c, now, limit)).await
+    }
+
+    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+        self.read_with(watermark).await
+    }
+
+    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+        self.write_with(Shape::OneStatement, move |c| {
+            let statement = "UPDATE installation SET mark_incarnation = ?1, mark_sequence = ?2";
+            execute(c, statement, [position.incarnation.0.cast_signed(), integer(position.sequence)]).map(drop)
+        })
+        .await
+    }
+
+    async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        for part in ids.chunks(TOUCHES) {
+            let part = part.to_vec();
+            self.write_with(Shape::Several, move |c| {
+                let statement = "DELETE FROM sessions WHERE sid = ?1";
+                part.iter().try_for_each(|id| execute(c, statement, [id.bytes()]).map(drop))
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {
@@ -117,6 +142,14 @@ pub(super) fn do_write(connection: &Connection, id: SessionId, write: &Write) ->
         }
     }
     Ok(written)
+}
+
+fn watermark(connection: &Connection) -> Result<Option<Position>, StoreError> {
+    let query = "SELECT mark_incarnation, mark_sequence FROM installation WHERE mark_incarnation IS NOT NULL";
+    row(connection, query, [], |row| {
+        let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
+        Ok(Position { incarnation, sequence: number(row, 1)? })
+    })
 }
 
 fn list(

@@ -19,7 +19,7 @@ use cloakroom_core::{
     revocation::Position,
     session::{Record, Write, Written},
     store::{
-        Place, SessionStore, StoreError, Stores, Stretch,
+        Place, SessionStore, StoreError, Stores, Stretch, Watermark,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
@@ -128,12 +128,12 @@ impl SessionStore for Counted {
         self.inner.sweep(now, limit).await
     }
 
-    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
         self.inner.watermark().await
     }
 
-    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
-        self.inner.set_watermark(position).await
+    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
+        self.inner.advance_watermark(from, to).await
     }
 
     async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {

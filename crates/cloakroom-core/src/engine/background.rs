@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LONG_PATIENCE: Duration = Duration::from_secs(600);
 /// Ends that come together are one question.
 const GATHER: Duration = Duration::from_millis(10);
+/// Connections to a store of sessions that are made anew together are one look at how far it is.
+const GATHER_TAKEOVERS: Duration = Duration::from_secs(1);
 /// Small, so that a sweep never holds the writer for long.
 const BATCH: usize = 500;
 
@@ -51,9 +53,7 @@ impl Engine {
             self.every("sweep", [SWEEP_EVERY, LONG_PATIENCE], |engine| async move {
                 report(engine.sweep().await.map(|_| ()));
             }),
-            self.every("ends", [ASSERT_EVERY, LONG_PATIENCE], |engine| async move {
-                report(engine.assert_ends().await.map(|_| ()));
-            }),
+            self.every("ends", [ASSERT_EVERY, LONG_PATIENCE], |engine| async move { engine.assert_and_report().await }),
             self.every("keys", [ROTATE_EVERY, PATIENCE], |engine| async move { engine.tend_keys().await }),
             self.every("look", [LOOK_EVERY, PATIENCE], |engine| async move { engine.look_around().await }),
         ];
@@ -65,6 +65,20 @@ impl Engine {
                     while calls.changed().await.is_ok() {
                         engine.verifier.wake();
                         tokio::time::sleep(GATHER).await;
+                    }
+                    Over
+                }
+            }));
+        }
+        if let Some(takeovers) = self.shared.stores.sessions.takeovers() {
+            let engine = Arc::clone(self);
+            kept.push(tasks::keep("takeovers", LONG_PATIENCE, move |_| {
+                let (engine, mut takeovers) = (Arc::clone(&engine), takeovers.clone());
+                async move {
+                    while takeovers.changed().await.is_ok() {
+                        engine.assert_and_report().await;
+                        // A server that comes and goes is looked at once a second.
+                        tokio::time::sleep(GATHER_TAKEOVERS).await;
                     }
                     Over
                 }
@@ -109,6 +123,14 @@ impl Engine {
                 return Ok(removed);
             }
             tokio::task::yield_now().await;
+        }
+    }
+
+    async fn assert_and_report(&self) {
+        match self.assert_ends().await {
+            // It says so itself, once.
+            Err(StoreError::TooOld(_)) => {}
+            done => report(done.map(drop)),
         }
     }
 

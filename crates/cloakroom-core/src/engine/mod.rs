@@ -127,17 +127,6 @@ pub enum StartError {
     /// The log of what has ended does not answer.
     #[error("the revocation log cannot be read: {0}")]
     Log(Refusal),
-    /// The store of sessions comes from a time that the revocation log no longer reaches.
-    #[error(
-        "the store of sessions is too old: it has seen the revocation log up to line {seen}, and lines up to {pruned} are gone, so \
-         that sessions which were ended could live again; give it a newer copy, or empty it (everybody signs in again)"
-    )]
-    SessionsTooOld {
-        /// The line that it has seen.
-        seen: u64,
-        /// The last line that was removed.
-        pruned: u64,
-    },
     /// The threads for password hashing cannot be started.
     #[error("the password pool cannot be started: {0}")]
     Pool(#[from] io::Error),
@@ -263,7 +252,10 @@ impl Engine {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a store refused");
+        // That it is too old was said when it was found out; who asks meanwhile adds nothing.
+        if !matches!(error, StoreError::TooOld(_)) {
+            tracing::error!(%error, "a store refused");
+        }
         Self::from(Reason::StoreDown).retry_after(Duration::from_secs(1))
     }
 }

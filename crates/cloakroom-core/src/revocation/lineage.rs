@@ -29,6 +29,18 @@ impl Lineage {
         Some(mark.sequence.min(end?.sequence))
     }
 
+    /// The latest line that something has seen which bears these marks; `None`: none of them is of this log.
+    pub fn latest(&self, marks: &[Position]) -> Option<u64> {
+        marks.iter().filter_map(|mark| self.seen(*mark)).max()
+    }
+
+    /// The line behind which it lacks ends, if the log still has all of those: a mark that is not known counts as one before
+    /// the first line.
+    pub fn since(&self, marks: &[Position]) -> Option<u64> {
+        let seen = self.latest(marks).unwrap_or(0);
+        (seen >= self.pruned).then_some(seen)
+    }
+
     fn of(&self, incarnation: Incarnation) -> Option<Position> {
         self.former.iter().find(|former| former.incarnation == incarnation).copied()
     }
@@ -56,6 +68,18 @@ mod tests {
             assert_eq!(lineage.seen(mark), seen, "{mark}");
         }
         assert_eq!(lineage.last_line(), at(3, 70));
+        for (marks, since) in [
+            (&[at(3, 65)][..], Some(65)),
+            (&[at(1, 9), at(2, 55)], Some(55)),
+            (&[at(4, 60), at(3, 12)], Some(12)),
+            (&[at(3, 9)], None),
+            (&[at(4, 60)], None),
+            (&[], None),
+        ] {
+            assert_eq!(lineage.since(marks), since, "{marks:?}");
+        }
+        let whole = Lineage { pruned: 0, ..lineage };
+        assert_eq!((whole.since(&[]), whole.since(&[at(4, 60)])), (Some(0), Some(0)), "all of it can be done again");
     }
 
     #[test]

@@ -67,6 +67,11 @@ impl Vigil {
         self.era
     }
 
+    /// Turns the era: no fact that was read before is believed.
+    pub fn turn(&mut self) {
+        self.era = self.era.wrapping_add(1);
+    }
+
     /// Whether the lease is fresh: asked no longer than `max_lag` ago.
     #[inline]
     pub fn is_fresh(&self, now: Boot, max_lag: Duration) -> bool {
@@ -94,7 +99,7 @@ impl Vigil {
                 .last
                 .is_some_and(|p| p.incarnation != answer.head.incarnation || p.sequence > answer.head.sequence);
             if another {
-                self.era = self.era.wrapping_add(1);
+                self.turn();
                 self.ended.clear();
             }
             // Of the same log everything is kept: what this process has just written may be younger than the snapshot.

@@ -6,8 +6,8 @@ use std::{collections::HashSet, time::Duration};
 use futures_util::TryStreamExt;
 
 use super::{
-    AccountStore, SessionStore, StoreError,
-    ended::{ended, out_of_reach},
+    AccountStore, SessionStore, StoreError, TooOld,
+    ended::{behind, ended},
     moving::STEP,
 };
 use crate::{
@@ -56,8 +56,8 @@ pub struct Findings {
     pub unswept: Noted,
     /// Sessions that have ended, as the log says, and are still there.
     pub undead: Noted,
-    /// The store of sessions has seen the log up to the first line, and lines up to the second are gone.
-    pub too_old: Option<(u64, u64)>,
+    /// The store of sessions comes from a time that the log no longer reaches.
+    pub too_old: Option<TooOld>,
 }
 
 /// Reads everything.
@@ -73,8 +73,12 @@ pub async fn look(
     accounts.keys().await?;
     accounts.services().await?;
     accounts.log_since(None, None).await?;
-    let (head, mark) = (accounts.log_head().await?, sessions.watermark().await?);
-    let mut findings = Findings { too_old: out_of_reach(accounts, mark, head).await?, ..Findings::default() };
+    let too_old = match behind(sessions, accounts, now).await {
+        Ok(_) => None,
+        Err(StoreError::TooOld(old)) => Some(old),
+        Err(error) => return Err(error),
+    };
+    let mut findings = Findings { too_old, ..Findings::default() };
     let people = people(accounts).await?;
     findings.accounts = people.len() as u64;
     let ended: HashSet<_> = ended(accounts, 0).try_concat().await?.into_iter().collect();

@@ -1,13 +1,21 @@
 //! What a store of sessions may have missed: the ended sessions that the revocation log remembers, in pages, and the lines that
 //! it has forgotten.
 
+use std::time::Duration;
+
 use futures_util::{Stream, TryStreamExt, stream};
 
-use super::{AccountStore, SessionStore, StoreError};
-use crate::{ids::SessionId, revocation::Position};
+use super::{AccountStore, SessionStore, StoreError, TooOld, Watermark};
+use crate::{
+    clock::Timestamp,
+    ids::SessionId,
+    revocation::{LOG_LIFE, Lineage},
+};
 
 /// How many sessions are one page.
 const PAGE: usize = 1000;
+/// By how much the clocks of those that wrote sessions and log may differ.
+const SKEW: Duration = Duration::from_hours(1);
 
 /// The sessions that the log says have ended, page by page, from behind a line.
 pub(super) fn ended(
@@ -36,14 +44,35 @@ pub(crate) async fn forget_ended(
     Ok(done)
 }
 
-/// Whether a store of sessions with this watermark comes from a time that the log no longer reaches: the line up to which it
-/// has seen the log, and the one up to which the log is gone.
-pub(crate) async fn out_of_reach(
+/// What a store of sessions may lack of the log.
+pub(crate) struct Behind {
+    /// The ends behind this line.
+    pub(crate) line: u64,
+    /// What the store said of itself.
+    pub(crate) watermark: Watermark,
+    /// What the log said of itself, after that.
+    pub(crate) log: Lineage,
+}
+
+/// What a store of sessions may lack of the log.
+///
+/// # Errors
+/// [`StoreError::TooOld`] when the log no longer has what it may lack.
+pub(crate) async fn behind(
+    sessions: &dyn SessionStore,
     log: &dyn AccountStore,
-    mark: Option<Position>,
-    head: Position,
-) -> Result<Option<(u64, u64)>, StoreError> {
-    let Some(mark) = mark.filter(|mark| mark.incarnation == head.incarnation) else { return Ok(None) };
-    let pruned = log.ended_sessions(head.sequence, 1).await?.pruned;
-    Ok((mark.sequence < pruned).then_some((mark.sequence, pruned)))
+    now: Timestamp,
+) -> Result<Behind, StoreError> {
+    let watermark = sessions.watermark().await?;
+    let log = log.lineage().await?;
+    // An end of a session that began later than this is in the log for sure. So a store that was emptied is in reach,
+    // whatever its mark says, and so is the part of it that was.
+    let surely = now - LOG_LIFE + SKEW;
+    if !watermark.is_in_reach(&log) && sessions.holds_unseen(&log, surely).await? {
+        let known = watermark.parts().map(|marks| log.latest(marks)).collect::<Option<Vec<_>>>();
+        let seen = known.and_then(|known| known.into_iter().min());
+        return Err(StoreError::TooOld(TooOld { seen, pruned: log.pruned }));
+    }
+    let line = watermark.parts().map(|marks| log.since(marks).unwrap_or(0)).min().unwrap_or(0);
+    Ok(Behind { line, watermark, log })
 }

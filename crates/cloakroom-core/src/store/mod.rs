@@ -9,6 +9,7 @@ pub mod check;
 pub mod conformance;
 pub mod copy;
 mod ended;
+mod gate;
 pub mod memory;
 mod moving;
 #[cfg(feature = "postgres")]
@@ -18,13 +19,15 @@ pub mod redis;
 pub mod sqlite;
 mod vitals;
 mod watched;
+mod watermark;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 pub(crate) use basis::Present;
 pub use basis::{Acting, Basis};
-pub(crate) use ended::{forget_ended, out_of_reach};
+pub(crate) use ended::{behind, forget_ended};
+pub(crate) use gate::Gate;
 pub use moving::Moving;
 use thiserror::Error;
 pub(crate) use vitals::Batches;
@@ -32,6 +35,7 @@ pub(crate) use watched::Watch;
 pub use {
     vitals::{Connections, Disk, Gathered, Vitals},
     watched::StoreOperation,
+    watermark::{TooOld, Watermark},
 };
 
 use crate::{
@@ -68,6 +72,9 @@ pub enum StoreError {
     /// It takes everything but this: trying again changes nothing.
     #[error("the store refuses what it was given: {0}")]
     Refused(String),
+    /// It holds sessions and comes from a time that the revocation log no longer reaches.
+    #[error(transparent)]
+    TooOld(TooOld),
     /// Its contents are not what they must be.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -98,12 +105,37 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Removes at most `limit` records whose `expires` is over; returns how many.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// The position of the log up to which every end has surely been done here; `None` where that is not known. It must be
-    /// as durable as the deletions before it: whatever undoes one of them takes the position back too.
-    async fn watermark(&self) -> Result<Option<Position>, StoreError>;
+    /// How far each part of it has surely seen the log. A mark must be as durable as the deletions before it: whatever undoes
+    /// one of them takes the mark back too.
+    async fn watermark(&self) -> Result<Watermark, StoreError>;
 
-    /// Notes that every end up to this position has been done here.
-    async fn set_watermark(&self, position: Position) -> Result<(), StoreError>;
+    /// Notes that every end up to a position has been done here since the watermark was `from`. Refuses to where another
+    /// server has taken over since then, which may lack the deletions.
+    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError>;
+
+    /// Whether a part of it whose mark the log does not reach holds a session that began before a moment.
+    async fn holds_unseen(&self, log: &Lineage, before: Timestamp) -> Result<bool, StoreError> {
+        if self.watermark().await?.is_in_reach(log) {
+            return Ok(false);
+        }
+        let mut place = None;
+        loop {
+            let Stretch { sessions, next } = self.walk(place, moving::STEP).await?;
+            if sessions.iter().any(|(_, record)| record.as_ref().is_some_and(|record| record.created < before)) {
+                return Ok(true);
+            }
+            place = next;
+            if place.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Changes whenever another server may have taken over, so that nobody need wait for the next look. `None`: that does not
+    /// happen, or cannot be told.
+    fn takeovers(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        None
+    }
 
     /// Deletes these records; those that are not there are left so.
     async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {

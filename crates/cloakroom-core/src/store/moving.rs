@@ -18,12 +18,12 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Place, SessionStore, StoreError, Stretch, Vitals};
+use super::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
     method::Method,
-    revocation::Position,
+    revocation::{Lineage, Position},
     session::{Record, Write, Written},
 };
 
@@ -127,23 +127,21 @@ impl SessionStore for Moving {
         Ok(removed + self.main.sweep(now, limit.saturating_sub(removed)).await?)
     }
 
-    /// The lower of the two.
-    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
-        let mut lowest: Option<Position> = None;
-        for store in [&self.main, &self.other] {
-            let Some(mark) = store.watermark().await? else { return Ok(None) };
-            lowest = match lowest {
-                Some(lowest) if lowest.incarnation != mark.incarnation => return Ok(None),
-                Some(lowest) if lowest.sequence <= mark.sequence => Some(lowest),
-                _ => Some(mark),
-            };
-        }
-        Ok(lowest)
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
+        let (main, other) = (self.main.watermark().await?, self.other.watermark().await?);
+        Ok(Watermark::Both(Box::new(main), Box::new(other)))
     }
 
-    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
-        self.other.set_watermark(position).await?;
-        self.main.set_watermark(position).await
+    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
+        let Watermark::Both(main, other) = from else {
+            return Err(StoreError::Foreign("the watermark of one store is not that of two".to_owned()));
+        };
+        self.other.advance_watermark(other, to).await?;
+        self.main.advance_watermark(main, to).await
+    }
+
+    async fn holds_unseen(&self, log: &Lineage, before: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.main.holds_unseen(log, before).await? || self.other.holds_unseen(log, before).await?)
     }
 
     async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {

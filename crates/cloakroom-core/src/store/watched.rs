@@ -1,4 +1,5 @@
-//! Stores whose operations are counted and timed: both ports with nothing added but numbers for operators, and spans of traces.
+//! Stores whose operations are counted and timed: both ports with numbers for operators, and spans of traces. What is asked of a
+//! store of sessions that may not be used is refused here, whoever asks.
 //!
 //! The engine puts this around whatever stores it is given, so that no adapter counts by itself.
 
@@ -15,8 +16,8 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount, Place,
-    Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals,
+    AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Gate, Installation, Login, NewAccount,
+    Place, Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals, Watermark,
 };
 use crate::{
     account::Account,
@@ -34,7 +35,11 @@ use crate::{
 
 /// What was asked of the stores so far, by port and operation.
 #[derive(Clone, Default)]
-pub(crate) struct Watch([(&'static str, Arc<Operations>); 3]);
+pub(crate) struct Watch {
+    ports: [(&'static str, Arc<Operations>); 3],
+    /// Whether the store of sessions may be used.
+    pub(crate) sessions: Arc<Gate>,
+}
 
 /// How often a store was asked for something, and how long it took.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,20 +73,40 @@ struct Watched<S: ?Sized> {
     operations: Arc<Operations>,
     /// Of the limits that belong to it.
     limits: Arc<Operations>,
+    /// Shut while the store may not be used.
+    gate: Arc<Gate>,
+}
+
+impl<S: ?Sized> Watched<S> {
+    /// Does something only while the store may be used. Looked at after it too: what was read meanwhile may be of a store that
+    /// has just been found to be too old.
+    async fn gated<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.gate.pass()?;
+        let done = work.await?;
+        self.gate.pass()?;
+        Ok(done)
+    }
 }
 
 impl Watch {
     /// Watches stores from now on.
     pub(crate) fn over(stores: &Stores) -> (Stores, Self) {
-        let watch = Self(["accounts", "sessions", "limits"].map(|port| (port, Arc::default())));
-        let [(_, accounts), (_, sessions), (_, limits)] = watch.0.clone();
+        let ports = ["accounts", "sessions", "limits"].map(|port| (port, Arc::default()));
+        let watch = Self { ports, sessions: Arc::default() };
+        let [(_, accounts), (_, sessions), (_, limits)] = watch.ports.clone();
         let watched = Stores {
             accounts: Arc::new(Watched {
                 store: Arc::clone(&stores.accounts),
                 operations: accounts,
                 limits: Arc::clone(&limits),
+                gate: Arc::default(),
             }),
-            sessions: Arc::new(Watched { store: Arc::clone(&stores.sessions), operations: sessions, limits }),
+            sessions: Arc::new(Watched {
+                store: Arc::clone(&stores.sessions),
+                operations: sessions,
+                limits,
+                gate: Arc::clone(&watch.sessions),
+            }),
             end_deletes: stores.end_deletes,
         };
         (watched, watch)
@@ -104,7 +129,7 @@ impl Watch {
             };
             operations.known.read().iter().map(of_operation).collect::<Vec<_>>()
         };
-        self.0.iter().flat_map(of_port).collect()
+        self.ports.iter().flat_map(of_port).collect()
     }
 }
 
@@ -136,14 +161,16 @@ impl Operations {
 macro_rules! watched {
     (
         $port:ident;
-        $(async fn $verb:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)+
+        $($(@$gate:ident)? async fn $verb:ident($($argument:ident: $kind:ty),* $(,)?) -> $answer:ty;)+
         ; $($plain:tt)*
     ) => {
         #[async_trait]
         impl $port for Watched<dyn $port> {
             $(async fn $verb(&self, $($argument: $kind),*) -> Result<$answer, StoreError> {
                 let names = [stringify!($verb), concat!("store ", stringify!($port), "::", stringify!($verb))];
-                self.operations.time(names, self.store.$verb($($argument),*)).await
+                let work = self.operations.time(names, self.store.$verb($($argument),*));
+                $(let work = self.$gate(work);)?
+                work.await
             })+
             $($plain)*
         }
@@ -152,17 +179,25 @@ macro_rules! watched {
 
 watched! {
     SessionStore;
-    async fn read(id: SessionId) -> Option<Record>;
-    async fn write(id: SessionId, write: Write) -> Written;
-    async fn touch(touches: &[(SessionId, Timestamp)]) -> ();
-    async fn list(account: AccountId, before: Option<(Timestamp, SessionId)>, limit: usize) -> Vec<(SessionId, Record)>;
+    // What people and operators want of it.
+    @gated async fn read(id: SessionId) -> Option<Record>;
+    @gated async fn write(id: SessionId, write: Write) -> Written;
+    @gated async fn touch(touches: &[(SessionId, Timestamp)]) -> ();
+    @gated async fn list(
+        account: AccountId, before: Option<(Timestamp, SessionId)>, limit: usize
+    ) -> Vec<(SessionId, Record)>;
+    @gated async fn count() -> Vec<(AppTag, Method, u64)>;
+    // What finds out whether it may be used, and what it is rid of.
     async fn sweep(now: Timestamp, limit: usize) -> usize;
-    async fn watermark() -> Option<Position>;
-    async fn set_watermark(position: Position) -> ();
+    async fn watermark() -> Watermark;
+    async fn advance_watermark(from: &Watermark, to: Position) -> ();
+    async fn holds_unseen(log: &Lineage, before: Timestamp) -> bool;
     async fn forget(ids: &[SessionId]) -> ();
     async fn walk(from: Option<Place>, limit: usize) -> Stretch;
-    async fn count() -> Vec<(AppTag, Method, u64)>;
     ;
+    fn takeovers(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        self.store.takeovers()
+    }
     fn vitals(&self) -> Vec<Vitals> {
         self.store.vitals()
     }
@@ -202,7 +237,8 @@ watched! {
     }
     fn limits(&self) -> Option<Arc<dyn SharedLimits>> {
         let store = self.store.limits()?;
-        Some(Arc::new(Watched { store, operations: Arc::clone(&self.limits), limits: Arc::clone(&self.limits) }))
+        let [operations, limits] = [(); 2].map(|()| Arc::clone(&self.limits));
+        Some(Arc::new(Watched { store, operations, limits, gate: Arc::default() }))
     }
     fn vitals(&self) -> Vec<Vitals> {
         self.store.vitals()

@@ -167,6 +167,11 @@ impl Verifier {
         }
     }
 
+    /// Believes no fact that was read before now: what it was read from has turned out not to be trusted.
+    pub fn drop_facts(&self) {
+        self.vigil.write().turn();
+    }
+
     /// The apps whose credentials it accepts.
     pub fn apps(&self) -> &Arc<Apps> {
         &self.apps

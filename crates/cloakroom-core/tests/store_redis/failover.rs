@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use cloakroom_core::{
     ids::Generation,
     random::Rng,
-    revocation::{Incarnation, Position},
     session::{Write, Written},
     store::{SessionStore, conformance},
 };
@@ -13,9 +12,9 @@ use redis::Value;
 use rustix::process::Signal;
 
 use super::{
-    account,
+    account, at,
     faults::{BOUND, recovered, unavailable},
-    key, log_in, now, open, refusal,
+    key, log_in, lowest, mark, now, open, refusal,
     server::{Server, add_replica, cluster, cluster_name, cluster_url, until},
 };
 
@@ -79,8 +78,8 @@ async fn after_a_failover_the_store_recovers_and_shows_what_was_lost() {
     let store = open(&watched.url()).await;
     let rng = Rng::seeded(1);
     let (kept, ended) = (log_in(&store, account(&rng), &rng).await, log_in(&store, account(&rng), &rng).await);
-    let position = |sequence| Position { incarnation: Incarnation(5), sequence };
-    store.set_watermark(position(10)).await.unwrap();
+    mark(&store, at(5, 10)).await.unwrap();
+    let of_the_old = store.watermark().await.unwrap();
     let before = store.primaries().await.unwrap();
     until("the replica has it all", || {
         watched.replica.send([b"EXISTS".to_vec(), key(ended)]) == Ok(Value::Int(1))
@@ -91,8 +90,8 @@ async fn after_a_failover_the_store_recovers_and_shows_what_was_lost() {
     watched.replica.signal(Signal::STOP);
     watched.primary.ask(&["CLIENT", "KILL", "TYPE", "replica"]);
     assert_eq!(store.write(ended, Write::Delete).await.unwrap(), Written::Done(None));
-    store.set_watermark(position(11)).await.unwrap();
-    assert_eq!(store.watermark().await.unwrap(), Some(position(11)));
+    mark(&store, at(5, 11)).await.unwrap();
+    assert_eq!(lowest(&store).await, Some(at(5, 11)));
     watched.primary.kill();
     watched.replica.signal(Signal::CONT);
     assert!(unavailable(&store, kept).await < BOUND);
@@ -105,10 +104,13 @@ async fn after_a_failover_the_store_recovers_and_shows_what_was_lost() {
     }
     recovered(&store, kept).await;
     assert!(store.read(ended).await.unwrap().is_some(), "the replica did not get the end");
-    assert_eq!(store.watermark().await.unwrap(), Some(position(10)), "and it shows");
+    assert_eq!(lowest(&store).await, Some(at(5, 10)), "and it shows");
+    // R20: deletions that were made on the old primary are none on this one, though both had the same mark.
+    assert!(store.advance_watermark(&of_the_old, at(5, 11)).await.is_err());
+    assert_eq!(lowest(&store).await, Some(at(5, 10)));
     assert_ne!(store.primaries().await.unwrap(), before);
     store.forget(&[ended]).await.unwrap();
-    store.set_watermark(position(11)).await.unwrap();
+    mark(&store, at(5, 11)).await.unwrap();
     assert_eq!(store.read(ended).await.unwrap(), None);
     log_in(&store, account(&rng), &rng).await;
 }
@@ -235,8 +237,7 @@ async fn a_node_of_a_cluster_fails_alone() {
         }
     }
     let [first, second, third] = ids.map(Option::unwrap);
-    let position = |sequence| Position { incarnation: Incarnation(5), sequence };
-    store.set_watermark(position(1)).await.unwrap();
+    mark(&store, at(5, 1)).await.unwrap();
     // Its data as of now.
     nodes[1].ask(&["BGREWRITEAOF"]);
     until("the file is written", || nodes[1].info("aof_rewrite_in_progress") == "0");
@@ -253,11 +254,11 @@ async fn a_node_of_a_cluster_fails_alone() {
     }
     // A node that has just come back may doubt its place once more.
     let began = Instant::now();
-    while let Err(error) = store.set_watermark(position(2)).await {
+    while let Err(error) = mark(&store, at(5, 2)).await {
         assert!(began.elapsed() < Duration::from_secs(60), "{error}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(store.watermark().await.unwrap(), Some(position(2)));
+    assert_eq!(lowest(&store).await, Some(at(5, 2)));
 
     nodes[1].kill();
     assert!(unavailable(&store, second).await < BOUND);
@@ -273,5 +274,5 @@ async fn a_node_of_a_cluster_fails_alone() {
     run(copy.path(), &directory);
     nodes[1].resume();
     recovered(&store, second).await;
-    assert_eq!(store.watermark().await.unwrap(), Some(position(1)), "one shard of old data is enough");
+    assert_eq!(lowest(&store).await, Some(at(5, 1)), "one shard of old data is enough");
 }

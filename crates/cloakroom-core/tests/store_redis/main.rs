@@ -15,6 +15,7 @@ use cloakroom_core::{
     ids::{AccountId, AppId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
+    revocation::{Incarnation, Position},
     session::{AuthMethods, ClientKind, Record, Write, Written},
     store::{
         SessionStore, StoreError,
@@ -80,4 +81,23 @@ async fn log_in(store: &Redis, account: AccountId, rng: &Rng) -> SessionId {
 /// The key of a session.
 fn key(id: SessionId) -> Vec<u8> {
     [&b"cr:s"[..], id.bytes()].concat()
+}
+
+fn at(incarnation: u64, sequence: u64) -> Position {
+    Position { incarnation: Incarnation(incarnation), sequence }
+}
+
+/// Moves the watermark on from what it is.
+async fn mark(store: &Redis, to: Position) -> Result<(), StoreError> {
+    let from = store.watermark().await?;
+    store.advance_watermark(&from, to).await
+}
+
+/// The lowest of all marks, if there are all and of one incarnation.
+async fn lowest(store: &Redis) -> Option<Position> {
+    let watermark = store.watermark().await.unwrap();
+    let marks: Option<Vec<_>> = watermark.parts().map(|marks| marks.first().copied()).collect();
+    let marks = marks?;
+    let of_one = marks.windows(2).all(|pair| pair[0].incarnation == pair[1].incarnation);
+    marks.into_iter().min_by_key(|mark| mark.sequence).filter(|_| of_one)
 }

@@ -7,7 +7,6 @@ use cloakroom_core::{
     ids::{Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
-    revocation::{Incarnation, Position},
     session::{Write, Written},
     store::{
         SessionStore,
@@ -16,7 +15,7 @@ use cloakroom_core::{
 };
 use redis::Value;
 
-use super::{DAY, account, key, log_in, now, open, quick, record, server::Server, session};
+use super::{DAY, account, at, key, log_in, lowest, mark, now, open, quick, record, server::Server, session};
 
 fn expiry(server: &Server, key: &[u8]) -> i64 {
     let Value::Int(at) = server.send([b"PEXPIRETIME".to_vec(), key.to_vec()]).unwrap() else { panic!("no number") };
@@ -215,24 +214,23 @@ async fn many_sessions_are_counted_in_steps() {
 async fn the_watermark_is_the_lowest_of_all_its_marks() {
     let server = Server::start(&[]);
     let store = open(&server.url()).await;
-    let at = |incarnation, sequence| Position { incarnation: Incarnation(incarnation), sequence };
-    assert_eq!(store.watermark().await.unwrap(), None, "a new store has seen nothing");
-    store.set_watermark(at(7, 41)).await.unwrap();
-    assert_eq!(store.watermark().await.unwrap(), Some(at(7, 41)));
+    assert_eq!(lowest(&store).await, None, "a new store has seen nothing");
+    mark(&store, at(7, 41)).await.unwrap();
+    assert_eq!(lowest(&store).await, Some(at(7, 41)));
     let Value::Array(marks) = server.ask(&["KEYS", "cr:w*"]) else { panic!("no keys") };
     assert_eq!(marks.len(), 64);
-    let Value::BulkString(mark) = &marks[13] else { panic!("no key") };
-    let set = |value: &str| server.send([b"SET".to_vec(), mark.clone(), value.into()]).unwrap();
+    let Value::BulkString(one) = &marks[13] else { panic!("no key") };
+    let set = |value: &str| server.send([b"SET".to_vec(), one.clone(), value.into()]).unwrap();
     set(&at(7, 12).to_string());
-    assert_eq!(store.watermark().await.unwrap(), Some(at(7, 12)));
+    assert_eq!(lowest(&store).await, Some(at(7, 12)));
     for unsure in [&at(8, 50).to_string(), "rubbish"] {
         set(unsure);
-        assert_eq!(store.watermark().await.unwrap(), None);
+        assert_eq!(lowest(&store).await, None);
     }
-    store.set_watermark(at(8, 60)).await.unwrap();
-    assert_eq!(store.watermark().await.unwrap(), Some(at(8, 60)));
-    server.send([b"DEL".to_vec(), mark.clone()]).unwrap();
-    assert_eq!(store.watermark().await.unwrap(), None);
+    mark(&store, at(8, 60)).await.unwrap();
+    assert_eq!(lowest(&store).await, Some(at(8, 60)));
+    server.send([b"DEL".to_vec(), one.clone()]).unwrap();
+    assert_eq!(lowest(&store).await, None);
     assert_eq!(store.count().await.unwrap(), [], "marks are no sessions");
 }
 

@@ -233,6 +233,15 @@ async fn a_redis_that_may_evict_sessions_stops_the_start() {
     assert!(error.to_string().contains("CONFIG SET maxmemory-policy noeviction"), "{error}");
 }
 
+/// Waits until a session is not there any more.
+async fn gone(sessions: &std::sync::Arc<dyn cloakroom_core::store::SessionStore>, id: cloakroom_core::ids::SessionId) {
+    let began = Instant::now();
+    while !matches!(sessions.read(id).await, Ok(None)) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// What a verification says once the store is there again.
 async fn settled(lab: &Lab, credential: &str) -> crate::lab::Answer {
     let began = Instant::now();
@@ -265,11 +274,11 @@ async fn what_has_ended_does_not_come_back_with_an_older_redis() {
     redis.go_back(&copy);
     assert_eq!(settled(&lab, goes_on.credential()).await.status, 200);
     assert_eq!(lab.verify(asked.credential()).await.refusal(), (401, "session_revoked".to_owned()));
+    // It came back too, and goes as soon as Redis is reached again.
     let sessions = &lab.engine.stores().sessions;
     let unasked = cloakroom_core::ids::SessionId::parse(&unasked.session).unwrap();
-    assert!(sessions.read(unasked).await.unwrap().is_some(), "it came back");
-    assert_eq!(lab.engine.assert_ends().await.unwrap(), 2, "from where the watermark says");
-    assert!(sessions.read(unasked).await.unwrap().is_none());
+    gone(sessions, unasked).await;
+    assert_eq!(lab.engine.assert_ends().await.unwrap(), 0, "all of it is known to be done");
     assert_eq!(lab.verify(goes_on.credential()).await.status, 200);
 
     // The same at a start.
@@ -292,4 +301,40 @@ async fn what_has_ended_does_not_come_back_with_an_older_redis() {
     let started = cloakroom_server::Server::bind_with(config, clock, cloakroom_core::random::Rng::system()).await;
     let error = started.err().expect("it is refused").to_string();
     assert!(error.contains("too old") && error.contains("empty it"), "{error}");
+}
+
+/// R20: an old copy that comes back while servers run is not used, and they say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_redis_under_a_running_server_is_not_used() {
+    let mut redis = Redis::start();
+    let lab = Lab::with_settings(&redis.settings()).await;
+    let (ended, goes_on) = (lab.login("ada", "web").await, lab.login("eve", "web").await);
+    let copy = redis.copy();
+    assert_eq!(settled(&lab, ended.credential()).await.status, 200);
+    assert_eq!(lab.post("/v1/logout").bearer(ended.credential()).await.status, 204);
+    lab.engine.assert_ends().await.unwrap();
+    lab.advance(3 * 86_400);
+    assert!(lab.engine.sweep().await.unwrap() > 0);
+    assert_eq!(lab.verify(goes_on.credential()).await.status, 200);
+
+    redis.go_back(&copy);
+    let began = Instant::now();
+    while lab.engine.refused_sessions().is_none() {
+        // As soon as it is reached again, whoever asks.
+        lab.verify(goes_on.credential()).await;
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody finds out");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for credential in [ended.credential(), goes_on.credential()] {
+        assert_eq!(lab.verify(credential).await.refusal(), (503, "store_unavailable".to_owned()));
+    }
+    // Nor later, nor by a server that starts; until it is emptied.
+    lab.engine.assert_ends().await.unwrap_err();
+    let mut control = TcpStream::connect(("127.0.0.1", redis.port)).unwrap();
+    control.write_all(b"FLUSHALL\r\n").unwrap();
+    let mut answer = [0; 5];
+    control.read_exact(&mut answer).unwrap();
+    lab.engine.assert_ends().await.unwrap();
+    assert_eq!(lab.verify(ended.credential()).await.status, 401);
+    lab.login("eve", "web").await;
 }

@@ -10,7 +10,7 @@ use crate::{
     ids::{AccountId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
-    revocation::{Incarnation, Position},
+    revocation::{Incarnation, Lineage, Position},
     session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
     store::SessionStore,
 };
@@ -403,14 +403,40 @@ pub(super) async fn many_are_forgotten_at_once_and_nobody_else(store: Store) {
     store.forget(&[]).await.unwrap();
 }
 
-/// R21: so that the ends since then can be given to it again.
+/// R20, R21: so that the ends since then can be given to it again, or that it can be told to be too old.
 pub(super) async fn it_remembers_how_far_it_has_seen_the_log(store: Store) {
-    assert_eq!(store.watermark().await.unwrap(), None, "a new store has seen nothing");
-    for (incarnation, sequence) in [(7, 41), (7, 12), (u64::MAX, 0), (8, 1 << 40)] {
-        let position = Position { incarnation: Incarnation(incarnation), sequence };
-        store.set_watermark(position).await.unwrap();
-        assert_eq!(store.watermark().await.unwrap(), Some(position));
+    let at = |incarnation, sequence| Position { incarnation: Incarnation(incarnation), sequence };
+    let log = Lineage { head: at(7, 100), pruned: 50, former: vec![at(7, 100)] };
+    let seen = async |log: &Lineage| {
+        let watermark = store.watermark().await.unwrap();
+        let seen: BTreeSet<_> = watermark.parts().map(|marks| log.latest(marks)).collect();
+        assert_eq!(seen.len(), 1, "all of it has seen the same");
+        seen.into_iter().next().flatten()
+    };
+    let advance = async |to| {
+        let from = store.watermark().await.unwrap();
+        store.advance_watermark(&from, to).await.unwrap();
+    };
+    let rng = Rng::seeded(15);
+    assert_eq!(seen(&log).await, None, "a new store has seen nothing");
+    assert!(!store.holds_unseen(&log, NOW).await.unwrap(), "but holds nothing either");
+    create(&store, session_id(&rng), &record(account_id(&rng), NOW)).await;
+    assert!(!store.holds_unseen(&log, NOW).await.unwrap());
+    assert!(store.holds_unseen(&log, NOW + MINUTE).await.unwrap());
+    for (sequence, holds) in [(41, true), (49, true), (50, false), (60, false)] {
+        advance(at(7, sequence)).await;
+        assert_eq!(seen(&log).await, Some(sequence));
+        assert_eq!(store.holds_unseen(&log, NOW + MINUTE).await.unwrap(), holds, "line {sequence}");
     }
+    // The log goes on under another name, and then as another one.
+    let later = Lineage { head: at(8, 70), pruned: 50, former: vec![at(7, 55), at(8, 70)] };
+    assert_eq!(seen(&later).await, Some(55));
+    for other in [at(8, 70), at(u64::MAX, 1 << 40)] {
+        let log = Lineage { head: other, pruned: 0, former: vec![other] };
+        advance(other).await;
+        assert_eq!(seen(&log).await, Some(other.sequence));
+    }
+    assert_eq!(seen(&later).await, None);
 }
 
 /// Random writes, one after the other, against [`Write::apply`] on a map.

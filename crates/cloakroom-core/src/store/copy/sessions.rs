@@ -10,11 +10,11 @@ use crate::{
     clock::Timestamp,
     ids::{AppTag, SessionId},
     method::Method,
+    revocation::Position,
     session::{Record, Write, Written},
     store::{
-        AccountStore, SessionStore, StoreError, forget_ended,
+        AccountStore, SessionStore, StoreError, behind, forget_ended,
         moving::{AT_ONCE, STEP},
-        out_of_reach,
     },
 };
 
@@ -52,7 +52,7 @@ enum Fate {
 /// In the end, what that log says has ended is deleted in the new store, whoever brought it there.
 ///
 /// # Errors
-/// [`StoreError::Foreign`] when the old store comes from a time that the log no longer reaches; otherwise as of any store.
+/// [`StoreError::TooOld`] when one of the stores comes from a time that the log no longer reaches; otherwise as of any store.
 /// What has been copied by then stays, and the next call passes it by.
 pub async fn sessions(
     from: &dyn SessionStore,
@@ -61,7 +61,12 @@ pub async fn sessions(
     now: Timestamp,
     mut progress: impl FnMut(&Copied),
 ) -> Result<Copied, StoreError> {
-    refuse_stale(from, log).await?;
+    // What has not seen ends that the log has forgotten holds sessions that nobody knows to have ended.
+    let old = behind(from, log, now).await?;
+    let new = behind(to, log, now).await?;
+    // From here on the new one is as new as what is copied into it, also where the copy is broken off.
+    forget_ended(to, log, new.line).await?;
+    to.advance_watermark(&new.watermark, Position { sequence: old.line, ..old.log.last_line() }).await?;
     let mut copied = Copied::default();
     let mut place = None;
     loop {
@@ -90,23 +95,11 @@ pub async fn sessions(
             break;
         }
     }
-    // Read before the walk: everything up to it is among what is met.
-    let head = log.log_head().await?;
+    // Both are read before the walk over the log: everything up to that line is among what is met.
+    let (watermark, log_now) = (to.watermark().await?, log.lineage().await?);
     forget_ended(to, log, 0).await?;
-    to.set_watermark(head).await?;
+    to.advance_watermark(&watermark, log_now.last_line()).await?;
     Ok(copied)
-}
-
-/// A store that has not seen ends which the log has forgotten holds sessions that nobody knows to have ended.
-async fn refuse_stale(from: &dyn SessionStore, log: &dyn AccountStore) -> Result<(), StoreError> {
-    let (head, mark) = (log.log_head().await?, from.watermark().await?);
-    match out_of_reach(log, mark, head).await? {
-        None => Ok(()),
-        Some((seen, pruned)) => Err(StoreError::Foreign(format!(
-            "the sessions are too old to be copied: their store has seen the revocation log up to line {seen}, and lines up to \
-             {pruned} are gone, so that sessions which were ended could live again"
-        ))),
-    }
 }
 
 async fn copy_one(

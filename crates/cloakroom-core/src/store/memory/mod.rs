@@ -22,7 +22,7 @@ use self::{
     lists::Lists,
     slab::{NOWHERE, Place, Slab},
 };
-use super::{SessionStore, StoreError, Stretch, Vitals};
+use super::{SessionStore, StoreError, Stretch, Vitals, Watermark};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
@@ -322,12 +322,12 @@ impl SessionStore for MemorySessions {
         Ok(removed)
     }
 
-    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
-        Ok(*self.watermark.lock())
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
+        Ok(Watermark::of(*self.watermark.lock()))
     }
 
-    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
-        *self.watermark.lock() = Some(position);
+    async fn advance_watermark(&self, _from: &Watermark, to: Position) -> Result<(), StoreError> {
+        *self.watermark.lock() = Some(to);
         Ok(())
     }
 

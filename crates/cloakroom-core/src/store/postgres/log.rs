@@ -60,6 +60,9 @@ macro_rules! head {
 /// How many columns the head has.
 pub(super) const HEAD: usize = 10;
 pub(super) const HEAD_ALONE: &str = concat!(head!(), " FROM head");
+/// Beside the head how far a log elsewhere has been given to the sessions of this database.
+pub(super) const WATERMARK: &str =
+    concat!(head!(), ", mark.incarnation, mark.sequence FROM head LEFT JOIN cloakroom_watermark AS mark ON true");
 /// Beside the head what the log was called before.
 pub(super) const LINEAGE: &str = concat!(
     head!(),
@@ -182,6 +185,8 @@ impl<'a> Line<'a> {
 /// The head of the log, as it was read.
 pub(super) struct Head {
     pub(super) position: Position,
+    /// Another one after each failover.
+    pub(super) timeline: String,
     /// The last line that was removed.
     pub(super) pruned: u64,
     /// The database's time.
@@ -195,12 +200,13 @@ pub(super) struct Head {
 
 pub(super) fn head_of(rows: &[Row]) -> Result<Head, StoreError> {
     let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
-    let timeline = u32::from_str_radix(get(row, 4)?, 16).map_err(|_| unreadable("the timeline"))?;
+    let timeline = get::<&str>(row, 4)?;
+    let number_of_it = u32::from_str_radix(timeline, 16).map_err(|_| unreadable("the timeline"))?;
     let parts = [
         &b"cloakroom log"[..],
         &get::<i64>(row, 0)?.to_be_bytes(),
         &get::<i64>(row, 3)?.to_be_bytes(),
-        &timeline.to_be_bytes(),
+        &number_of_it.to_be_bytes(),
         &get::<i64>(row, 5)?.to_be_bytes(),
     ];
     let hash = digest(&SHA256, &parts.concat());
@@ -209,6 +215,7 @@ pub(super) fn head_of(rows: &[Row]) -> Result<Head, StoreError> {
     let incarnation = Incarnation(u64::from_be_bytes(incarnation));
     Ok(Head {
         position: Position { incarnation, sequence: number(row, 1)? },
+        timeline: timeline.to_owned(),
         pruned: number(row, 2)?,
         time: moment(row, 6)?,
         keys: KeySet(get::<i64>(row, 7)?.cast_unsigned()),

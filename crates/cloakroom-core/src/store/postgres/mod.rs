@@ -28,6 +28,7 @@ mod tables;
 mod tls;
 mod url;
 mod value;
+mod watermark;
 
 use std::{fmt, sync::Arc};
 

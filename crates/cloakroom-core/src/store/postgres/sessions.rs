@@ -23,9 +23,9 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, Generation, SessionId},
     method::Method,
-    revocation::{Incarnation, Position},
+    revocation::Position,
     session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch, Vitals},
+    store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
 /// How long operators wait for a count of all sessions.
@@ -100,9 +100,6 @@ const SWEEP: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED))";
 const WALK: &str = concat!("SELECT ", columns!(), ", sid FROM cloakroom_sessions WHERE sid > $1 ORDER BY sid LIMIT $2");
 const COUNT: &str = "SELECT app, method, count(*) FROM cloakroom_sessions GROUP BY app, method";
-const WATERMARK: &str = "SELECT incarnation, sequence FROM cloakroom_watermark";
-const SET_WATERMARK: &str = "INSERT INTO cloakroom_watermark (one, incarnation, sequence) VALUES (1, $1, $2)
-     ON CONFLICT (one) DO UPDATE SET incarnation = excluded.incarnation, sequence = excluded.sequence";
 const FORGET: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE sid = ANY ($1) ORDER BY sid FOR UPDATE))";
 
@@ -167,16 +164,12 @@ impl SessionStore for Postgres {
         Ok(self.pool().execute(SWEEP, &[now.into(), at_most(limit)]).await? as usize)
     }
 
-    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
-        let Some(row) = self.pool().row(Read, WATERMARK, &[]).await? else { return Ok(None) };
-        let incarnation = Incarnation(get::<i64>(&row, 0)?.cast_unsigned());
-        Ok(Some(Position { incarnation, sequence: number(&row, 1)? }))
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
+        self.its_watermark().await
     }
 
-    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
-        let incarnation = Value::Int(position.incarnation.0.cast_signed());
-        self.pool().execute(SET_WATERMARK, &[incarnation, Value::Int(integer(position.sequence))]).await?;
-        Ok(())
+    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
+        self.advance(from, to).await
     }
 
     async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {

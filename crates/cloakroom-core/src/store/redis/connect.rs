@@ -22,6 +22,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::watch,
     task::JoinHandle,
 };
 use tokio_rustls::TlsConnector;
@@ -40,6 +41,8 @@ pub(super) struct Connector {
     /// Whether a server that says it is a replica is refused. A cluster's nodes send on what is not theirs anyway.
     primaries_only: bool,
     pub(super) options: Options,
+    /// How many connections have been made so far.
+    pub(super) opened: watch::Sender<u64>,
 }
 
 /// An open connection, shared by everybody. It closes when the last who uses it lets go.
@@ -58,13 +61,15 @@ impl Connector {
             None => None,
         };
         let info = info(&address.login).set_db(address.database.into());
-        Ok(Self { tls, info, primaries_only: address.shape != Shape::Cluster, options: options.clone() })
+        let (primaries_only, opened) = (address.shape != Shape::Cluster, watch::Sender::new(0));
+        Ok(Self { tls, info, primaries_only, options: options.clone(), opened })
     }
 
     /// The same for sentinels: under another login, and what answers is no primary.
     pub(super) fn for_sentinels(&self, login: &Login) -> Self {
         let tls = self.tls.clone();
-        Self { tls, info: info(login), primaries_only: false, options: self.options.clone() }
+        let (options, opened) = (self.options.clone(), watch::Sender::new(0));
+        Self { tls, info: info(login), primaries_only: false, options, opened }
     }
 
     /// Opens a connection and sees that somebody fit answers; within [`Options::connect`].

@@ -58,6 +58,11 @@ impl Keys {
         [&self.prefix[..], b"d", account.bytes()].concat()
     }
 
+    /// The number of the mark that is where a session is.
+    pub(super) fn stretch(&self, id: SessionId) -> usize {
+        usize::from(slot(&self.session(id)) / (SLOTS / MARKS))
+    }
+
     /// The keys that hold the watermark.
     pub(super) fn marks(&self) -> &[Vec<u8>] {
         &self.marks

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Value, cmd};
+use tokio::sync::watch;
 
 use super::{
     Redis,
@@ -16,9 +17,17 @@ use super::{
     keys::Keys,
     node::Node,
     route::Route,
+    script::{self, Script},
     sessions::{AT_ONCE, bytes},
+    walk::STEP,
 };
-use crate::{revocation::Position, store::StoreError};
+use crate::{
+    clock::Timestamp,
+    ids::SessionId,
+    revocation::{Lineage, Position},
+    session::Record,
+    store::{StoreError, Stretch, Watermark},
+};
 
 /// A server that holds sessions, as it calls itself.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,44 +41,104 @@ pub struct Primary {
 }
 
 impl Redis {
-    /// The position up to which every deletion has surely been done here; `None`: that is not known, because a primary is
-    /// new or has lost its mark, or marks are of several lives of the log.
+    /// The marks of every stretch of slots, and who holds them.
     ///
     /// # Errors
     /// When one of the primaries is not reached.
-    pub(super) async fn lowest_mark(&self) -> Result<Option<Position>, StoreError> {
+    pub(super) async fn marks(&self) -> Result<Watermark, StoreError> {
+        let holder = self.holder().await?;
         let reads = self.0.keys.marks().to_vec().into_iter().map(|key| async move {
             let mut get = cmd("GET");
             get.arg(&key);
             self.0.route.ask(&key, &get).await
         });
-        let marks: Result<Vec<_>, Failure> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await;
-        let mut lowest: Option<Position> = None;
-        for mark in marks? {
-            let Some(mark) = read(mark.value) else { return Ok(None) };
-            lowest = match lowest {
-                Some(lowest) if lowest.incarnation != mark.incarnation => return Ok(None),
-                Some(lowest) if lowest.sequence <= mark.sequence => Some(lowest),
-                _ => Some(mark),
-            };
-        }
-        Ok(lowest)
+        // In the order of the stretches.
+        let marks: Result<Vec<_>, Failure> = stream::iter(reads).buffered(AT_ONCE).try_collect().await;
+        let marks = marks?.into_iter().map(|mark| read(mark.value).into_iter().collect()).collect();
+        Ok(Watermark::One { marks, holder })
     }
 
-    /// Notes that every deletion up to this position has been done here. To be called after them.
+    /// Notes that every deletion up to a position has been done here since the marks were `from`. To be called after them.
     ///
     /// # Errors
-    /// When one of the primaries is not reached; others may have the new mark.
-    pub(super) async fn mark(&self, position: Position) -> Result<(), StoreError> {
-        let mark = position.to_string();
-        let writes = self.0.keys.marks().to_vec().into_iter().map(|key| {
-            let mut set = cmd("SET");
-            set.arg(&key).arg(&mark);
-            async move { self.0.route.ask(&key, &set).await.map(drop) }
+    /// When one of the primaries is not reached, or is not the one that it was; others may have the new mark.
+    pub(super) async fn advance(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
+        let Watermark::One { marks, holder } = from else { return Err(taken_over()) };
+        if self.holder().await? != *holder {
+            return Err(taken_over());
+        }
+        let to = to.to_string();
+        let before: Vec<_> =
+            marks.iter().map(|mark| mark.first().map(ToString::to_string).unwrap_or_default()).collect();
+        let moved = self.on_each_mark(&script::ADVANCE, &before, &vec![to.clone(); before.len()]).await?;
+        if !moved.iter().all(|moved| *moved) {
+            return Err(taken_over());
+        }
+        if self.holder().await? == *holder {
+            return Ok(());
+        }
+        // Between the first look and the second: the new primary may lack deletions behind the mark that it has just been given.
+        self.on_each_mark(&script::TAKE_BACK, &vec![to; before.len()], &before).await?;
+        Err(taken_over())
+    }
+
+    /// Runs a script on the mark of each stretch; whether it did something.
+    async fn on_each_mark(
+        &self,
+        script: &'static Script,
+        first: &[String],
+        then: &[String],
+    ) -> Result<Vec<bool>, StoreError> {
+        let runs = self.0.keys.marks().iter().zip(first.iter().zip(then)).map(|(key, (first, then))| async move {
+            script.run(&self.0.route, key, &[first.as_bytes(), then.as_bytes()]).await
         });
-        let done: Result<(), Failure> =
-            stream::iter(writes).buffer_unordered(AT_ONCE).try_for_each(|()| async { Ok(()) }).await;
-        Ok(done?)
+        let runs: Vec<_> = runs.collect();
+        let done: Result<Vec<_>, Failure> = stream::iter(runs).buffered(AT_ONCE).try_collect().await;
+        Ok(done?.into_iter().map(|answer| answer.value == Value::Int(1)).collect())
+    }
+
+    /// Who holds the sessions: each primary, by the connection over which it is reached and, where it may be asked, its
+    /// history. A connection leads to one process; but that may have been a replica in between, and then its history is another.
+    async fn holder(&self) -> Result<String, StoreError> {
+        let mut holders = Vec::new();
+        for node in self.0.route.primaries()? {
+            let history = match super::check::info(&node).await {
+                Ok(info) => format!("{} {}", info.get("run_id"), info.get("master_replid")),
+                Err(failure) if failure.code() == Some("NOPERM") => String::new(),
+                Err(failure) => return Err(failure.into()),
+            };
+            holders.push(format!("{} {} {history}", node.host, node.connections()));
+        }
+        Ok(holders.join(", "))
+    }
+
+    /// Whether a stretch of slots whose mark the log does not reach holds a session that began before a moment.
+    pub(super) async fn holds_unseen_sessions(&self, log: &Lineage, before: Timestamp) -> Result<bool, StoreError> {
+        let marks = self.marks().await?;
+        let unseen: Vec<_> = marks.parts().map(|mark| log.since(mark).is_none()).collect();
+        if !unseen.contains(&true) {
+            return Ok(false);
+        }
+        let is_unseen = |id: SessionId| unseen.get(self.0.keys.stretch(id)).copied().unwrap_or(true);
+        let mut place = None;
+        loop {
+            let Stretch { sessions, next } = self.walk_on(place, STEP).await?;
+            let older = |(id, record): &(SessionId, Option<Record>)| {
+                is_unseen(*id) && record.as_ref().is_some_and(|record| record.created < before)
+            };
+            if sessions.iter().any(older) {
+                return Ok(true);
+            }
+            place = next;
+            if place.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Changes with every new connection: another server may answer it.
+    pub(super) fn connections(&self) -> watch::Receiver<u64> {
+        self.0.route.connections()
     }
 
     /// The servers that hold sessions at the moment, in the order of their addresses. When it is not what it was, one of
@@ -107,6 +176,11 @@ pub(super) fn unseen(route: &Route, keys: &Keys) -> Result<Vec<String>, StoreErr
         )
     };
     Ok(unmarked.into_iter().map(warning).collect())
+}
+
+fn taken_over() -> StoreError {
+    let why = "another server has taken sessions over in Redis; how far it is is looked at again";
+    StoreError::Unavailable(why.to_owned())
 }
 
 fn read(value: Value) -> Option<Position> {

@@ -4,7 +4,13 @@
 //! under way is bounded. A server that is down is tried again after a pause that doubles; until then whoever asks is
 //! refused at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use redis::{Cmd, Pipeline, RedisResult, Value, cmd};
@@ -26,6 +32,8 @@ pub(super) struct Node {
     connector: Arc<Connector>,
     state: Mutex<State>,
     in_flight: Semaphore,
+    /// How many connections have been made to it.
+    connections: AtomicU64,
 }
 
 enum State {
@@ -53,12 +61,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 impl Node {
     pub(super) fn new(host: Host, connector: Arc<Connector>) -> Arc<Self> {
         let in_flight = Semaphore::new(connector.options.in_flight.max(1));
-        Arc::new(Self { host, connector, state: Mutex::new(State::Idle), in_flight })
+        let (state, connections) = (Mutex::new(State::Idle), AtomicU64::new(0));
+        Arc::new(Self { host, connector, state, in_flight, connections })
     }
 
     /// Whether it has an open connection.
     pub(super) fn is_up(&self) -> bool {
         matches!(&*self.state.lock(), State::Up(link) if link.is_open())
+    }
+
+    /// How many connections have been made to it: by that, one process is told from another that has taken its place.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// How many requests are under way.
@@ -186,6 +200,8 @@ impl Node {
                 if failures > 0 {
                     tracing::info!(redis = %self.host, "Redis is back");
                 }
+                self.connections.fetch_add(1, Ordering::Relaxed);
+                self.connector.opened.send_modify(|opened| *opened += 1);
                 State::Up(Arc::new(link))
             }
             Err(error) => {

@@ -153,6 +153,11 @@ impl Route {
         }
     }
 
+    /// Changes with every new connection to a server.
+    pub(super) fn connections(&self) -> watch::Receiver<u64> {
+        self.connector.opened.subscribe()
+    }
+
     /// The server that a key is on, as far as is known.
     pub(super) fn holder(&self, key: &[u8]) -> Result<Arc<Node>, StoreError> {
         self.node(self.slot(key))

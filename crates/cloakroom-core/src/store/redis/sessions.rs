@@ -5,15 +5,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::{Value, cmd};
+use tokio::sync::watch;
 
 use super::{Redis, error::Failure, script};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
     method::Method,
-    revocation::Position,
+    revocation::{Lineage, Position},
     session::{Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch, Vitals},
+    store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
 /// How long a key outlives its session: clocks differ, and Redis's must not end one before its time (F009).
@@ -70,12 +71,20 @@ impl SessionStore for Redis {
         Ok(0)
     }
 
-    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
-        self.lowest_mark().await
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
+        self.marks().await
     }
 
-    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
-        self.mark(position).await
+    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
+        self.advance(from, to).await
+    }
+
+    async fn holds_unseen(&self, log: &Lineage, before: Timestamp) -> Result<bool, StoreError> {
+        self.holds_unseen_sessions(log, before).await
+    }
+
+    fn takeovers(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.connections())
     }
 
     async fn forget(&self, ids: &[SessionId]) -> Result<(), StoreError> {

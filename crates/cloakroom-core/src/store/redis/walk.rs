@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many keys are looked at in one step.
-const STEP: usize = 500;
+pub(super) const STEP: usize = 500;
 /// Where a walk over one server begins and ends.
 const START: &[u8] = b"0";
 

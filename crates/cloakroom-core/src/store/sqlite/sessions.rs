@@ -17,7 +17,7 @@ use crate::{
     method::Method,
     revocation::{Incarnation, Position},
     session::{Effect, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch, Vitals},
+    store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
 /// How many activities, or sessions that are forgotten, are one job.
@@ -61,14 +61,15 @@ impl SessionStore for Sqlite {
         self.write_with(Shape::Several, move |c| sweep(c, now, limit)).await
     }
 
-    async fn watermark(&self) -> Result<Option<Position>, StoreError> {
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
         self.read_with(watermark).await
     }
 
-    async fn set_watermark(&self, position: Position) -> Result<(), StoreError> {
+    /// The file belongs to this process: nobody takes over.
+    async fn advance_watermark(&self, _from: &Watermark, to: Position) -> Result<(), StoreError> {
         self.write_with(Shape::OneStatement, move |c| {
             let statement = "UPDATE installation SET mark_incarnation = ?1, mark_sequence = ?2";
-            execute(c, statement, [position.incarnation.0.cast_signed(), integer(position.sequence)]).map(drop)
+            execute(c, statement, [to.incarnation.0.cast_signed(), integer(to.sequence)]).map(drop)
         })
         .await
     }
@@ -144,12 +145,15 @@ pub(super) fn do_write(connection: &Connection, id: SessionId, write: &Write) ->
     Ok(written)
 }
 
-fn watermark(connection: &Connection) -> Result<Option<Position>, StoreError> {
-    let query = "SELECT mark_incarnation, mark_sequence FROM installation WHERE mark_incarnation IS NOT NULL";
-    row(connection, query, [], |row| {
+/// What it has been given of a log elsewhere, and its own log, with which an end is one transaction.
+fn watermark(connection: &Connection) -> Result<Watermark, StoreError> {
+    let query = "SELECT mark_incarnation, mark_sequence FROM installation WHERE mark_incarnation IS NOT NULL
+         UNION ALL SELECT known_as, sequence FROM installation WHERE known_as IS NOT NULL";
+    let marks = rows(connection, query, [], |row| {
         let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
         Ok(Position { incarnation, sequence: number(row, 1)? })
-    })
+    })?;
+    Ok(Watermark::One { marks: vec![marks], holder: String::new() })
 }
 
 fn list(

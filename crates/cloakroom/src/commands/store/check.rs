@@ -100,14 +100,9 @@ fn found_in(found: &check::Findings, apps: &Apps) -> Vec<Value> {
         (told["count"], told["first"]) = (json!(noted.count), json!(noted.first));
         told
     });
-    let old = found.too_old.map(|(seen, pruned)| {
-        finding(
-            "too_old",
-            format!(
-                "the store of sessions has seen the revocation log up to line {seen}, and lines up to {pruned} are gone"
-            ),
-            "give it a newer copy, or empty it (everybody signs in again)",
-        )
+    let old = found.too_old.map(|old| {
+        let (detail, remedy) = old.told();
+        finding("too_old", detail, remedy)
     });
     noted.chain(old).collect()
 }

@@ -15,7 +15,7 @@ use super::{
     account, at,
     faults::{BOUND, recovered, unavailable},
     key, log_in, lowest, mark, now, open, refusal,
-    server::{Server, add_replica, cluster, cluster_name, cluster_url, until},
+    server::{Server, add_node, add_replica, cluster, cluster_name, cluster_url, until},
 };
 
 /// Three sentinels, a primary and a replica.
@@ -178,6 +178,62 @@ async fn a_slot_that_moves_is_followed() {
     assert_eq!(store.write(id, Write::Delete).await.unwrap(), Written::Done(None));
     assert_eq!(store.read(id).await.unwrap(), None);
     assert_eq!(store.primaries().await.unwrap().len(), 3);
+}
+
+/// R33: a node that imports its first slot serves none yet, so it is in no map of the cluster; whoever is sent on to it uses one
+/// connection all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_imports_its_first_slot_is_asked_over_one_connection() {
+    let mut nodes = cluster();
+    let store = open(&cluster_url(&nodes)).await;
+    let rng = Rng::seeded(1);
+    let (id, slot) = loop {
+        let id = log_in(&store, account(&rng), &rng).await;
+        let slot = nodes[0].send([b"CLUSTER".to_vec(), b"KEYSLOT".to_vec(), key(id)]).unwrap();
+        if let Value::Int(slot @ ..=5460) = slot {
+            break (id, slot.to_string());
+        }
+    };
+    add_node(&mut nodes);
+    let (from, to) = (&nodes[0], &nodes[3]);
+    to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &cluster_name(from)]);
+    from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &cluster_name(to)]);
+    let port = to.port.to_string();
+    let mut migrate: Vec<_> =
+        ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"].map(|part| part.as_bytes().to_vec()).into();
+    migrate.push(key(id));
+    from.send(migrate).unwrap();
+    let connections = || to.info("total_connections_received").parse::<u32>().unwrap();
+    let before = connections();
+    for _ in 0..4 {
+        let mut reads = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let store = store.clone();
+            reads.spawn(async move { store.read(id).await.unwrap().is_some() });
+        }
+        assert!(reads.join_all().await.into_iter().all(|found| found));
+    }
+    // The one that asks for this number is another.
+    assert!(connections() - before <= 2, "{} connections", connections() - before);
+    // And it is the same when the node is in the map.
+    for node in [to, from, &nodes[1], &nodes[2]] {
+        node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &cluster_name(to)]);
+    }
+    let before = connections();
+    let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: now(), active: true };
+    assert!(matches!(store.write(id, rotate).await.unwrap(), Written::Done(Some(_))));
+    until_asked(&store, 4).await;
+    assert!(store.read(id).await.unwrap().is_some());
+    assert!(connections() - before <= 2, "{} connections", connections() - before);
+}
+
+/// Waits until the store knows of so many primaries.
+async fn until_asked(store: &cloakroom_core::store::redis::Redis, primaries: usize) {
+    let began = Instant::now();
+    while store.primaries().await.unwrap().len() != primaries {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not hear of the new primary");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A replica takes a node's place, in order or after its death: the store follows by itself.

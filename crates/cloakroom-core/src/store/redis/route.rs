@@ -29,6 +29,8 @@ pub(super) struct Route {
     address: Address,
     connector: Arc<Connector>,
     map: RwLock<Arc<Map>>,
+    /// Servers that somebody was sent on to and that are in no map yet, the last one at the end.
+    unmapped: Mutex<Vec<Arc<Node>>>,
     looking: Mutex<Looking>,
 }
 
@@ -63,6 +65,8 @@ pub(super) struct Answer {
 const NOBODY: u16 = u16::MAX;
 /// How often a request is sent on by nodes that do not have its slot any more.
 const MOST_HOPS: u32 = 5;
+/// How many servers that are in no map are kept: more do not join a cluster at a time.
+const MOST_UNMAPPED: usize = 16;
 /// Where keys are is not looked for more often than this.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Sentinels are asked again after so long.
@@ -84,7 +88,8 @@ impl Route {
             _ => Map { nodes: Vec::new(), place: Place::Nowhere(StoreError::Unavailable("not looked for yet".into())) },
         };
         let looking = Mutex::new(Looking { done: None, last: None });
-        Arc::new(Self { address, connector, map: RwLock::new(Arc::new(map)), looking })
+        let unmapped = Mutex::default();
+        Arc::new(Self { address, connector, map: RwLock::new(Arc::new(map)), unmapped, looking })
     }
 
     /// Asks the server that a key is on.
@@ -187,10 +192,24 @@ impl Route {
         })
     }
 
-    /// The node of that address, which keeps its connection from map to map.
+    /// The node of that address, which keeps its connection from map to map. One that is in none, as while it imports its first
+    /// slot, is kept too: every request for that slot is sent on to it, and each would connect anew.
     fn node_at(&self, host: &Host) -> Arc<Node> {
-        let known = self.map.read().nodes.iter().find(|node| node.host == *host).cloned();
-        known.unwrap_or_else(|| Node::new(host.clone(), Arc::clone(&self.connector)))
+        let of_host = |node: &&Arc<Node>| node.host == *host;
+        if let Some(known) = self.map.read().nodes.iter().find(of_host) {
+            return Arc::clone(known);
+        }
+        let mut unmapped = self.unmapped.lock();
+        if let Some(known) = unmapped.iter().find(of_host) {
+            return Arc::clone(known);
+        }
+        if unmapped.len() == MOST_UNMAPPED {
+            // Its connection closes when the last answer over it has come.
+            unmapped.remove(0);
+        }
+        let node = Node::new(host.clone(), Arc::clone(&self.connector));
+        unmapped.push(Arc::clone(&node));
+        node
     }
 
     /// A slot is elsewhere: that is noted at once, and all others are asked for.
@@ -259,7 +278,10 @@ impl Route {
     fn settle(&self, found: Result<Map, StoreError>) {
         let mut map = self.map.write();
         match (found, &map.place) {
-            (Ok(found), _) => *map = Arc::new(found),
+            (Ok(found), _) => {
+                self.unmapped.lock().retain(|node| !found.nodes.iter().any(|mapped| Arc::ptr_eq(mapped, node)));
+                *map = Arc::new(found);
+            }
             (Err(error), Place::Nowhere(_)) => {
                 *map = Arc::new(Map { nodes: Vec::new(), place: Place::Nowhere(error) });
             }

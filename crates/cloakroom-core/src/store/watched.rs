@@ -114,7 +114,7 @@ impl Watch {
 
     /// How long ago something last found no room in what `holds` names: `accounts`, `sessions` or `both`.
     pub(crate) fn lacked_room(&self, holds: &str) -> Option<Duration> {
-        let ports = self.0.iter().filter(|(port, _)| *port == holds || (holds == "both" && *port != "limits"));
+        let ports = self.ports.iter().filter(|(port, _)| *port == holds || (holds == "both" && *port != "limits"));
         ports.filter_map(|(_, operations)| *operations.lacked_room.lock()).map(|at| at.elapsed()).min()
     }
 

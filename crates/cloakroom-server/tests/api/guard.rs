@@ -101,8 +101,8 @@ async fn a_recent_identity_is_one_that_signed_in_a_short_time_ago() {
     assert_eq!(said(&app, bearer("/recent", token)).await, (200, ada.account));
     lab.advance(1);
     let (parts, _) = ask(&app, bearer("/recent", token)).await;
-    assert_eq!(parts.headers["www-authenticate"], "Bearer error=\"insufficient_user_authentication\"");
-    assert_eq!(refused(&app, bearer("/recent", token)).await, (401, "session_expired".into()));
+    assert_eq!(parts.headers["www-authenticate"], "Bearer error=\"insufficient_user_authentication\", max_age=\"600\"");
+    assert_eq!(refused(&app, bearer("/recent", token)).await, (401, "reauthentication_required".into()));
     assert_eq!(said(&app, bearer("/who", token)).await.0, 200);
 }
 

@@ -61,6 +61,8 @@ pub struct Connections {
     pub busy: usize,
     /// How many wait for one.
     pub waiting: usize,
+    /// How many wait for a commit that is not answered in time.
+    pub overdue: usize,
 }
 
 /// Operations of which a store does many at once.

@@ -137,6 +137,41 @@ impl Cluster {
         standby
     }
 
+    /// Has commits wait for a standby from now on.
+    pub(crate) async fn demand_standby(&self) {
+        let client = self.connect().await.unwrap();
+        client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        let synchronous = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'";
+        while client.query(synchronous, &[]).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Has a standby receive nothing until this is dropped.
+    pub(crate) fn stall(&self) -> Stalled {
+        let receiver = self.receiver();
+        signal("STOP", receiver);
+        Stalled(receiver)
+    }
+
+    /// The process by which a standby receives.
+    fn receiver(&self) -> u32 {
+        let until = Instant::now() + PATIENCE;
+        let parent = self.process().to_string();
+        loop {
+            assert!(Instant::now() < until, "the standby does not receive");
+            for process in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+                let read = |name| std::fs::read_to_string(process.path().join(name)).unwrap_or_default();
+                let is_child = read("stat").rsplit(')').next().and_then(|rest| rest.split(' ').nth(2)) == Some(&parent);
+                if is_child && read("cmdline").contains("walreceiver") {
+                    return process.file_name().to_str().unwrap().parse().unwrap();
+                }
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Makes a standby the primary of another timeline.
     pub(crate) async fn promote(&self) {
         let client = self.connect().await.unwrap();
@@ -156,6 +191,22 @@ impl Cluster {
     }
 }
 
+/// A standby that receives nothing.
+pub(crate) struct Stalled(u32);
+
+impl Stalled {
+    /// What had been sent, and not received, is lost: the standby starts anew from what it has.
+    pub(crate) fn lose(self) {
+        signal("KILL", self.0);
+    }
+}
+
+impl Drop for Stalled {
+    fn drop(&mut self) {
+        signal("CONT", self.0);
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(mut server) = self.server.take() {
@@ -164,6 +215,11 @@ impl Drop for Cluster {
             let _ = server.wait();
         }
     }
+}
+
+/// Sends a signal; one that has gone needs none.
+fn signal(name: &str, process: u32) {
+    let _ = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).stderr(Stdio::null()).status();
 }
 
 fn user() -> Option<String> {

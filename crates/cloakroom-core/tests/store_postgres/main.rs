@@ -8,11 +8,14 @@ mod cluster;
 mod database;
 mod faults;
 mod gather;
+#[path = "../lab/mod.rs"]
+mod lab;
 mod log;
 mod power;
 mod promises;
 mod schema;
 mod secrecy;
+mod standby;
 mod tls;
 
 use std::time::Duration;

@@ -56,7 +56,7 @@ families! {
         "how long the stores took, the time that was waited for them included";
     STORE_FAILURES: Counter "cloakroom_store_failures_total" ["port" "operation"] "operations of the stores that failed";
     STORE_CONNECTIONS: Gauge "cloakroom_store_connections" ["holds" "store" "state"]
-        "connections: the most there may be (`limit`), those there are, and those in use; of Redis the requests in use";
+        "connections: the most there may be (`limit`), those there are, those in use, and those whose commit is `overdue`; of Redis the requests in use";
     STORE_CONNECTIONS_WAITING: Gauge "cloakroom_store_connections_waiting" ["holds" "store"]
         "operations that wait for a connection";
     STORE_WRITES_WAITING: Gauge "cloakroom_store_writes_waiting" ["holds" "store"]

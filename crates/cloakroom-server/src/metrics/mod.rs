@@ -161,7 +161,13 @@ fn stores(page: &mut Page, engine: &Engine) {
     let connections = || vitals.iter().filter_map(|(holds, vitals)| Some((*holds, vitals, vitals.connections?)));
     page.family(&f::STORE_CONNECTIONS);
     for (holds, Vitals { store, .. }, connections) in connections() {
-        for (state, count) in [("limit", connections.limit), ("open", connections.open), ("busy", connections.busy)] {
+        let states = [
+            ("limit", connections.limit),
+            ("open", connections.open),
+            ("busy", connections.busy),
+            ("overdue", connections.overdue),
+        ];
+        for (state, count) in states {
             page.sample(&[holds, store, state], count as f64);
         }
     }

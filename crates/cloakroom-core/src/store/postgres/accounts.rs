@@ -173,8 +173,8 @@ impl Postgres {
     ) -> Result<Option<Changed>, StoreError> {
         let mut attempts = Attempts::new(Nature::Write);
         loop {
-            let done = match self.pool().lend().await {
-                Ok(lent) => self.pool().within(&lent, transact(&lent, id, change, hold, at)).await,
+            let done = match self.pool().writer().await {
+                Ok(writer) => self.pool().within(&writer, transact(&writer, id, change, hold, at)).await,
                 Err(failure) => Err(failure),
             };
             match done {
@@ -206,7 +206,7 @@ async fn transact(
     at: Option<Timestamp>,
 ) -> Result<Option<Changed>, Failure> {
     let transaction = connection.begin();
-    let Head { time, floor, .. } = lineage::begin(connection).await?;
+    let Head { time, floor, .. } = lineage::begin(connection, &transaction).await?;
     let at = at.unwrap_or(time);
     let sid = Value::Bytes(id.bytes());
     let Some(from) = present(connection, id, change.basis()).await? else {

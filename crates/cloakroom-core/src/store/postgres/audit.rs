@@ -83,7 +83,7 @@ impl Postgres {
             let _ = write!(statement, " AND {column} = ${}", values.len());
         }
         statement.push_str(" ORDER BY id DESC LIMIT $2");
-        self.pool().ad_hoc(&statement, &values).await?.iter().map(stored).collect()
+        self.pool().ad_hoc(Read, &statement, &values).await?.iter().map(stored).collect()
     }
 
     /// The sign-ins by which sessions began.

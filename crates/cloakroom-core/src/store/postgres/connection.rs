@@ -2,14 +2,18 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, Row, Socket, Statement, tls::MakeTlsConnect, types::Type};
+use tokio_postgres::{AsyncMessage, Client, Config, Row, Socket, Statement, tls::MakeTlsConnect, types::Type};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
@@ -19,6 +23,9 @@ use super::{
     value::Value,
 };
 use crate::{store::StoreError, tasks};
+
+/// The part of PostgreSQL that speaks of a wait that was ended. Its words are in the language of the server; its name is not.
+const WAIT_FOR_STANDBY: &str = "SyncRepWaitForLSN";
 
 /// How long a statement that took too long may take to hear that nobody waits for it.
 const CANCEL: Duration = Duration::from_secs(2);
@@ -63,18 +70,31 @@ impl Connector {
 
     /// A connection that is good enough for a store.
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
-        let (client, driver) = self.dial().await?;
+        let (client, mut driver) = self.dial().await?;
+        let unreplicated = Arc::new(AtomicBool::new(false));
+        let notices = Arc::clone(&unreplicated);
         tasks::once("connection", async move {
-            if let Err(error) = driver.await {
-                tracing::debug!(reason = %StoreError::from(Failure::from(error)), "a connection to PostgreSQL has ended");
+            // A notice is told before the answer that it belongs to.
+            while let Some(message) = poll_fn(|cx| driver.poll_message(cx)).await {
+                match message {
+                    Ok(AsyncMessage::Notice(notice)) if notice.routine() == Some(WAIT_FOR_STANDBY) => {
+                        notices.store(true, Ordering::Relaxed);
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        let reason = StoreError::from(Failure::from(error));
+                        tracing::debug!(%reason, "a connection to PostgreSQL has ended");
+                        return;
+                    }
+                }
             }
         });
         let slow = |_| Failure::Lost(too_slow("connecting"));
-        timeout(self.connect_timeout, self.settle(client)).await.map_err(slow)?
+        timeout(self.connect_timeout, self.settle(client, unreplicated)).await.map_err(slow)?
     }
 
     /// Asks the server what it is, and refuses what could lose acknowledged writes.
-    async fn settle(&self, client: Client) -> Result<Connection, Failure> {
+    async fn settle(&self, client: Client, unreplicated: Arc<AtomicBool>) -> Result<Connection, Failure> {
         const QUESTION: &str = "SELECT current_setting('server_version_num')::integer, pg_is_in_recovery(), \
              current_setting('server_encoding'), current_setting('synchronous_commit'), pg_backend_pid()";
         let row = client.query_typed_one(QUESTION, &[]).await?;
@@ -121,8 +141,11 @@ impl Connector {
             pooled,
             tls: self.tls.clone(),
             prepared: Mutex::default(),
+            begin: begin(pooled.then_some(self.statement_timeout)),
             sound: true.into(),
-            under_way: false.into(),
+            transaction: false.into(),
+            work: Work::None.into(),
+            unreplicated,
         })
     }
 }
@@ -135,10 +158,31 @@ pub(super) struct Connection {
     pooled: bool,
     tls: MakeRustlsConnect,
     prepared: Mutex<HashMap<&'static str, Statement>>,
+    /// What opens a transaction.
+    begin: String,
     /// Whether it is known to stand outside of any transaction, and answers.
     sound: AtomicBool,
-    /// Whether somebody has asked who has not heard the end of it.
-    under_way: AtomicBool,
+    /// Whether a transaction is open.
+    transaction: AtomicBool,
+    work: AtomicU8,
+    /// Whether PostgreSQL has said of a commit that it does not wait for its standby any longer.
+    unreplicated: Arc<AtomicBool>,
+}
+
+/// What has been asked, and not been answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    None,
+    /// Nothing that commits: it may be told to stop, and closing the connection undoes it.
+    Uncommitted,
+    /// Something that may be committed by now.
+    Commit,
+}
+
+impl From<Work> for AtomicU8 {
+    fn from(work: Work) -> Self {
+        Self::new(work as u8)
+    }
 }
 
 impl Connection {
@@ -152,25 +196,44 @@ impl Connection {
         self.sound.store(false, Ordering::Relaxed);
     }
 
-    /// Notes that work has begun on it.
-    pub(super) fn begin_work(&self) {
-        self.under_way.store(true, Ordering::Relaxed);
+    /// Notes that something is asked that commits nothing.
+    pub(super) fn begin_reading(&self) {
+        self.work(Work::Uncommitted);
     }
 
-    /// Notes that what was asked has been answered, or given up.
-    pub(super) fn end_work(&self) {
-        self.under_way.store(false, Ordering::Relaxed);
+    /// Notes that something is asked that may commit: each statement does, unless a transaction is open.
+    pub(super) fn begin_writing(&self) {
+        let inside = self.transaction.load(Ordering::Relaxed);
+        self.work(if inside { Work::Uncommitted } else { Work::Commit });
+    }
+
+    /// Notes that what was asked has been answered; whether that answer is worth what it says. PostgreSQL calls a commit done
+    /// whose wait somebody has ended, though no standby may have it.
+    #[must_use]
+    pub(super) fn end_work(&self) -> bool {
+        self.work(Work::None);
+        !self.unreplicated.swap(false, Ordering::Relaxed)
+    }
+
+    fn work(&self, work: Work) {
+        self.work.store(work as u8, Ordering::Relaxed);
     }
 
     /// Whether somebody has asked who has not heard the end of it.
     pub(super) fn is_under_way(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed)
+        self.work.load(Ordering::Relaxed) != Work::None as u8
+    }
+
+    /// Whether that may be committed by now.
+    pub(super) fn may_be_committing(&self) -> bool {
+        self.work.load(Ordering::Relaxed) == Work::Commit as u8
     }
 
     /// Waits for the answers that nobody else waits for.
     pub(super) async fn drain(&self) -> Result<(), Failure> {
         self.batch("").await?;
-        self.end_work();
+        // Nobody is told what was answered.
+        let _ = self.end_work();
         Ok(())
     }
 
@@ -230,14 +293,20 @@ impl Connection {
         Ok(self.client.batch_execute(sql).await?)
     }
 
-    /// Opens a transaction.
+    /// Opens a transaction, as soon as that is [sent](Transaction::start).
     pub(super) fn begin(&self) -> Transaction<'_> {
+        self.transaction.store(true, Ordering::Relaxed);
+        self.begin_reading();
         Transaction { connection: self, open: true }
     }
 
-    /// Nobody waits any longer for what it does: it is told so, and not used again.
+    /// Nobody waits any longer for what it does, which commits nothing: it is told so, and not used again.
     pub(super) fn cancel(&self) {
         self.give_up();
+        if self.pooled {
+            // By the time that a pooler passes it on, somebody else may be committing on that server connection.
+            return;
+        }
         let (token, tls) = (self.client.cancel_token(), self.tls.clone());
         tasks::once("cancel", async move {
             // Should it fail, the connection is closed all the same, and the server's own limits remain.
@@ -252,44 +321,66 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// A transaction, which is undone unless [`Self::commit`] has answered.
-///
-/// What begins it is sent by [`Connection::batch`], with whatever belongs to it.
+/// How a transaction begins. The isolation is said here, whatever the database's default is: later statements must see what was
+/// committed while the first waited for a lock. Should this server vanish, its locks are soon free. Behind a pooler, where the
+/// connection has no limit of ours, each statement has it here.
+fn begin(limit: Option<Duration>) -> String {
+    let limit = limit.map(|limit| format!("; SET LOCAL statement_timeout = {}", limit.as_millis()));
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 10000{}",
+        limit.unwrap_or_default()
+    )
+}
+
+/// A transaction, which is unreplicated unless [`Self::commit`] has answered.
 pub(super) struct Transaction<'a> {
     connection: &'a Connection,
     open: bool,
 }
 
 impl Transaction<'_> {
-    /// The isolation is said here, whatever the database's default is: later statements must see what was committed while
-    /// the first waited for a lock. Should this server vanish, its locks are soon free.
-    pub(super) const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-         SET LOCAL idle_in_transaction_session_timeout = 10000";
+    /// Begins it, together with its first statements, which have no values.
+    pub(super) async fn start(&self, first: &str) -> Result<(), Failure> {
+        self.connection.batch(&format!("{}; {first}", self.connection.begin)).await
+    }
 
-    /// Ends it; only for when every statement in it has answered well.
-    pub(super) async fn commit(mut self) -> Result<(), Failure> {
-        self.connection.batch("COMMIT").await?;
-        self.open = false;
+    /// Commits it; only for when every statement in it has answered well.
+    pub(super) async fn commit(self) -> Result<(), Failure> {
+        self.send_commit("").await?;
+        self.committed();
         Ok(())
     }
 
-    /// Notes that a statement sent otherwise has ended it.
+    /// Sends its last statements, which have no values, and commits; without waiting for what was sent before, the failure of
+    /// which undoes all of it. From here on nothing tells PostgreSQL to stop.
+    pub(super) async fn send_commit(&self, last: &str) -> Result<(), Failure> {
+        self.connection.work(Work::Commit);
+        self.connection.batch(&format!("{last}COMMIT")).await
+    }
+
+    /// Notes that all that was sent has been answered well.
     pub(super) fn committed(mut self) {
-        self.open = false;
+        self.end();
     }
 
     /// Undoes it.
     pub(super) async fn undo(mut self) -> Result<(), Failure> {
         self.connection.batch("ROLLBACK").await?;
-        self.open = false;
+        self.end();
         Ok(())
+    }
+
+    fn end(&mut self) {
+        self.open = false;
+        self.connection.transaction.store(false, Ordering::Relaxed);
     }
 }
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            // Whoever waited has gone, or a statement failed: closing the connection undoes all of it.
+            // Whoever waited has gone, or a statement failed: closing the connection undoes all of it, unless it may be
+            // committed; then it is closed after that has been answered.
             self.connection.give_up();
         }
     }

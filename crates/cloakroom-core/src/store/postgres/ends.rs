@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::{
     Postgres,
     columns::{bytes, epoch, get, moment, number},
-    connection::Connection,
+    connection::{Connection, Transaction},
     error::Failure,
     gather::Question,
     lineage,
@@ -84,16 +84,16 @@ async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, S
     // Once more on another connection only while nothing can have been committed.
     let (mut before, mut after) = (Attempts::new(Nature::Read), Attempts::new(Nature::Write));
     loop {
-        let lent = match pool.lend().await {
-            Ok(lent) => lent,
+        let writer = match pool.writer().await {
+            Ok(writer) => writer,
             Err(failure) => {
                 before.again(failure).await?;
                 continue;
             }
         };
-        let transaction = lent.begin();
+        let transaction = writer.begin();
         let asked = Asked::of(requests.iter().flat_map(|request| &request.ends));
-        let present = match pool.within(&lent, Box::pin(read(&lent, &asked))).await {
+        let present = match pool.within(&writer, Box::pin(read(&writer, &transaction, &asked))).await {
             Ok(present) => present,
             Err(failure) => {
                 drop(transaction);
@@ -104,7 +104,7 @@ async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, S
         let now = present.time;
         let mut plan = Plan::new(present);
         let entries = requests.iter().map(|request| plan.take(&request.ends, request.at.unwrap_or(now))).collect();
-        match pool.within(&lent, Box::pin(write(&lent, &asked, &plan))).await {
+        match pool.within(&writer, Box::pin(write(&writer, &transaction, &asked, &plan))).await {
             Ok(()) => {
                 transaction.committed();
                 return Ok(entries);
@@ -118,11 +118,11 @@ async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, S
 }
 
 /// Locks the head of the log, and reads what is there of all that is asked about.
-async fn read(connection: &Connection, asked: &Asked<'_>) -> Result<Present, Failure> {
+async fn read(connection: &Connection, transaction: &Transaction<'_>, asked: &Asked<'_>) -> Result<Present, Failure> {
     // All is sent at once. The first waits for the head, and so do the others, in the server.
     let (head, known, accounts, apps, keys) = tokio::join!(
         biased;
-        lineage::begin(connection),
+        lineage::begin(connection, transaction),
         some(connection, KNOWN, Value::Blobs(&asked.lines), asked.lines.is_empty()),
         some(connection, ACCOUNTS, Value::Blobs(&asked.accounts), asked.accounts.is_empty()),
         some(connection, APPS, Value::Texts(&asked.apps), asked.apps.is_empty()),
@@ -157,7 +157,12 @@ async fn some(
 }
 
 /// Writes what was settled, and commits.
-async fn write(connection: &Connection, asked: &Asked<'_>, plan: &Plan) -> Result<(), Failure> {
+async fn write(
+    connection: &Connection,
+    transaction: &Transaction<'_>,
+    asked: &Asked<'_>,
+    plan: &Plan,
+) -> Result<(), Failure> {
     let sessions = [Value::Blobs(&asked.sessions)];
     let (accounts, account_epochs): (Vec<_>, Vec<_>) =
         plan.accounts.iter().map(|(id, epoch)| (&id.bytes()[..], i64::from(epoch.0))).unzip();
@@ -196,18 +201,20 @@ async fn write(connection: &Connection, asked: &Asked<'_>, plan: &Plan) -> Resul
             connection.prepare(statement, values).await?;
         }
     }
-    let commit = if plan.entries.is_empty() {
-        "COMMIT".to_owned()
-    } else {
-        format!("UPDATE cloakroom_log_head SET sequence = {}; {}; COMMIT", plan.sequence, log::NOTIFY)
-    };
+    // Written though it may be what it was: then all that was asked has been done by others, and is as durable as this is.
+    let mut last = format!("UPDATE cloakroom_log_head SET sequence = {};", plan.sequence);
+    if !plan.entries.is_empty() {
+        last.push_str(log::NOTIFY);
+        last.push(';');
+    }
     let write = async |n: usize| {
         let (statement, values, wanted) = writes[n];
         if wanted { connection.execute(statement, values).await.map(drop) } else { Ok(()) }
     };
     // All is prepared, so that all is sent at once, in this order. The last does nothing unless all others went well.
-    let (deleted, accounts, carried, apps, keys, lines, committed) =
-        tokio::join!(biased; write(0), write(1), write(2), write(3), write(4), write(5), connection.batch(&commit));
+    let (deleted, accounts, carried, apps, keys, lines, committed) = tokio::join!(
+        biased; write(0), write(1), write(2), write(3), write(4), write(5), transaction.send_commit(&last)
+    );
     for done in [deleted, accounts, carried, apps, keys, lines] {
         done?;
     }

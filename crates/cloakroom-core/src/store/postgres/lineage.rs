@@ -7,9 +7,9 @@
 use super::{
     Postgres,
     columns::{get, number},
-    connection::Connection,
+    connection::{Connection, Transaction},
     error::Failure,
-    log::{BEGIN, HEAD, HEAD_ALONE, Head, LINEAGE, head_of},
+    log::{HEAD, HEAD_ALONE, Head, LINEAGE, LOCK, head_of},
     pool::Nature::Read,
     value::{Value, integer},
 };
@@ -28,9 +28,9 @@ const NAME: &str = "UPDATE cloakroom_log_head SET known_as = $1 WHERE known_as I
 
 /// Begins a transaction that writes into the log, and holds the head until it ends. If the log has become another
 /// incarnation since its last line, that is settled before anything else is done.
-pub(super) async fn begin(connection: &Connection) -> Result<Head, Failure> {
+pub(super) async fn begin(connection: &Connection, transaction: &Transaction<'_>) -> Result<Head, Failure> {
     // Both are sent at once. The second waits for the first, in the server.
-    let (begun, head) = tokio::join!(biased; connection.batch(BEGIN), connection.rows(HEAD_ALONE, &[]));
+    let (begun, head) = tokio::join!(biased; transaction.start(LOCK), connection.rows(HEAD_ALONE, &[]));
     begun?;
     let head = head_of(&head?)?;
     if head.known_as != Some(head.position.incarnation) {

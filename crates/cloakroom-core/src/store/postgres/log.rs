@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::{
     Postgres,
     columns::{bytes, epoch, get, method_code, moment, number},
-    connection::Connection,
+    connection::{Connection, Transaction},
     error::{Failure, unreadable},
     pool::Nature::{Read, Write},
     value::{Value, at_most, integer},
@@ -22,9 +22,8 @@ use crate::{
     store::{EndedSessions, StoreError},
 };
 
-/// Begins a transaction that writes into the log; it is alone in that until it ends. Sent by `lineage::begin` alone.
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-     SET LOCAL idle_in_transaction_session_timeout = 10000; SELECT 1 FROM cloakroom_log_head FOR UPDATE";
+/// Begins what writes into the log: it is alone in that until its transaction ends.
+pub(super) const LOCK: &str = "SELECT 1 FROM cloakroom_log_head FOR UPDATE";
 /// Tells whoever listens, as soon as the transaction has been committed.
 pub(super) const NOTIFY: &str = "NOTIFY cloakroom_log";
 

@@ -8,6 +8,7 @@
 mod accounts;
 mod audit;
 mod columns;
+mod commits;
 mod connection;
 mod ends;
 mod error;
@@ -76,10 +77,10 @@ impl Postgres {
         let around = Connector::new(url)?;
         let pool = Arc::new(Pool::new(connector, url.pool_size)?);
         // In boxes: making a connection is a long walk, and whoever opens a store holds all of it.
-        let lent = Box::pin(pool.lend()).await?;
-        pool.within(&lent, Box::pin(schema::migrate(&lent))).await?;
-        let listener = Listener::start(&around, &url.listen, lent.is_pooled());
-        drop(lent);
+        let writer = Box::pin(pool.writer()).await?;
+        pool.within(&writer, Box::pin(schema::migrate(&writer))).await?;
+        let listener = Listener::start(&around, &url.listen, writer.is_pooled());
+        drop(writer);
         Ok(Self(Arc::new(Inner {
             ends: Gather::new(Arc::clone(&pool)),
             reads: Gather::new(Arc::clone(&pool)),

@@ -3,17 +3,23 @@
 //! Nothing here waits without a limit (F124): for a free connection and for making one together as long as for connecting,
 //! then for a statement as long as for a statement. A read that fails on a connection which is gone is asked again on another;
 //! a transaction that others were in the way of is tried again.
+//!
+//! Whatever may commit goes over a [`Writer`], of which there are few (`commits`). So commits that hang, as on a disk or a standby
+//! that does, leave connections for reads.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{
+    ops::Deref,
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use deadpool::managed::{self, Metrics, Object, RecycleError, RecycleResult, Timeouts};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 
 use super::{
+    commits::{Commit, Commits},
     connection::{Connection, Connector},
     error::{Failure, too_slow},
     value::Value,
@@ -27,25 +33,20 @@ use crate::{
 const ATTEMPTS: u32 = 8;
 /// How often a read is asked again on a new connection.
 const OTHERS: u32 = 2;
-/// One of so many connections is kept from writes.
-pub(super) const RESERVED: usize = 4;
-
+/// By how much PostgreSQL's own limit on a statement may be later than ours, before what is not answered must be its commit.
+const MARGIN: Duration = Duration::from_millis(250);
 /// A connection that goes back into the pool: at once if nothing is under way on it, and otherwise as soon as that is done.
 ///
 /// Whoever asked may have gone in the middle. Were the connection free again, others would ask on it behind what nobody waits
 /// for, and without end if PostgreSQL does not answer at all.
-pub(super) struct Lent {
+struct Lent {
     /// There until it is dropped.
     object: Option<Object<Manager>>,
-    /// The right to one more that writes.
-    write: Option<OwnedSemaphorePermit>,
     limit: Duration,
 }
 
-impl Deref for Lent {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
+impl Lent {
+    fn connection(&self) -> &Connection {
         self.object.as_deref().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
     }
 }
@@ -53,15 +54,58 @@ impl Deref for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else { return };
-        if object.is_under_way() && object.is_sound() {
-            let (limit, write) = (self.limit, self.write.take());
+        if !object.is_sound() {
+            // Closed now, and not when it is next looked at: what it holds locked is free again.
+            drop(Object::take(object));
+        } else if object.is_under_way() {
+            let limit = self.limit;
             tasks::once("drain", async move {
-                let _write = write;
                 if !matches!(timeout(limit, object.drain()).await, Ok(Ok(()))) {
                     object.cancel();
+                    drop(Object::take(object));
                 }
             });
         }
+    }
+}
+
+/// A connection to write on. It comes with the right to a commit, and keeps both until PostgreSQL has answered what may have
+/// been committed on it, though whoever wrote has gone: no commit is ever told to stop.
+pub(super) struct Writer {
+    lent: Lent,
+    /// There until it is dropped.
+    commit: Option<Commit>,
+    late: AtomicBool,
+}
+
+impl Deref for Writer {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.lent.connection()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.may_be_committing() {
+            return;
+        }
+        let (Some(object), Some(mut commit)) = (self.lent.object.take(), self.commit.take()) else { return };
+        let patience = if *self.late.get_mut() { MARGIN } else { self.lent.limit };
+        tokio::spawn(async move {
+            {
+                let mut answered = pin!(object.drain());
+                if timeout(patience, &mut answered).await.is_err() {
+                    commit.is_overdue();
+                    // Until it is answered, or the connection is closed.
+                    let _ = answered.await;
+                }
+            }
+            if !object.is_sound() {
+                drop(Object::take(object));
+            }
+        });
     }
 }
 
@@ -74,8 +118,7 @@ pub(super) enum Nature {
 
 pub(super) struct Pool {
     connections: managed::Pool<Manager>,
-    /// A part of the connections is for reads and ends only: writes that hang, as on a disk that does, stop no verification.
-    writes: Arc<Semaphore>,
+    commits: Commits,
     connect_timeout: Duration,
     statement_timeout: Duration,
 }
@@ -104,8 +147,7 @@ impl Pool {
             .queue_mode(managed::QueueMode::Lifo)
             .build()
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        let writes = Arc::new(Semaphore::new(size - size / RESERVED));
-        Ok(Self { connections, writes, connect_timeout, statement_timeout })
+        Ok(Self { connections, commits: Commits::among(size), connect_timeout, statement_timeout })
     }
 
     /// How long it may take until there is a connection.
@@ -126,62 +168,81 @@ impl Pool {
             open: status.size,
             busy: status.size - status.available.min(status.size),
             waiting: status.waiting,
+            overdue: self.commits.overdue(),
         }
     }
 
-    /// A connection for what must not wait behind hanging writes: reads, ends, and what goes on behind the answers.
-    pub(super) async fn lend(&self) -> Result<Lent, Failure> {
-        self.lend_for(Nature::Read).await
+    async fn lend(&self) -> Result<Lent, Failure> {
+        let limits = Timeouts::new();
+        let lent = self.connections.timeout_get(&limits);
+        let slow = |_| Failure::Final(StoreError::Unavailable("no connection to PostgreSQL became free".to_owned()));
+        let object = timeout(self.connect_timeout, lent).await.map_err(slow)?.map_err(|error| match error {
+            managed::PoolError::Backend(failure) => Failure::Final(failure.into()),
+            _ => Failure::Final(StoreError::Unavailable("the store is closed".to_owned())),
+        })?;
+        Ok(Lent { object: Some(object), limit: self.statement_timeout })
     }
 
-    async fn lend_for(&self, nature: Nature) -> Result<Lent, Failure> {
-        let lent = async {
-            let write = match nature {
-                Nature::Read => None,
-                Nature::Write => Arc::clone(&self.writes).acquire_owned().await.ok(),
-            };
-            self.connections.timeout_get(&Timeouts::new()).await.map(|object| (object, write))
-        };
-        let slow = |_| Failure::Final(StoreError::Unavailable("no connection to PostgreSQL became free".to_owned()));
-        let (object, write) =
-            timeout(self.connect_timeout, lent).await.map_err(slow)?.map_err(|error| match error {
-                managed::PoolError::Backend(failure) => Failure::Final(failure.into()),
-                _ => Failure::Final(StoreError::Unavailable("the store is closed".to_owned())),
-            })?;
-        Ok(Lent { object: Some(object), write, limit: self.statement_timeout })
+    /// A connection to write on, which is refused before anything is begun where too many commits are waited for.
+    pub(super) async fn writer(&self) -> Result<Writer, Failure> {
+        let commit = self.commits.turn(self.connect_timeout).await?;
+        Ok(Writer { lent: self.lend().await?, commit: Some(commit), late: AtomicBool::new(false) })
     }
 
     /// Does work on a connection within the time that a statement has; a connection that fails at it is not used again.
     pub(super) async fn within<T>(
         &self,
-        connection: &Connection,
+        writer: &Writer,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        self.within_time(self.statement_timeout, connection, work).await
+        writer.begin_writing();
+        match self.watch(self.statement_timeout, writer, work).await {
+            Some(done) => done,
+            None if writer.may_be_committing() => {
+                writer.late.store(true, Ordering::Relaxed);
+                Err(Failure::Final(too_slow("a commit")))
+            }
+            None => {
+                writer.cancel();
+                Err(Failure::Final(too_slow("a statement")))
+            }
+        }
     }
 
-    async fn within_time<T>(
+    /// The same for what commits nothing.
+    async fn reading<T>(
+        &self,
+        limit: Duration,
+        lent: &Lent,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let connection = lent.connection();
+        connection.begin_reading();
+        self.watch(limit, connection, work).await.unwrap_or_else(|| {
+            connection.cancel();
+            Err(Failure::Final(too_slow("a statement")))
+        })
+    }
+
+    /// `None`: it took too long, and is still under way.
+    async fn watch<T>(
         &self,
         limit: Duration,
         connection: &Connection,
         work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        connection.begin_work();
-        let done = timeout(limit, work).await;
-        connection.end_work();
-        match done {
-            Ok(Err(Failure::Lost(error))) => {
-                connection.give_up();
-                // After a restart or a failover the others are gone too, and it may not be known yet.
-                drop(self.connections.retain(|_, _| false));
-                Err(Failure::Lost(error))
-            }
-            Ok(done) => done,
-            Err(_) => {
-                connection.cancel();
-                Err(Failure::Final(too_slow("a statement")))
-            }
+    ) -> Option<Result<T, Failure>> {
+        let done = timeout(limit, work).await.ok()?;
+        if !connection.end_work() && done.is_ok() {
+            let why =
+                "somebody has ended the wait for PostgreSQL's synchronous standby: what was done may be on no standby";
+            return Some(Err(Failure::Final(StoreError::Unavailable(why.to_owned()))));
         }
+        if let Err(Failure::Lost(_)) = &done {
+            connection.give_up();
+            // After a restart or a failover the others are gone too, and it may not be known yet.
+            drop(self.connections.retain(|_, _| false));
+        }
+        Some(done)
     }
 
     /// Sends one statement; what it finds or gives back.
@@ -193,15 +254,26 @@ impl Pool {
     ) -> Result<Vec<Row>, StoreError> {
         let mut attempt = Attempts::new(nature);
         loop {
-            let done = match self.lend_for(nature).await {
-                Ok(lent) => self.within(&lent, lent.rows(sql, values)).await,
-                Err(failure) => Err(failure),
+            let done = match nature {
+                Nature::Read => self.read(sql, values).await,
+                Nature::Write => self.write(async |writer| writer.rows(sql, values).await).await,
             };
             match done {
                 Err(failure) => attempt.again(failure).await?,
                 Ok(rows) => return Ok(rows),
             }
         }
+    }
+
+    async fn read(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, Failure> {
+        debug_assert!(changes_nothing(sql), "it is a write: {sql}");
+        let lent = self.lend().await?;
+        self.reading(self.statement_timeout, &lent, lent.connection().rows(sql, values)).await
+    }
+
+    async fn write<T>(&self, work: impl AsyncFnOnce(&Writer) -> Result<T, Failure>) -> Result<T, Failure> {
+        let writer = self.writer().await?;
+        self.within(&writer, work(&writer)).await
     }
 
     /// Sends one statement that finds one row at most.
@@ -218,24 +290,20 @@ impl Pool {
     pub(super) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let mut attempt = Attempts::new(Nature::Write);
         loop {
-            let done = match self.lend_for(Nature::Write).await {
-                Ok(lent) => self.within(&lent, lent.execute(sql, values)).await,
-                Err(failure) => Err(failure),
-            };
-            match done {
+            match self.write(async |writer| writer.execute(sql, values).await).await {
                 Err(failure) => attempt.again(failure).await?,
                 Ok(changed) => return Ok(changed),
             }
         }
     }
 
-    /// A read whose text is not a constant.
-    pub(super) async fn ad_hoc(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        let mut attempt = Attempts::new(Nature::Read);
+    /// A statement whose text is not a constant.
+    pub(super) async fn ad_hoc(&self, nature: Nature, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        let mut attempt = Attempts::new(nature);
         loop {
-            let done = match self.lend().await {
-                Ok(lent) => self.within(&lent, lent.ad_hoc(sql, values)).await,
-                Err(failure) => Err(failure),
+            let done = match nature {
+                Nature::Read => self.read_ad_hoc(sql, values).await,
+                Nature::Write => self.write(async |writer| writer.ad_hoc(sql, values).await).await,
             };
             match done {
                 Err(failure) => attempt.again(failure).await?,
@@ -244,19 +312,45 @@ impl Pool {
         }
     }
 
+    async fn read_ad_hoc(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, Failure> {
+        debug_assert!(changes_nothing(sql), "it is a write: {sql}");
+        let lent = self.lend().await?;
+        self.reading(self.statement_timeout, &lent, lent.connection().ad_hoc(sql, values)).await
+    }
+
     /// A read that may take long, on a connection for which the server's own limit is lifted.
     pub(super) async fn long_read(&self, sql: &'static str, limit: Duration) -> Result<Vec<Row>, StoreError> {
+        debug_assert!(changes_nothing(sql), "it is a write: {sql}");
         let lent = self.lend().await?;
         let lift = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {}", limit.as_millis());
-        let transaction = lent.begin();
+        let connection = lent.connection();
+        let transaction = connection.begin();
         let work = async {
-            lent.batch(&lift).await?;
-            let rows = lent.rows(sql, &[]).await?;
-            transaction.commit().await?;
+            connection.batch(&lift).await?;
+            let rows = connection.rows(sql, &[]).await?;
+            transaction.undo().await?;
             Ok(rows)
         };
-        Ok(self.within_time(limit, &lent, work).await?)
+        Ok(self.reading(limit, &lent, work).await?)
     }
+}
+
+/// Whether a statement is what [`Nature::Read`] says: one that commits something would go without the right to.
+fn changes_nothing(sql: &str) -> bool {
+    const CHANGE: [&str; 10] = [
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "MERGE",
+        "TRUNCATE",
+        "CREATE",
+        "ALTER",
+        "DROP",
+        "NOTIFY",
+        "pg_logical_emit_message",
+    ];
+    let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    !words.any(|word| CHANGE.contains(&word))
 }
 
 /// When something is tried again.

@@ -6,12 +6,7 @@
 
 use tokio_postgres::Client;
 
-use super::{
-    connection::{Connection, Transaction},
-    error::Failure,
-    lineage,
-    value::Value,
-};
+use super::{connection::Connection, error::Failure, lineage, value::Value};
 use crate::{random::Rng, store::StoreError};
 
 /// A step, and the least version whose servers may go on after it.
@@ -43,9 +38,8 @@ pub(super) async fn migrate(connection: &Connection) -> Result<(), Failure> {
         return settle(connection).await;
     }
     let transaction = connection.begin();
-    connection.batch(Transaction::BEGIN).await?;
     // A server that does this beside us is waited for; what it has made is seen then.
-    connection.rows("SELECT pg_advisory_xact_lock($1)", &[Value::Int(LOCK)]).await?;
+    transaction.start(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await?;
     let done = version(connection).await?;
     for (number, migration) in (1..).zip(&MIGRATIONS).filter(|(number, _)| *number > done) {
         connection.batch(migration.sql).await.map_err(|failure| refused(failure, number))?;

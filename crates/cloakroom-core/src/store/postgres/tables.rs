@@ -2,7 +2,13 @@
 
 use async_trait::async_trait;
 
-use super::{Postgres, columns::get, error::unreadable, value::Value};
+use super::{
+    Postgres,
+    columns::get,
+    error::unreadable,
+    pool::Nature::{Read, Write},
+    value::Value,
+};
 use crate::store::{
     StoreError,
     copy::{Cell, Head, Kind, Row, Table, Tables},
@@ -19,7 +25,7 @@ impl Tables for Postgres {
         let (all, key) = (table.columns.iter().map(read).collect::<Vec<_>>().join(", "), key_of(table));
         let behind = after.as_ref().map_or(String::new(), |_| format!("WHERE ({key}) > ({})", marks(table.key)));
         let query = format!("SELECT {all} FROM cloakroom_{} {behind} ORDER BY {key} LIMIT {limit}", table.name);
-        let found = self.pool().ad_hoc(&query, &bound(after.as_ref())?).await?;
+        let found = self.pool().ad_hoc(Read, &query, &bound(after.as_ref())?).await?;
         let row = |row: &tokio_postgres::Row| {
             let cell = |(column, (_, kind)): (usize, &(&str, Kind))| {
                 Ok(match kind {
@@ -66,14 +72,14 @@ impl Tables for Postgres {
             marks(values.len()),
             names = names.join(", "),
         );
-        self.pool().ad_hoc(&statement, &values).await.map(drop)
+        self.pool().ad_hoc(Write, &statement, &values).await.map(drop)
     }
 
     async fn remove(&self, table: &'static Table, keys: Vec<Row>) -> Result<(), StoreError> {
         let statement =
             format!("DELETE FROM cloakroom_{} WHERE ({}) = ({})", table.name, key_of(table), marks(table.key));
         for key in &keys {
-            self.pool().ad_hoc(&statement, &bound(Some(key))?).await?;
+            self.pool().ad_hoc(Write, &statement, &bound(Some(key))?).await?;
         }
         Ok(())
     }
@@ -81,7 +87,7 @@ impl Tables for Postgres {
     async fn head(&self) -> Result<Head, StoreError> {
         let query =
             "SELECT id, secret_check, sequence, pruned, known_as FROM cloakroom_installation, cloakroom_log_head";
-        let rows = self.pool().ad_hoc(query, &[]).await?;
+        let rows = self.pool().ad_hoc(Read, query, &[]).await?;
         let row = rows.first().ok_or_else(|| unreadable("the installation"))?;
         Ok(Head {
             id: get(row, 0)?,
@@ -99,7 +105,7 @@ impl Tables for Postgres {
             .await?;
         let next = "SELECT setval(pg_get_serial_sequence('cloakroom_audit', 'id'), coalesce(max(id), 0) + 1, false)
                     FROM cloakroom_audit";
-        pool.ad_hoc(next, &[]).await?;
+        pool.ad_hoc(Write, next, &[]).await?;
         // Last: with the check of the master secret a server may start.
         let check = [head.check.as_deref()];
         let installation = "UPDATE cloakroom_installation SET id = $1, secret_check = ($2)[1]";

@@ -95,7 +95,7 @@ impl Redis {
         let nodes = self.0.route.primaries().unwrap_or_default();
         let open = nodes.iter().filter(|node| node.is_up()).count();
         let busy = nodes.iter().map(|node| node.under_way()).sum();
-        let connections = Some(Connections { limit: nodes.len(), open, busy, waiting: 0 });
+        let connections = Some(Connections { limit: nodes.len(), open, busy, waiting: 0, overdue: 0 });
         vec![Vitals { store: "redis", own: false, disk: None, connections, writes: None, reads: None }]
     }
 

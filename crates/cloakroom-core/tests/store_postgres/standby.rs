@@ -1,0 +1,247 @@
+//! R13: a synchronous standby that does not answer. What is acknowledged has reached it, whoever wrote it; what waits for it is
+//! few, and stops neither reads nor leases.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cloakroom_core::{
+    account::{Account, AccountState, EmailAddress},
+    clock::Clock,
+    credential::LoginPassword,
+    engine::{Client, Credentials, Engine, LoginRequest, Others, SignedIn, Which},
+    ids::{AccountId, Epoch},
+    method::Method,
+    random::Rng,
+    refusal::Refusal,
+    revocation::Hold,
+    session::Write,
+    store::{AccountStore, Basis, Creation, EndRequest, NewAccount, SessionStore, StoreError, postgres::Postgres},
+    verify::{Activity, Question},
+};
+use tempfile::TempDir;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::{
+    DAY, NOW,
+    cluster::{Cluster, Stalled},
+    fresh, lab,
+    lab::PASSWORD,
+    log_in, register,
+};
+
+const POOL: usize = 8;
+/// How many commits may wait.
+const MOST: i64 = 2;
+
+/// An engine over a primary whose commits wait for a standby.
+struct Rig {
+    primary: Cluster,
+    standby: Cluster,
+    store: Postgres,
+    engine: Arc<Engine>,
+    client: Client,
+    clock: Clock,
+    secret: TempDir,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let primary = Cluster::start(&["fsync = off", "max_wal_senders = 5", "wal_sender_timeout = 0"]).await;
+        let standby = primary.standby().await;
+        primary.demand_standby().await;
+        let (clock, _) = Clock::manual(NOW);
+        let secret = TempDir::new().unwrap();
+        let store = Postgres::open(&primary.url(&impatient())).await.unwrap();
+        let engine = lab::open_over(store.stores(), secret.path(), clock.clone(), |_| {}).await;
+        let client = Client::new(Some([203, 0, 113, 7].into()), Some("curl/8"));
+        Self { primary, standby, store, engine, client, clock, secret }
+    }
+
+    async fn register(&self, name: &str) -> Result<(), Refusal> {
+        let email = EmailAddress::parse(&format!("{name}@example.org")).unwrap();
+        let password = Some(PASSWORD.to_owned().into());
+        self.engine.make_account(email, password, None, &self.client).await.map(drop)
+    }
+
+    async fn login(&self, name: &str, app: &str) -> SignedIn {
+        let request = LoginRequest {
+            email: format!("{name}@example.org"),
+            password: LoginPassword::parse(PASSWORD.to_owned()),
+            app: Arc::clone(self.engine.app(Some(app)).unwrap()),
+            present: vec![],
+            others: Others::GoOn,
+        };
+        self.engine.login(request, &self.client).await.unwrap()
+    }
+
+    /// Signs out by what was given for that.
+    async fn sign_out(&self, signed_in: &SignedIn) -> Result<bool, Refusal> {
+        // What the log shows is heard first, as it would be a moment later.
+        self.engine.verifier().renew_lease().await.unwrap();
+        self.engine.sign_out(&given(signed_in), Which::This, &self.client).await
+    }
+
+    /// The primary dies, and the standby goes on without what it had not received.
+    async fn fail_over(&mut self, stalled: Stalled) -> Arc<Engine> {
+        self.primary.kill();
+        stalled.lose();
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.standby.connect().await.is_none() {
+            assert!(Instant::now() < until, "the standby does not start again");
+            pause().await;
+        }
+        self.standby.promote().await;
+        let store = Postgres::open(&self.standby.url(&impatient())).await.unwrap();
+        lab::open_over(store.stores(), self.secret.path(), self.clock.clone(), |_| {}).await
+    }
+
+    /// How many commits wait for the standby.
+    async fn waiting_commits(&self) -> i64 {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        self.primary.connect().await.unwrap().query_one(waiting, &[]).await.unwrap().get(0)
+    }
+
+    /// An operator of the database does what the server must not: ends the waits, and so shows what no standby has.
+    async fn show_what_waits(&self) {
+        let tool = self.primary.connect().await.unwrap();
+        let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        // Audit lines that could not be written are written again.
+        while tool.execute(cancel, &[]).await.unwrap() > 0 {
+            pause().await;
+        }
+    }
+}
+
+fn impatient() -> String {
+    format!("pool_size={POOL}&connect_timeout=10&statement_timeout=1")
+}
+
+/// What signs out.
+fn given(signed_in: &SignedIn) -> String {
+    match &signed_in.credentials {
+        Credentials::Ticket(ticket) => ticket.expose().to_owned(),
+        Credentials::Tokens(tokens) => tokens.refresh.expose().to_owned(),
+    }
+}
+
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+/// The standby's link stalls, a sign-out waits, its client gives up and repeats; then the primary dies.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_out_that_was_acknowledged_outlives_a_failover_to_a_synchronous_standby() {
+    let mut rig = Rig::start().await;
+    rig.register("ada").await.unwrap();
+    let people = [rig.login("ada", "web").await, rig.login("ada", "stateless").await];
+    let stalled = rig.standby.stall();
+    let mut acknowledged = [false; 2];
+    for (person, acknowledged) in people.iter().zip(&mut acknowledged) {
+        for _ in 0..3 {
+            *acknowledged |= rig.sign_out(person).await.is_ok();
+        }
+    }
+    assert_eq!(rig.store.log_head().await.unwrap().sequence, 0, "what no standby has is shown to nobody");
+    let engine = rig.fail_over(stalled).await;
+    for (person, acknowledged) in people.iter().zip(acknowledged) {
+        let lives = match person.method {
+            Method::Session => {
+                let question = Question { credential: &given(person), app: None, activity: Activity::Active };
+                engine.verifier().verify(question).await.is_ok()
+            }
+            _ => engine.renew(&given(person), None, Activity::Active, &rig.client).await.is_ok(),
+        };
+        assert!(!(acknowledged && lives), "{}: an acknowledged sign-out was lost", person.method.name());
+    }
+}
+
+/// PostgreSQL calls a commit done whose wait somebody has ended, and adds a warning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_wait_was_ended_is_not_acknowledged() {
+    let rig = Rig::start().await;
+    let store = Postgres::open(&rig.primary.url("pool_size=4&connect_timeout=60&statement_timeout=60")).await.unwrap();
+    let rng = Rng::system();
+    let account = register(&store, "ada@example.com", &rng).await;
+    let stalled = rig.standby.stall();
+    let (id, record) = fresh(&rng);
+    let writes: [(_, JoinHandle<Result<(), StoreError>>); 2] = [
+        ("a statement", {
+            let store = store.clone();
+            tokio::spawn(async move { store.write(id, Write::Create(record)).await.map(drop) })
+        }),
+        ("a batch", {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store.end(&[(EndRequest::Account(account, Basis::Operator), Hold::lasting(DAY))], None).await.map(drop)
+            })
+        }),
+    ];
+    for (what, write) in writes {
+        while !write.is_finished() {
+            rig.show_what_waits().await;
+            pause().await;
+        }
+        let answer = write.await.unwrap();
+        assert!(matches!(&answer, Err(StoreError::Unavailable(why)) if why.contains("standby")), "{what}: {answer:?}");
+    }
+    drop(stalled);
+    assert!(store.read(id).await.unwrap().is_some(), "it may be done all the same");
+    log_in(&store, &rng).await;
+}
+
+/// Commits that wait are a quarter of the connections at most, whatever asks. At that bound nothing more is begun, reads and
+/// leases go on, and so does everything else when the standby has come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn while_the_standby_stalls_reads_go_on_and_writes_are_refused_at_a_bound() {
+    let rig = Rig::start().await;
+    let (store, rng) = (&rig.store, Rng::system());
+    let id = log_in(store, &rng).await;
+    let stalled = rig.standby.stall();
+    let mut writes = JoinSet::new();
+    for number in 0..60 {
+        let (store, rng) = (store.clone(), Rng::system());
+        writes.spawn(async move {
+            let (new, record) = fresh(&rng);
+            match number % 3 {
+                0 => store.write(new, Write::Create(record)).await.map(drop),
+                1 => store.end(&[(EndRequest::Session(new), Hold::lasting(DAY))], None).await.map(drop),
+                _ => register_anew(&store, number, &rng).await.map(drop),
+            }
+        });
+    }
+    let mut most = 0;
+    while let Some(written) = tokio::time::timeout(Duration::from_millis(50), writes.join_next()).await.transpose() {
+        most = most.max(rig.waiting_commits().await);
+        assert!(store.read(id).await.unwrap().is_some(), "reads go on");
+        store.log_since(None, None).await.expect("leases go on");
+        if let Ok(written) = written {
+            assert!(matches!(written.unwrap(), Err(StoreError::Unavailable(_))));
+        }
+    }
+    assert_eq!(most, MOST, "so many commits wait, and no more");
+    let began = Instant::now();
+    for _ in 0..20 {
+        assert!(store.write(fresh(&rng).0, Write::Create(fresh(&rng).1)).await.is_err());
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "what cannot be begun is refused at once: {:?}", began.elapsed());
+    assert_eq!(rig.waiting_commits().await, MOST, "and has not begun");
+    let connections = SessionStore::vitals(store)[0].connections.unwrap();
+    assert!(connections.open <= POOL, "{connections:?}");
+    drop(stalled);
+    let until = Instant::now() + Duration::from_secs(30);
+    while rig.waiting_commits().await > 0 || store.write(fresh(&rng).0, Write::Create(fresh(&rng).1)).await.is_err() {
+        assert!(Instant::now() < until, "and then all is well again");
+        pause().await;
+    }
+    let connections = SessionStore::vitals(store)[0].connections.unwrap();
+    assert!(connections.busy == 0 && connections.open <= POOL, "{connections:?}");
+}
+
+async fn register_anew(store: &Postgres, number: u32, rng: &Rng) -> Result<Creation, StoreError> {
+    let (id, email) = (AccountId::generate(NOW, rng), format!("person{number}@example.org"));
+    let email = EmailAddress::parse(&email).unwrap();
+    let account = Account { id, email, name: None, state: AccountState::Active, epoch: Epoch(0), created: NOW };
+    store.create(NewAccount { account, password: None }).await
+}

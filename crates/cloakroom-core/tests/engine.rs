@@ -43,6 +43,22 @@ async fn an_ended_session_is_refused_at_once_and_for_good() {
 }
 
 /// F058, F060: everything of an account ends by its epoch, and what begins afterwards lives.
+/// R13: an old ticket that signs out time and again writes a line, a second one if that may be needed, and no third.
+#[tokio::test]
+async fn a_sign_out_that_is_repeated_does_not_fill_the_log() {
+    let lab = Lab::start().await;
+    for (number, app) in (0..).zip(["web", "api", "stateless"]) {
+        let credential = Lab::access(&lab.login("ada", app).await);
+        let mut lines = Vec::new();
+        for pause in [0, 0, 30, 40, 0, 100, 3600] {
+            lab.hands.advance(Duration::from_secs(pause));
+            assert!(lab.engine.sign_out(&credential, Which::This, &lab.client).await.unwrap());
+            lines.push(lab.engine.log_head().await.unwrap().sequence - number * 2);
+        }
+        assert_eq!(lines, [1, 1, 1, 2, 2, 2, 2], "{app}");
+    }
+}
+
 #[tokio::test]
 async fn ending_everywhere_ends_every_method_and_a_new_login_lives() {
     let lab = Lab::start().await;

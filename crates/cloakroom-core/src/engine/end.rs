@@ -16,7 +16,7 @@ use crate::{
     store::{Acting, Basis, EndRequest},
     ticket::{StatelessRefreshToken, Successor, Ticket},
     token,
-    verify::{Activity, Identity, Question},
+    verify::{Activity, Identity, KnownEnd, Question},
 };
 
 /// Which sessions to end.
@@ -151,9 +151,12 @@ impl Engine {
     /// Ends one session. `expires`: when its refresh token ends, for one without a record, where that is known.
     pub(super) async fn end_session(&self, id: SessionId, expires: Option<Timestamp>) -> Result<(), Refusal> {
         // Ended already: another line would say nothing new. Else whoever holds one old ticket could fill the log with it,
-        // and the set of what has ended, which loses the lease when it is full.
-        let known = self.verifier.holds_end(id, expires);
-        if !known {
+        // and the set of what has ended, which loses the lease when it is full. But somebody else wrote it, and may be waiting
+        // for that still.
+        let known = self.verifier.known_end(id, expires) == KnownEnd::OfNow;
+        if known {
+            self.shared.stores.accounts.settled().await?;
+        } else {
             let hold = Hold::of(self.shared.apps.longest_access_token(), expires);
             let ends = [(EndRequest::Session(id), hold)];
             let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
@@ -308,7 +311,11 @@ impl Engine {
             (Some(identity.app_id().clone()), Some(expires))
         } else {
             let record = self.shared.stores.sessions.read(id).await?;
-            let Some(record) = record.filter(|record| record.account == account) else { return Ok(false) };
+            let Some(record) = record.filter(|record| record.account == account) else {
+                // It may have ended a moment ago, by what is waited for still.
+                self.shared.stores.accounts.settled().await?;
+                return Ok(false);
+            };
             (self.shared.apps.by_tag(record.app).map(|app| app.id.clone()), None)
         };
         if !own {

@@ -166,6 +166,7 @@ impl Engine {
         if self.verifier.has_ended(id) {
             return Err(Reason::SessionEnded.into());
         }
+        self.shared.stores.accounts.settled().await?;
         let ends = match record.method.properties().memory {
             Memory::Record => record.expires,
             Memory::Nothing => record.last_active,

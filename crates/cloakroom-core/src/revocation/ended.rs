@@ -32,12 +32,15 @@ struct Held {
     until: Timestamp,
     /// The same on the clock that nobody sets: a wall clock that leaps ahead lets go of nothing.
     let_go: Boot,
+    /// When the log last said so.
+    heard: Boot,
 }
 
 impl Held {
     fn extend(&mut self, by: Self) {
         self.until = self.until.max(by.until);
         self.let_go = self.let_go.max(by.let_go);
+        self.heard = self.heard.max(by.heard);
     }
 }
 
@@ -134,9 +137,9 @@ impl Ended {
         self.sessions.contains_key(&session)
     }
 
-    /// Until when this session's end is held, if it is among the ended ones.
-    pub fn session_held_until(&self, session: SessionId) -> Option<Timestamp> {
-        self.sessions.get(&session).map(|held| held.until)
+    /// Until when this session's end is held, and when the log last said so, if it is among the ended ones.
+    pub fn session_held(&self, session: SessionId) -> Option<(Timestamp, Boot)> {
+        self.sessions.get(&session).map(|held| (held.until, held.heard))
     }
 
     /// Whether this key is among the killed ones.
@@ -148,13 +151,18 @@ impl Ended {
     /// takes no room.
     pub(super) fn insert(&mut self, entry: &Entry, wall: Timestamp, boot: Boot) -> Result<(), Full> {
         if self.holds(entry) {
+            if let End::Session { session } = &entry.end
+                && let Some(held) = self.sessions.get_mut(session)
+            {
+                held.heard = held.heard.max(boot);
+            }
             return Ok(());
         }
         if self.order.len() >= self.capacity {
             return Err(Full);
         }
         let let_go = boot + entry.until.since(wall).max(HOLD_AT_LEAST);
-        let held = Held { until: entry.until, let_go };
+        let held = Held { until: entry.until, let_go, heard: boot };
         let raise = |at: &mut (Epoch, Held), epoch: Epoch| {
             at.0 = at.0.max(epoch);
             at.1.extend(held);

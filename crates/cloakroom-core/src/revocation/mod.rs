@@ -31,6 +31,10 @@ pub const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// The log holds every end for at least this long.
 pub const LOG_LIFE: Duration = Duration::from_secs(24 * 3600);
 
+/// For so long an end that is known is surely in the log still that it was heard from: whoever ends it again only waits until
+/// that is durable. Later the log is asked to write it again, so that a log which has lost it has it once more.
+pub const KNOWN_FOR: Duration = Duration::from_secs(60);
+
 /// Something that has ended. Its JSON is the `data` of the feed.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -109,6 +113,17 @@ impl Hold {
     pub fn until(self, at: Timestamp) -> Timestamp {
         (at + self.least).max(self.expires)
     }
+}
+
+/// Of the lines that the log has of a session's end, the one which another end asks for nothing more than: held as long, and not
+/// older than [`KNOWN_FOR`]. What is older is written once more, and then never again: who holds old tickets can double the log's
+/// lines about their sessions, and no more.
+pub(crate) fn line_that_stands(lines: &[Entry], at: Timestamp, until: Timestamp) -> Option<&Entry> {
+    let line = lines.iter().max_by_key(|line| (line.until, line.sequence))?;
+    let written = line.at.unwrap_or_default();
+    // What ends in the same way a moment later is held until a moment later, for facts that nobody can have read any more.
+    let covered = line.until >= until || line.until.since(written) >= until.since(at);
+    (covered && (at.since(written) < KNOWN_FOR || lines.len() > 1)).then_some(line)
 }
 
 /// One life of the log; a restored or failed-over log is another one.

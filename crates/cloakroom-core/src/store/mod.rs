@@ -354,6 +354,10 @@ pub trait AccountStore: Send + Sync + 'static {
     /// left out of the answer, and so is what went by something that has changed. `at`: the moment that a test gives; `None`:
     /// the store's own time, because those of its servers may disagree.
     async fn end(&self, ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Result<Vec<Entry>, StoreError>;
+    /// Answers when everything that was visible before this was asked is as durable as a write of one's own: for an
+    /// acknowledgement that rests on what somebody else wrote. One commit for all who ask at a time. The verbs of this port that
+    /// find a thing done already (an address that is taken, a line that is there) wait so themselves.
+    async fn settled(&self) -> Result<(), StoreError>;
     /// What follows `after`, or a snapshot of what must be held now when that is `None`, of another incarnation or
     /// further back than the log reaches. The head is read in the same transaction. `at`: as in [`Self::end`].
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError>;

@@ -215,6 +215,7 @@ watched! {
     async fn accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
     async fn change(id: AccountId, change: AccountChange, hold: Hold, at: Option<Timestamp>) -> Option<Changed>;
     async fn end(ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Vec<Entry>;
+    async fn settled() -> ();
     async fn log_since(after: Option<Position>, at: Option<Timestamp>) -> Answer;
     async fn log_head() -> Position;
     async fn lineage() -> Lineage;

@@ -8,17 +8,22 @@ use std::{
 
 use cloakroom_core::{
     account::{Account, AccountState, EmailAddress},
+    app::App,
     clock::Clock,
     credential::LoginPassword,
-    engine::{Client, Credentials, Engine, LoginRequest, Others, SignedIn, Which},
-    ids::{AccountId, Epoch},
+    engine::{Client, Credentials, Engine, LoginRequest, Others, Proof, SignedIn, Which},
+    ids::{AccountId, Epoch, Kid},
+    key::{KeyRow, Purpose, WrappedKey},
     method::Method,
     random::Rng,
-    refusal::Refusal,
+    refusal::{Reason, Refusal},
     revocation::Hold,
-    session::Write,
-    store::{AccountStore, Basis, Creation, EndRequest, NewAccount, SessionStore, StoreError, postgres::Postgres},
-    verify::{Activity, Question},
+    session::{Write, Written},
+    store::{
+        AccountChange, AccountStore, Basis, Creation, EndRequest, NewAccount, SessionStore, StoreError,
+        postgres::Postgres,
+    },
+    verify::{Activity, Identity, Question},
 };
 use tempfile::TempDir;
 use tokio::task::{JoinHandle, JoinSet};
@@ -54,7 +59,7 @@ impl Rig {
         let (clock, _) = Clock::manual(NOW);
         let secret = TempDir::new().unwrap();
         let store = Postgres::open(&primary.url(&impatient())).await.unwrap();
-        let engine = lab::open_over(store.stores(), secret.path(), clock.clone(), |_| {}).await;
+        let engine = lab::open_on(store.stores(), secret.path(), clock.clone(), |_| {}).await.unwrap();
         let client = Client::new(Some([203, 0, 113, 7].into()), Some("curl/8"));
         Self { primary, standby, store, engine, client, clock, secret }
     }
@@ -83,6 +88,21 @@ impl Rig {
         self.engine.sign_out(&given(signed_in), Which::This, &self.client).await
     }
 
+    async fn identity(&self, signed_in: &SignedIn) -> Identity {
+        let question = Question { credential: &given(signed_in), app: None, activity: Activity::Active };
+        self.engine.verifier().verify(question).await.unwrap()
+    }
+
+    /// The same server after `web` was given another method.
+    async fn with_tokens(&self) -> Arc<Engine> {
+        let change = |app: &mut App| {
+            if app.id.as_str() == "web" {
+                (app.method, app.migrate_from) = (Method::Jwt, vec![Method::Session]);
+            }
+        };
+        lab::open_over(self.store.stores(), self.secret.path(), self.clock.clone(), change).await
+    }
+
     /// The primary dies, and the standby goes on without what it had not received.
     async fn fail_over(&mut self, stalled: Stalled) -> Arc<Engine> {
         self.primary.kill();
@@ -94,7 +114,7 @@ impl Rig {
         }
         self.standby.promote().await;
         let store = Postgres::open(&self.standby.url(&impatient())).await.unwrap();
-        lab::open_over(store.stores(), self.secret.path(), self.clock.clone(), |_| {}).await
+        lab::open_on(store.stores(), self.secret.path(), self.clock.clone(), |_| {}).await.unwrap()
     }
 
     /// How many commits wait for the standby.
@@ -130,6 +150,29 @@ async fn pause() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
+/// Asks while the standby stalls, shows what waits by then, and asks again.
+macro_rules! refused_twice {
+    ($rig:ident, $ask:expr, $refused:ident) => {
+        $refused(&$ask.await);
+        $rig.show_what_waits().await;
+        $refused(&$ask.await);
+    };
+}
+
+fn is_unavailable<T: std::fmt::Debug>(answer: &Result<T, Refusal>) {
+    match answer {
+        Err(refusal) => {
+            assert_eq!(refusal.reason, Reason::StoreDown);
+            assert!(refusal.retry_after.is_some(), "it says when to come again");
+        }
+        Ok(answer) => panic!("acknowledged though no standby has it: {answer:?}"),
+    }
+}
+
+fn is_refused<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
+    assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+}
+
 /// The standby's link stalls, a sign-out waits, its client gives up and repeats; then the primary dies.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_out_that_was_acknowledged_outlives_a_failover_to_a_synchronous_standby() {
@@ -157,6 +200,36 @@ async fn a_sign_out_that_was_acknowledged_outlives_a_failover_to_a_synchronous_s
     }
 }
 
+/// The same where the wait was ended by somebody who may, or by a restart: what no standby has is shown then, and whoever repeats
+/// their request is not told that it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_wrote_is_not_acknowledged_before_it_is_durable() {
+    let rig = Rig::start().await;
+    rig.register("ada").await.unwrap();
+    let [web, stateless] = [rig.login("ada", "web").await, rig.login("ada", "stateless").await];
+    let [old, device] = [rig.login("ada", "web").await, rig.login("ada", "web").await];
+    let own = rig.identity(&rig.login("ada", "web").await).await;
+    let tokens = rig.with_tokens().await;
+    let app = tokens.app(Some("web")).unwrap();
+    let ticket = given(&old);
+    let exchange = || tokens.exchange(&ticket, app, &rig.client);
+    let end_device = || async {
+        rig.engine.verifier().renew_lease().await.unwrap();
+        rig.engine.end_own(&own, device.session, Proof::SignIn, &rig.client).await
+    };
+    let stalled = rig.standby.stall();
+    refused_twice!(rig, rig.sign_out(&web), is_unavailable);
+    refused_twice!(rig, rig.sign_out(&stateless), is_unavailable);
+    refused_twice!(rig, end_device(), is_unavailable);
+    refused_twice!(rig, rig.register("bob"), is_unavailable);
+    refused_twice!(rig, exchange(), is_unavailable);
+    drop(stalled);
+    assert!(rig.sign_out(&web).await.unwrap() && rig.sign_out(&stateless).await.unwrap());
+    assert!(!end_device().await.unwrap(), "it is none of the account's any more");
+    assert_eq!(rig.register("bob").await.unwrap_err().reason, Reason::EmailTaken);
+    assert_eq!(exchange().await.unwrap().method, Method::Jwt);
+}
+
 /// PostgreSQL calls a commit done whose wait somebody has ended, and adds a warning.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_wait_was_ended_is_not_acknowledged() {
@@ -166,7 +239,7 @@ async fn a_commit_whose_wait_was_ended_is_not_acknowledged() {
     let account = register(&store, "ada@example.com", &rng).await;
     let stalled = rig.standby.stall();
     let (id, record) = fresh(&rng);
-    let writes: [(_, JoinHandle<Result<(), StoreError>>); 2] = [
+    let writes: [(_, JoinHandle<Result<(), StoreError>>); 3] = [
         ("a statement", {
             let store = store.clone();
             tokio::spawn(async move { store.write(id, Write::Create(record)).await.map(drop) })
@@ -176,6 +249,10 @@ async fn a_commit_whose_wait_was_ended_is_not_acknowledged() {
             tokio::spawn(async move {
                 store.end(&[(EndRequest::Account(account, Basis::Operator), Hold::lasting(DAY))], None).await.map(drop)
             })
+        }),
+        ("a wait for others", {
+            let store = store.clone();
+            tokio::spawn(async move { store.settled().await })
         }),
     ];
     for (what, write) in writes {
@@ -189,6 +266,62 @@ async fn a_commit_whose_wait_was_ended_is_not_acknowledged() {
     drop(stalled);
     assert!(store.read(id).await.unwrap().is_some(), "it may be done all the same");
     log_in(&store, &rng).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_by_which_commits_do_not_wait_for_the_standby_is_told() {
+    let rig = Rig::start().await;
+    for (setting, problem) in
+        [("on", None), ("remote_apply", None), ("local", Some("local")), ("remote_write", Some("power"))]
+    {
+        let url = rig.primary.url(&format!("options=-c%20synchronous_commit%3D{setting}"));
+        let remarks = Postgres::open(&url).await.unwrap().remarks().await.unwrap();
+        let told = remarks.iter().any(|remark| problem.is_some_and(|problem| remark.problem.contains(problem)));
+        assert_eq!(told, problem.is_some(), "{setting}: {remarks:?}");
+        // The test's server does not sync to its disk.
+        assert_eq!(remarks.len(), 1 + usize::from(told), "{setting}: {remarks:?}");
+    }
+}
+
+/// The same of each answer of the store that says that there was nothing left to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_does_not_say_that_something_is_done_before_it_is_durable() {
+    let rig = Rig::start().await;
+    let (store, rng) = (&rig.store, Rng::system());
+    let account = register(store, "ada@example.com", &rng).await;
+    let ((ended, _), (id, record)) = (fresh(&rng), fresh(&rng));
+    let key = KeyRow {
+        kid: Kid::parse("k9").unwrap(),
+        purpose: Purpose::Mac,
+        ordinal: 9,
+        wrapped: WrappedKey::from_bytes(vec![1]),
+        created: NOW,
+        from: NOW,
+        killed: None,
+    };
+    let stalled = rig.standby.stall();
+    let end = || async {
+        store.end(&[(EndRequest::Session(ended), Hold::lasting(DAY))], None).await.map(|lines| lines.len())
+    };
+    let create = || async {
+        store.write(id, Write::Create(record.clone())).await.map(|written| matches!(written, Written::Done(_)))
+    };
+    let add_key = || async { store.add_key(key.clone()).await };
+    let remove = || async {
+        store
+            .change(account, AccountChange::Delete(Basis::Operator), Hold::lasting(DAY), None)
+            .await
+            .map(|gone| gone.is_some())
+    };
+    refused_twice!(rig, end(), is_refused);
+    refused_twice!(rig, create(), is_refused);
+    refused_twice!(rig, add_key(), is_refused);
+    refused_twice!(rig, remove(), is_refused);
+    is_refused(&store.settled().await);
+    drop(stalled);
+    store.settled().await.unwrap();
+    assert_eq!(end().await.unwrap(), 1);
+    assert!(!create().await.unwrap() && !add_key().await.unwrap() && !remove().await.unwrap());
 }
 
 /// Commits that wait are a quarter of the connections at most, whatever asks. At that bound nothing more is begun, reads and

@@ -109,6 +109,24 @@ pub(super) async fn a_session_that_has_ended_is_not_written_twice(store: Store) 
     assert_eq!(store.log_head().await.unwrap().sequence, 2);
 }
 
+/// R13: a log that may have lost a line has it again; and whoever repeats an old sign-out does not fill it.
+pub(super) async fn an_end_is_written_again_when_its_line_is_old_and_only_once(store: Store) {
+    let rng = Rng::seeded(26);
+    // Held for as long from when it is asked; or until a refresh token expires, which is one moment.
+    for hold in [Hold::lasting(MINUTE * 5), Hold::of(MINUTE, Some(NOW + DAY * 30))] {
+        let id = session_id(&rng);
+        let mut lines = Vec::new();
+        for age in [0, 30, 59, 61, 90, 200, 3600].map(Duration::from_secs) {
+            let entries = store.end(&[(EndRequest::Session(id), hold)], Some(NOW + age)).await.unwrap();
+            lines.push(entries[0].sequence);
+        }
+        let first = lines[0];
+        assert_eq!(lines, [0, 0, 0, 1, 1, 1, 1].map(|line| first + line), "{hold:?}");
+        store.settled().await.unwrap();
+        assert_eq!(store.log_head().await.unwrap().sequence, first + 1, "waiting writes no line");
+    }
+}
+
 /// What a new session is born with is above every end of its app, and what was born before an end of its method is not.
 pub(super) async fn an_app_ends_by_method_or_whole(store: Store) {
     let rng = Rng::seeded(22);

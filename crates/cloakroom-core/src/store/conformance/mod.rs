@@ -101,6 +101,7 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         log::what_ends_stands_in_the_log,
         log::a_line_goes_by_the_stores_time,
         log::a_session_that_has_ended_is_not_written_twice,
+        log::an_end_is_written_again_when_its_line_is_old_and_only_once,
         log::an_app_ends_by_method_or_whole,
         log::the_log_has_no_gaps_under_parallel_ends,
         log::the_log_answers_what_follows_or_a_snapshot,

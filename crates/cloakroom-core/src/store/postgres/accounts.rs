@@ -107,8 +107,11 @@ impl Postgres {
             account.created.into(),
             Value::MaybeText(password.as_deref()),
         ];
-        let made = self.pool().execute(CREATE, &values).await?;
-        Ok(if made == 1 { Creation::Made } else { Creation::EmailTaken })
+        if self.pool().execute(CREATE, &values).await? == 1 {
+            return Ok(Creation::Made);
+        }
+        self.settle_others().await?;
+        Ok(Creation::EmailTaken)
     }
 
     pub(super) async fn account_by_email(&self, canonical: &str) -> Result<Option<Login>, StoreError> {
@@ -210,7 +213,8 @@ async fn transact(
     let at = at.unwrap_or(time);
     let sid = Value::Bytes(id.bytes());
     let Some(from) = present(connection, id, change.basis()).await? else {
-        transaction.undo().await?;
+        // It may have changed a moment ago only: that is waited for, by a commit of what was locked.
+        transaction.commit().await?;
         return Ok(None);
     };
     let raised = Value::Int(from.raised(at, floor).0.into());
@@ -225,7 +229,7 @@ async fn transact(
         _ => connection.rows(DISABLE, &[sid, raised]).await?,
     };
     let Some(row) = rows.first() else {
-        transaction.undo().await?;
+        transaction.commit().await?;
         return Ok(None);
     };
     let account = columns::account(row)?;

@@ -49,7 +49,8 @@ impl Postgres {
 
     /// Sets the check where there is none; whether there was none.
     pub(super) async fn check_first(&self, check: &WrappedKey) -> Result<bool, StoreError> {
-        Ok(self.pool().execute(FIRST_CHECK, &[Value::Bytes(check.bytes())]).await? == 1)
+        let done = self.pool().execute(FIRST_CHECK, &[Value::Bytes(check.bytes())]).await? == 1;
+        self.settled_unless(done).await
     }
 
     pub(super) async fn all_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
@@ -68,7 +69,8 @@ impl Postgres {
             key.from.into(),
             Value::MaybeInt(key.killed.map(|at| super::value::integer(at.millis()))),
         ];
-        Ok(self.pool().execute(ADD, &values).await? == 1)
+        let done = self.pool().execute(ADD, &values).await? == 1;
+        self.settled_unless(done).await
     }
 
     pub(super) async fn delete_keys(&self, kids: &[Kid]) -> Result<(), StoreError> {
@@ -97,6 +99,7 @@ impl Postgres {
     }
 
     pub(super) async fn delete_service(&self, id: &str) -> Result<bool, StoreError> {
-        Ok(self.pool().execute(REMOVE_SERVICE, &[Value::Text(id)]).await? == 1)
+        let done = self.pool().execute(REMOVE_SERVICE, &[Value::Text(id)]).await? == 1;
+        self.settled_unless(done).await
     }
 }

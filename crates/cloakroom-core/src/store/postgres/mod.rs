@@ -25,6 +25,7 @@ mod pooler;
 mod port;
 mod schema;
 mod sessions;
+mod settled;
 mod tables;
 mod tls;
 mod url;
@@ -46,6 +47,7 @@ use self::{
     listen::Listener,
     pool::Pool,
     sessions::{Look, Swap},
+    settled::Settling,
 };
 use crate::store::{StoreError, Stores, Vitals};
 
@@ -59,6 +61,7 @@ struct Inner {
     ends: Gather<Ending>,
     reads: Gather<Look>,
     rotations: Gather<Swap>,
+    settlings: Gather<Settling>,
     standings: Gather<StandingOf>,
     pool: Arc<Pool>,
     listener: Option<Listener>,
@@ -85,6 +88,7 @@ impl Postgres {
             ends: Gather::new(Arc::clone(&pool)),
             reads: Gather::new(Arc::clone(&pool)),
             rotations: Gather::new(Arc::clone(&pool)),
+            settlings: Gather::new(Arc::clone(&pool)),
             standings: Gather::new(Arc::clone(&pool)),
             pool,
             listener,

@@ -15,7 +15,8 @@ pub struct Remark {
 const SIZE: &str = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
      WHERE c.relkind = 'r' AND c.relname LIKE 'cloakroom\\_%' AND pg_table_is_visible(c.oid)";
 const SETTINGS: &str = "SELECT current_setting('fsync'), current_setting('full_page_writes'),
-     current_setting('autovacuum'), current_setting('track_counts'), current_setting('server_version')";
+     current_setting('autovacuum'), current_setting('track_counts'), current_setting('server_version'),
+     current_setting('synchronous_standby_names') <> '', current_setting('synchronous_commit')";
 
 const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
      AND application_name IN ('cloakroom', 'cloakroom (listening)')";
@@ -51,6 +52,19 @@ impl Postgres {
             if get::<&str>(&row, column)? == "off" {
                 remarks.push(Remark { problem, remedy });
             }
+        }
+        let problem = match get::<&str>(&row, 6)? {
+            "local" => Some(
+                "synchronous_commit is local: commits do not wait for the standby, which can lack the last of them",
+            ),
+            "remote_write" => Some(
+                "synchronous_commit is remote_write: a standby that loses its power as it takes over lacks the last commits",
+            ),
+            _ => None,
+        };
+        if let Some(problem) = problem.filter(|_| matches!(get(&row, 5), Ok(true))) {
+            remarks
+                .push(Remark { problem, remedy: "ALTER ROLE … SET synchronous_commit = on for the role in the URL" });
         }
         Ok(remarks)
     }

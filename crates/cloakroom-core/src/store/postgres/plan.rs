@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{End, Entry, Hold},
+    revocation::{End, Entry, Hold, line_that_stands},
     store::{self, Acting, Basis, EndRequest},
 };
 
@@ -57,8 +57,8 @@ pub(super) struct Present {
     pub(super) sequence: u64,
     /// The database's time.
     pub(super) time: Timestamp,
-    /// Of each session that has ended, the line that must be held longest.
-    pub(super) sessions: HashMap<SessionId, Entry>,
+    /// Of each session that has ended, its lines.
+    pub(super) sessions: HashMap<SessionId, Vec<Entry>>,
     /// Each account's epoch, and whether it is active.
     pub(super) accounts: HashMap<AccountId, (Epoch, bool)>,
     /// How far each app has been ended, by method; 0: all of them.
@@ -71,10 +71,7 @@ pub(super) struct Present {
 impl Present {
     /// A session's line in the log.
     pub(super) fn line(&mut self, session: SessionId, line: Entry) {
-        let latest = self.sessions.entry(session).or_insert_with(|| line.clone());
-        if latest.until < line.until {
-            *latest = line;
-        }
+        self.sessions.entry(session).or_default().push(line);
     }
 
     /// How far an app has been ended, for one method or for any.
@@ -124,7 +121,8 @@ impl Plan {
     fn take_one(&mut self, request: &EndRequest, at: Timestamp, until: Timestamp) -> Option<Entry> {
         match request {
             EndRequest::Session(session) => {
-                if let Some(line) = self.present.sessions.get(session).filter(|line| line.until >= until) {
+                let lines = self.present.sessions.get(session).map_or(&[][..], Vec::as_slice);
+                if let Some(line) = line_that_stands(lines, at, until) {
                     return Some(line.clone());
                 }
                 let line = self.append(End::Session { session: *session }, at, until);

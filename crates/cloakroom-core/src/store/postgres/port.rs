@@ -75,6 +75,10 @@ impl AccountStore for Postgres {
         self.end_all(ends, at).await
     }
 
+    async fn settled(&self) -> Result<(), StoreError> {
+        self.settle_others().await
+    }
+
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
         self.since(after, at).await
     }

@@ -229,6 +229,7 @@ impl Postgres {
             }
             // Else it ended in between.
             if let Some(row) = self.pool().row(Read, READ, &values[..1]).await? {
+                self.settle_others().await?;
                 return Ok(Written::Conflict(decode(&row)?));
             }
         }

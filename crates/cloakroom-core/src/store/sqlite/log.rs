@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{Answer, End, Entry, Hold, Incarnation, KeySet, LOG_LIFE, Lineage, Position},
+    revocation::{Answer, End, Entry, Hold, Incarnation, KeySet, LOG_LIFE, Lineage, Position, line_that_stands},
     session::Write,
     store::{Basis, EndRequest, EndedSessions, StoreError},
 };
@@ -44,17 +44,14 @@ fn end_one(
     match request {
         EndRequest::Session(session) => {
             execute(connection, "DELETE FROM sessions WHERE sid = ?1", [session.bytes()])?;
-            let known = row(
+            let known = rows(
                 connection,
-                &format!(
-                    "SELECT {LINE} FROM log WHERE kind = 1 AND subject = ?1 AND until >= ?2
-                     ORDER BY sequence DESC LIMIT 1"
-                ),
-                params![session.bytes(), millis(until)],
+                &format!("SELECT {LINE} FROM log WHERE kind = 1 AND subject = ?1 ORDER BY sequence"),
+                [session.bytes()],
                 entry,
             )?;
-            match known {
-                Some(entry) => Ok(Some(entry)),
+            match line_that_stands(&known, at, until) {
+                Some(entry) => Ok(Some(entry.clone())),
                 None => append(connection, End::Session { session: *session }, at, until).map(Some),
             }
         }
@@ -151,6 +148,11 @@ pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Ti
         params![integer(sequence), kind, subject, method, epoch, millis(at), millis(until)],
     )?;
     Ok(Entry { sequence, end, at: Some(at), until })
+}
+
+/// Writes what is there already, so that the commit of its batch goes to the disk.
+pub(super) fn settle(connection: &Connection) -> Result<(), StoreError> {
+    execute(connection, "UPDATE installation SET sequence = sequence", []).map(drop)
 }
 
 /// An app's present epoch, and the first one that goes on for a method (or, without one, for all).

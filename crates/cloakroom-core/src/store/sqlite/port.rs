@@ -98,6 +98,10 @@ impl AccountStore for Sqlite {
             .0)
     }
 
+    async fn settled(&self) -> Result<(), StoreError> {
+        self.write_with(Shape::OneStatement, log::settle).await
+    }
+
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
         self.read_with(move |c| log::since(c, after, at.unwrap_or_else(machine_time))).await
     }

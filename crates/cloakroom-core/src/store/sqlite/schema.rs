@@ -54,6 +54,8 @@ pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     }
     migrate(&mut connection)?;
     settle(&connection)?;
+    // What a server that was killed had written, and not synced, is shown from here on, and is on the disk before it is.
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
     Ok(connection)
 }
 

@@ -10,12 +10,23 @@ use crate::{
     ids::SessionId,
     method::Check,
     refusal::{Reason, Refusal},
-    revocation::{Answer, End, Entry, Gap, Position},
+    revocation::{Answer, End, Entry, Gap, KNOWN_FOR, Position},
     tasks::{Over, Pulse},
 };
 
 /// How long the question for what has ended may take.
 pub(super) const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// What a verifier knows of a session's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KnownEnd {
+    /// Nothing, or not for long enough.
+    Unknown,
+    /// The log has it, or had it a minute ago.
+    OfNow,
+    /// The log had it.
+    OfBefore,
+}
 
 impl Verifier {
     /// Takes in what this process has just written into the log, before that is acknowledged.
@@ -39,11 +50,15 @@ impl Verifier {
         self.vigil.read().ended().has_session(session)
     }
 
-    /// Whether this session's end is known, and held for as long as its refresh token could be shown (`expires`; `None`: it
-    /// has a record, which went with the end).
-    pub(crate) fn holds_end(&self, session: SessionId, expires: Option<Timestamp>) -> bool {
-        let held = self.vigil.read().ended().session_held_until(session);
-        held.is_some_and(|until| expires.is_none_or(|expires| until >= expires))
+    /// What is known of a session's end that is to be held for as long as its refresh token could be shown (`expires`; `None`:
+    /// it has a record, which went with the end).
+    pub(crate) fn known_end(&self, session: SessionId, expires: Option<Timestamp>) -> KnownEnd {
+        let held = self.vigil.read().ended().session_held(session);
+        match held.filter(|(until, _)| expires.is_none_or(|expires| *until >= expires)) {
+            None => KnownEnd::Unknown,
+            Some((_, heard)) if self.clock.boot() < heard + KNOWN_FOR => KnownEnd::OfNow,
+            Some(_) => KnownEnd::OfBefore,
+        }
     }
 
     /// How far it has heard.

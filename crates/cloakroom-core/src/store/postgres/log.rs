@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::{
     Postgres,
     columns::{bytes, epoch, get, method_code, moment, number},
-    connection::{Connection, Transaction},
+    connection::Connection,
     error::{Failure, unreadable},
     pool::Nature::{Read, Write},
     value::{Value, at_most, integer},

@@ -93,7 +93,7 @@ impl Drop for Writer {
         }
         let (Some(object), Some(mut commit)) = (self.lent.object.take(), self.commit.take()) else { return };
         let patience = if *self.late.get_mut() { MARGIN } else { self.lent.limit };
-        tokio::spawn(async move {
+        tasks::once("commit", async move {
             {
                 let mut answered = pin!(object.drain());
                 if timeout(patience, &mut answered).await.is_err() {

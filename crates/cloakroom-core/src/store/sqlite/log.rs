@@ -151,7 +151,7 @@ pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Ti
 }
 
 /// Writes what is there already, so that the commit of its batch goes to the disk.
-pub(super) fn settle(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn write_through(connection: &Connection) -> Result<(), StoreError> {
     execute(connection, "UPDATE installation SET sequence = sequence", []).map(drop)
 }
 

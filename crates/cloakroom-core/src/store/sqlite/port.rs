@@ -99,7 +99,7 @@ impl AccountStore for Sqlite {
     }
 
     async fn settled(&self) -> Result<(), StoreError> {
-        self.write_with(Shape::OneStatement, log::settle).await
+        self.write_with(Shape::OneStatement, log::write_through).await
     }
 
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {

@@ -30,8 +30,10 @@ async fn keys_expire_by_themselves() {
     let rng = Rng::seeded(1);
     let (id, account) = (session(&rng), account(&rng));
     let one = record(account);
-    let until = (one.expires + Duration::from_secs(60)).millis().cast_signed();
+    let expected = (one.expires + Duration::from_secs(60)).millis().cast_signed();
     let _ = store.write(id, Write::Create(one)).await.unwrap();
+    let until = expiry(&server, &key(id));
+    assert!((until - expected).abs() < 1000, "{until} {expected}");
     for write in [
         Write::Touch(now() + DAY),
         Write::CarryOver { from: Epoch(0), to: Epoch(300) },
@@ -43,6 +45,16 @@ async fn keys_expire_by_themselves() {
     assert_eq!(expiry(&server, &key(id)), until);
     let list = [&b"cr:d"[..], account.bytes()].concat();
     assert!((expiry(&server, &list) - until).abs() < 1000);
+
+    // R8: a server's clock that is a month ahead, or behind, when the session begins is the session's own affair.
+    for (ahead, begins) in [(true, now() + DAY * 31), (false, now() - DAY * 31)] {
+        let (id, mut apart) = (session(&rng), record(account));
+        (apart.created, apart.last_active, apart.rotated) = (begins, begins, begins);
+        apart.expires = begins + DAY;
+        let _ = store.write(id, Write::Create(apart)).await.unwrap();
+        let lives = expiry(&server, &key(id)) - (now() + DAY + Duration::from_secs(60)).millis().cast_signed();
+        assert!(lives.abs() < 1000, "{ahead} {lives}");
+    }
 
     // A wrong clock here, or a short life, takes no session away within the hour.
     let mut old = record(account);

@@ -10,7 +10,7 @@ use redis::{Value, cmd};
 
 use super::{
     Redis, script,
-    sessions::{AT_ONCE, bytes, now},
+    sessions::{AT_ONCE, bytes},
 };
 use crate::{
     clock::Timestamp,
@@ -24,12 +24,12 @@ const STEP: usize = 32;
 
 impl Redis {
     /// Puts a new session on its account's list.
-    pub(super) async fn list_add(&self, id: SessionId, record: &Record, until: u64) {
+    pub(super) async fn list_add(&self, id: SessionId, record: &Record, life: u64) {
         if !self.0.address.devices {
             return;
         }
         let key = self.0.keys.devices(record.account);
-        let (began, life) = (record.created.millis().to_string(), until.saturating_sub(now()).to_string());
+        let (began, life) = (record.created.millis().to_string(), life.to_string());
         let arguments: [&[u8]; 3] = [id.bytes(), began.as_bytes(), life.as_bytes()];
         let mut added = script::LIST.run(&self.0.route, &key, &arguments).await;
         if added.as_ref().is_err_and(super::error::Failure::is_wrong_type) {

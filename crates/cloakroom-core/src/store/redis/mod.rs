@@ -59,7 +59,7 @@ pub struct Options {
     pub answer: Duration,
     /// How many requests may be under way at each server; more wait.
     pub in_flight: usize,
-    /// How long a key lives at least, so that a wrong clock loses no session. When a session is over is judged by its
+    /// How long a key lives at least, so that a record with a wrong moment in it loses no session. When a session is over is judged by its
     /// record, whatever its key does.
     pub least_life: Duration,
 }

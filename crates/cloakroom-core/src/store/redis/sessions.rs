@@ -1,6 +1,6 @@
 //! Sessions: one key each.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -17,8 +17,8 @@ use crate::{
     store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
-/// How long a key outlives its session: clocks differ, and Redis's must not end one before its time (F009).
-const AFTERLIFE: u64 = 60_000;
+/// How long a key outlives its session: Redis's clock may run fast, and must not end one before its time (F009).
+const AFTERLIFE: Duration = Duration::from_secs(60);
 /// How many of a batch are under way at once.
 pub(super) const AT_ONCE: usize = 128;
 /// How often a login tries to take a place where something unreadable stands.
@@ -108,13 +108,13 @@ impl Redis {
     async fn create(&self, id: SessionId, record: &Record) -> Result<Written, StoreError> {
         let key = self.0.keys.session(id);
         let value = record.encode();
-        let until = self.expiry(record);
+        let life = self.life(record);
         let mut set = cmd("SET");
-        set.arg(&key).arg(&value).arg("NX").arg("PXAT").arg(until);
+        set.arg(&key).arg(&value).arg("NX").arg("PX").arg(life);
         for _ in 0..TRIES {
             let answer = self.0.route.ask(&key, &set).await?;
             if answer.value == Value::Okay {
-                self.list_add(id, record, until).await;
+                self.list_add(id, record, life).await;
                 return Ok(Written::Done(Some(record.clone())));
             }
             let found = match self.0.route.ask(&key, cmd("GET").arg(&key)).await {
@@ -129,7 +129,7 @@ impl Redis {
             match Record::decode(&found) {
                 // Asked for twice because an answer was lost: this is what the first one did.
                 Ok(present) if answer.repeated && present == *record => {
-                    self.list_add(id, record, until).await;
+                    self.list_add(id, record, life).await;
                     return Ok(Written::Done(Some(present)));
                 }
                 Ok(present) => return Ok(Written::Conflict(present)),
@@ -177,10 +177,13 @@ impl Redis {
         }
     }
 
-    /// When a session's key goes.
-    fn expiry(&self, record: &Record) -> u64 {
-        let least = now() + self.0.options.least_life.as_millis() as u64;
-        least.max(record.expires.millis() + AFTERLIFE)
+    /// How long a session's key lives from now, in milliseconds: from the last moment that its record knows of, so that neither
+    /// this machine's clock nor where Redis's stands has a say. One that is copied may outlive its session for as long as it
+    /// was unused.
+    fn life(&self, record: &Record) -> u64 {
+        let last = record.created.max(record.last_active).max(record.rotated);
+        let life = (record.expires + AFTERLIFE).since(last).max(self.0.options.least_life);
+        (life.as_millis() as u64).max(1)
     }
 
     /// Deletes sessions that have ended, all at once. Their accounts' lists are left as they are.
@@ -196,11 +199,6 @@ impl Redis {
             stream::iter(deletions).buffer_unordered(AT_ONCE).try_for_each(|()| async { Ok(()) }).await;
         Ok(done?)
     }
-}
-
-/// The wall clock of this machine, to tell Redis when a key may go.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// A moment as a record holds it.

@@ -1,76 +1,130 @@
 //! Time, as one seam.
 //!
-//! Everything that asks what time it is asks a [`Clock`]: the wall clock for what people and tokens see, and a clock
-//! that counts suspend (`CLOCK_BOOTTIME`) for leases, which must not stand still while the machine sleeps. Tests take
-//! [`Clock::manual`] and move time instead of sleeping.
+//! Everything that asks what time it is asks a [`Clock`]: the store's time for what people and tokens see, and a clock
+//! that counts suspend (`CLOCK_BOOTTIME`) for leases, which must not stand still while the machine sleeps. The store's time
+//! comes with each answer about the revocation log, and goes on by the boot clock until the next; the machine's own wall clock
+//! counts only before the first. Tests take [`Clock::manual`] and move time instead of sleeping.
+
+mod carried;
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Where the time comes from; cheap to clone.
+use carried::Carried;
+pub use carried::{LEAP, Told};
+
+/// Where the time comes from; cheap to clone, and clones share what they have heard.
 #[derive(Clone)]
-pub struct Clock(Source);
+pub struct Clock {
+    source: Source,
+    carried: Arc<Carried>,
+}
 
 #[derive(Clone)]
 enum Source {
     System,
-    Manual(Arc<Hands>),
+    /// Everybody's, the store's too.
+    Manual(Arc<Mutex<Hands>>),
+    /// One machine's; the store has a time of its own.
+    Machine(Arc<Mutex<Hands>>),
 }
 
+#[derive(Clone, Copy)]
 struct Hands {
-    wall: AtomicU64,
-    boot: AtomicU64,
+    wall: Timestamp,
+    boot: Boot,
 }
 
 impl Clock {
     /// The machine's clocks.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self::of(Source::System)
     }
 
-    /// A clock that stands at `start` until its [`ManualClock`] moves it.
+    /// A clock that stands at `start` until its [`ManualClock`] moves it. It is everybody's: a store that is asked with
+    /// [`Self::by_hand`] goes by it too.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
-        let hands = Arc::new(Hands { wall: AtomicU64::new(start.0), boot: AtomicU64::new(1_000_000) });
-        (Self(Source::Manual(Arc::clone(&hands))), ManualClock(hands))
+        let hands = hands(start);
+        (Self::of(Source::Manual(Arc::clone(&hands))), ManualClock(hands))
     }
 
-    /// The wall clock: what stands in tokens, records and answers.
+    /// The clocks of one machine, moved by hand, beside a store that has a time of its own.
+    pub fn manual_machine(start: Timestamp) -> (Self, ManualClock) {
+        let hands = hands(start);
+        (Self::of(Source::Machine(Arc::clone(&hands))), ManualClock(hands))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, carried: Arc::new(Carried::new()) }
+    }
+
+    /// The present: what stands in tokens, records and answers. It is the store's time as its last answer told it, and what
+    /// the boot clock has moved since; before the first answer it is this machine's wall clock.
     #[inline]
     pub fn now(&self) -> Timestamp {
-        match &self.0 {
-            Source::System => machine_time(),
-            Source::Manual(hands) => Timestamp(hands.wall.load(Ordering::SeqCst)),
-        }
+        self.moment().0
     }
 
-    /// The wall clock of a test, which is everybody's; `None`: the machine's, which may go wrong, so that what several machines
-    /// share is better measured by one clock that they share too.
+    /// The present and the boot clock at one moment.
+    #[inline]
+    pub fn moment(&self) -> (Timestamp, Boot) {
+        let boot = self.boot();
+        (self.carried.present(boot).unwrap_or_else(|| self.machine().0), boot)
+    }
+
+    /// Takes in the store's time from an answer to a question that was sent at `asked`.
+    pub fn hear(&self, asked: Boot, told: Timestamp) -> Told {
+        let (wall, boot) = self.machine();
+        self.carried.hear(asked, told, boot, wall)
+    }
+
+    /// How far this machine's wall clock was ahead of the store's time when that was last told, in milliseconds; `None`: it
+    /// was not told yet.
+    pub fn wall_offset(&self) -> Option<i64> {
+        self.carried.wall_offset()
+    }
+
+    /// The wall clock of a test, which is everybody's. `None`: machines have their own, which may go wrong, so the store goes
+    /// by its own time.
     pub fn by_hand(&self) -> Option<Timestamp> {
-        match &self.0 {
-            Source::System => None,
-            Source::Manual(_) => Some(self.now()),
+        match &self.source {
+            Source::System | Source::Machine(_) => None,
+            Source::Manual(hands) => Some(hands.lock().wall),
         }
     }
 
     /// The clock that no one sets and that counts suspend: what leases and limits are measured on.
     #[inline]
     pub fn boot(&self) -> Boot {
-        match &self.0 {
+        match &self.source {
             Source::System => {
                 let t = clock_gettime(ClockId::Boottime);
                 Boot(t.tv_sec.unsigned_abs() * 1000 + t.tv_nsec.unsigned_abs() / 1_000_000)
             }
-            Source::Manual(hands) => Boot(hands.boot.load(Ordering::SeqCst)),
+            Source::Manual(hands) | Source::Machine(hands) => hands.lock().boot,
         }
     }
+
+    /// Both clocks of this machine.
+    fn machine(&self) -> (Timestamp, Boot) {
+        match &self.source {
+            Source::System => (machine_time(), self.boot()),
+            Source::Manual(hands) | Source::Machine(hands) => {
+                let hands = *hands.lock();
+                (hands.wall, hands.boot)
+            }
+        }
+    }
+}
+
+fn hands(start: Timestamp) -> Arc<Mutex<Hands>> {
+    Arc::new(Mutex::new(Hands { wall: start, boot: Boot(1_000_000) }))
 }
 
 /// The wall clock of this machine: what a store that belongs to one machine goes by.
@@ -82,9 +136,9 @@ pub fn machine_time() -> Timestamp {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.source {
             Source::System => "Clock(system)",
-            Source::Manual(_) => "Clock(manual)",
+            Source::Manual(_) | Source::Machine(_) => "Clock(manual)",
         })
     }
 }
@@ -100,23 +154,23 @@ impl fmt::Debug for Clock {
 /// assert_eq!(clock.now(), Timestamp::from_secs(1_800_000_030));
 /// ```
 #[derive(Clone)]
-pub struct ManualClock(Arc<Hands>);
+pub struct ManualClock(Arc<Mutex<Hands>>);
 
 impl ManualClock {
     /// Time passes: both clocks go forward together.
     pub fn advance(&self, by: Duration) {
-        let ms = by.as_millis() as u64;
-        self.0.wall.fetch_add(ms, Ordering::SeqCst);
-        self.0.boot.fetch_add(ms, Ordering::SeqCst);
+        let mut hands = self.0.lock();
+        *hands = Hands { wall: hands.wall + by, boot: hands.boot + by };
     }
 
-    /// Somebody sets the wall clock; the other clock does not notice.
+    /// Somebody sets the wall clock; the other clock does not notice. A [`Clock::manual`] hears of it with the next answer of
+    /// the store.
     pub fn set_wall(&self, to: Timestamp) {
-        self.0.wall.store(to.0, Ordering::SeqCst);
+        self.0.lock().wall = to;
     }
 }
 
-/// A moment of the wall clock: milliseconds since 1970-01-01T00:00:00Z.
+/// A moment: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub(crate) u64);
 

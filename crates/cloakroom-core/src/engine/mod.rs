@@ -145,6 +145,9 @@ impl Engine {
         // From the secret that all servers of a store have, so that what one counts is found by the others.
         let counting = master.derive("limits");
         let (stores, watch) = Watch::over(&stores);
+        // Before anything is made: keys and records carry the store's time, not what this machine takes for it.
+        let asked = clock.boot();
+        let _ = clock.hear(asked, stores.accounts.time(clock.by_hand()).await?);
         let shared = Shared::open(&settings, apps, stores, master, clock, rng).await?;
         let shared = Arc::new(shared);
         let verifier = Arc::new(Verifier::new(

@@ -137,6 +137,14 @@ impl Vigil {
         let _ = self.take(entry, now, boot);
     }
 
+    /// A clock has leapt. Nobody knows how long ago anything was heard, or for how long a fact has been believed: lease and
+    /// facts are lost, and what has ended is to be taken anew, beside what is held.
+    pub fn distrust(&mut self) {
+        self.asked = None;
+        self.position = None;
+        self.era = self.era.wrapping_add(1);
+    }
+
     fn take(&mut self, entry: &Entry, now: Timestamp, boot: Boot) -> Result<(), Full> {
         self.ended.insert(entry, now, boot).inspect_err(|_| {
             self.full = true;

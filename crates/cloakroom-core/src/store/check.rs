@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     app::Apps,
-    clock::Timestamp,
     ids::{AccountId, SessionId},
 };
 
@@ -68,11 +67,10 @@ pub async fn look(
     accounts: &dyn AccountStore,
     sessions: &dyn SessionStore,
     apps: &Apps,
-    now: Timestamp,
 ) -> Result<Findings, StoreError> {
     accounts.keys().await?;
     accounts.services().await?;
-    accounts.log_since(None, None).await?;
+    let now = accounts.log_since(None, None).await?.time;
     let too_old = match behind(sessions, accounts, now).await {
         Ok(_) => None,
         Err(StoreError::TooOld(old)) => Some(old),

@@ -361,6 +361,11 @@ pub trait AccountStore: Send + Sync + 'static {
     /// What follows `after`, or a snapshot of what must be held now when that is `None`, of another incarnation or
     /// further back than the log reaches. The head is read in the same transaction. `at`: as in [`Self::end`].
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError>;
+    /// The store's own time. `at`: as in [`Self::end`].
+    async fn time(&self, at: Option<Timestamp>) -> Result<Timestamp, StoreError> {
+        let head = self.log_head().await?;
+        Ok(self.log_since(Some(head), at).await?.time)
+    }
     /// The head of the log.
     async fn log_head(&self) -> Result<Position, StoreError>;
     /// What the log was called before. Whoever writes the first line of an incarnation notes the one before it, in the same

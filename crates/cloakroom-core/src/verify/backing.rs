@@ -39,6 +39,9 @@ pub trait Backing: Send + Sync + 'static {
     /// An end was heard so long after it was written; for whoever keeps metrics beside the verifier's own
     /// [counts](super::Counts::lag).
     fn note_lag(&self, _lag: Duration) {}
+
+    /// How far this machine's wall clock was ahead of the store's time when that was told, in milliseconds; for the same.
+    fn note_clock_offset(&self, _ms: i64) {}
 }
 
 /// Why a look-up found nothing that holds.

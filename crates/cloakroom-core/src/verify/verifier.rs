@@ -3,6 +3,8 @@
 mod counts;
 mod hearing;
 
+pub use hearing::CLOCK_TOLERANCE;
+
 use std::{
     sync::{
         Arc,
@@ -85,6 +87,7 @@ pub struct Verifier {
     deaf: AtomicBool,
     heard: watch::Sender<u64>,
     counts: Counters,
+    clock_is_off: AtomicBool,
 }
 
 /// How far ahead of our clock an `iat` may be.
@@ -118,6 +121,7 @@ impl Verifier {
             deaf: AtomicBool::new(false),
             heard: watch::Sender::new(0),
             counts: Counters::default(),
+            clock_is_off: AtomicBool::new(false),
         }
     }
 
@@ -185,7 +189,10 @@ impl Verifier {
 
     #[inline]
     fn moment(&self) -> Moment {
-        Moment { wall: self.clock.now(), boot: self.clock.boot() }
+        {
+            let (wall, boot) = self.clock.moment();
+            Moment { wall, boot }
+        }
     }
 
     #[inline]
@@ -226,11 +233,13 @@ impl Verifier {
         let (app, found) = match self.read_token(credential) {
             Ok(read) => read,
             Err(Reason::UnknownKey) => return None,
+            // What time it is is known once the store has told it.
+            Err(Reason::FromTheFuture) if never_heard => return None,
             Err(reason) => return Some(Err(reason.into())),
         };
         let fact = Arc::new(Fact::new(found, Arc::clone(app), read_at, era));
         match self.judge(&fact, Basis::JustNow) {
-            Judgement::Accept if never_heard => None,
+            Judgement::Accept | Judgement::Refuse(_) if never_heard => None,
             Judgement::Accept => {
                 self.cache.insert(at, &fact);
                 Some(Ok(fact))
@@ -273,9 +282,19 @@ impl Verifier {
     /// Checks or reads, and judges.
     async fn find(&self, credential: &str, older: Option<&Fact>) -> Result<Arc<Fact>, Refusal> {
         let read_at = self.clock.boot();
-        let era = self.vigil.read().era();
+        let (era, never_heard) = {
+            let vigil = self.vigil.read();
+            (vigil.era(), vigil.position().is_none())
+        };
         let (app, found) = if is_token(credential) {
-            self.check_token(credential).await?
+            match self.check_token(credential).await {
+                Err(refusal)
+                    if never_heard && refusal.reason == Reason::FromTheFuture && self.renew_lease().await.is_ok() =>
+                {
+                    self.check_token(credential).await?
+                }
+                checked => checked?,
+            }
         } else {
             let looked_up = self.backing.look_up(credential).await;
             let (app, found) = looked_up.map_err(|not_found| self.with_memory(not_found))?;
@@ -286,10 +305,11 @@ impl Verifier {
             fact.remember(older);
         }
         let mut judgement = self.judge(&fact, Basis::JustNow);
-        if judgement == Judgement::NoLease
-            || (app.on_feed_loss == OnFeedLoss::UntilExpiry && self.vigil.read().position().is_none())
+        let refused = matches!(judgement, Judgement::Refuse(_));
+        if judgement == Judgement::NoLease || (never_heard && (refused || app.on_feed_loss == OnFeedLoss::UntilExpiry))
         {
-            // A verifier that has never heard the log asks at least once, whatever happens without it.
+            // A verifier that has never heard the log asks at least once, whatever happens without it: for what has ended,
+            // and for the time.
             let renewed = self.renew_lease().await;
             judgement = self.judge(&fact, Basis::JustNow);
             if judgement == Judgement::NoLease {

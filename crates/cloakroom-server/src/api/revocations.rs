@@ -26,7 +26,7 @@ pub(super) struct Head {
     incarnation: String,
     /// Its last line.
     sequence: u64,
-    /// The server's clock (RFC 3339).
+    /// The store's time, to the millisecond (RFC 3339).
     time: String,
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn head(State(state): State<ServerState>, caller: Caller) -> Re
     let head = Head {
         incarnation: head.incarnation.to_string(),
         sequence: head.sequence,
-        time: state.engine.clock().now().to_string(),
+        time: state.engine.clock().now().precise(),
     };
     Ok(answer::json(StatusCode::OK, &head))
 }

@@ -142,7 +142,12 @@ impl Control {
         let (sessions, write) = (sessions.elapsed(), Instant::now());
         stores.sessions.touch(&[(nobody, self.engine.clock().now())]).await?;
         let ms = |took: std::time::Duration| (took.as_secs_f64() * 1e5).round() / 100.0;
-        Ok(json!({ "accounts_ms": ms(accounts), "sessions_ms": ms(sessions), "write_ms": ms(write.elapsed()) }))
+        Ok(json!({
+            "accounts_ms": ms(accounts),
+            "sessions_ms": ms(sessions),
+            "write_ms": ms(write.elapsed()),
+            "clock_offset_ms": self.engine.verifier().counts().clock_offset,
+        }))
     }
 
     async fn rotate(&self, purpose: Option<&str>) -> Done {

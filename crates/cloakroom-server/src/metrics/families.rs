@@ -22,8 +22,10 @@ families! {
     ENDS_CAPACITY: Gauge "cloakroom_ends_capacity" [] "ends that it may hold; when they are more, there is no lease";
     LEASES_RENEWED: Counter "cloakroom_leases_renewed_total" [] "leases that were renewed";
     LEASE_AGE: Gauge "cloakroom_lease_age_seconds" [] "how long ago the revocation log was asked; +Inf without a lease";
+    CLOCK_OFFSET: Gauge "cloakroom_clock_offset_seconds" []
+        "how far this machine's wall clock is ahead of the store's time, which everything goes by";
     REVOCATION_LAG: Histogram "cloakroom_revocation_lag_seconds" []
-        "from just before an end was acknowledged at another server to when this one knew of it, by both wall clocks";
+        "from just before an end was acknowledged at another server to when this one knew of it, by the store's time";
     KEY_AGE: Gauge "cloakroom_key_age_seconds" ["purpose"] "how long the current key has been in use";
     SIGN_INS: Counter "cloakroom_sign_ins_total" ["app" "method" "outcome"]
         "sign-ins with a password: `ok`, or the code that the client was told";

@@ -79,6 +79,7 @@ fn verifications(page: &mut Page, engine: &Engine) {
     page.one(&f::LEASES_RENEWED, counts.leases as f64);
     // Without a lease its age grows without end.
     page.one(&f::LEASE_AGE, counts.lease_age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+    page.one(&f::CLOCK_OFFSET, counts.clock_offset.map_or(f64::NAN, |ms| ms as f64 / 1000.0));
     page.family(&f::REVOCATION_LAG).times(&[], &counts.lag);
     page.family(&f::KEY_AGE);
     for key in engine.key_ages() {

@@ -1,12 +1,6 @@
 //! The backing of a verifier in a process of its own: keys, tickets and ends, asked of the server.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cloakroom_core::{
@@ -15,7 +9,7 @@ use cloakroom_core::{
     key::VerifyingKeys,
     method::Method,
     refusal::{Reason, Refusal},
-    revocation::{Answer, EXP_LEEWAY, Entry, Hold, Incarnation, KeySet, Position},
+    revocation::{Answer, Entry, Hold, Incarnation, KeySet, Position},
     session::AuthMethods,
     ticket,
     verify::{Backing, Finding, NotFound},
@@ -45,7 +39,6 @@ pub struct RemoteBacking {
     longest_access_token: Duration,
     /// When the server was not reached.
     failed: Mutex<Option<Boot>>,
-    clock_is_off: AtomicBool,
 }
 
 /// The head of the log.
@@ -83,37 +76,17 @@ impl RemoteBacking {
         clock: Clock,
         longest_access_token: Duration,
     ) -> Self {
-        let (failed, clock_is_off) = (Mutex::default(), AtomicBool::new(false));
-        Self { link, keys, feed, clock, longest_access_token, failed, clock_is_off }
+        Self { link, keys, feed, clock, longest_access_token, failed: Mutex::default() }
     }
 
-    async fn head(&self) -> Result<Position, FetchError> {
+    /// The head, and the store's time when it was told.
+    async fn head(&self) -> Result<(Position, Timestamp), FetchError> {
         let body = self.link.get("/v1/revocations/head").await?;
         let head: Head = serde_json::from_slice(&body).map_err(|_| FetchError::Strange)?;
-        self.compare_clocks(&head.time);
         let incarnation = u64::from_str_radix(&head.incarnation, 16).map_err(|_| FetchError::Strange)?;
-        Ok(Position { incarnation: Incarnation(incarnation), sequence: head.sequence })
-    }
-
-    /// Lifetimes are judged by this machine's clock: one that is off takes tokens for too long, or not long enough.
-    fn compare_clocks(&self, server: &str) {
-        let Ok(server) = server.parse::<jiff::Timestamp>() else { return };
-        let own = i64::try_from(self.clock.now().millis()).unwrap_or(i64::MAX);
-        // The server's moment is cut to the second.
-        let off = (own - server.as_millisecond()).clamp(-86_400_000_000, 86_400_000_000);
-        metrics::gauge!("cloakroom_verifier_clock_offset_seconds").set(off as f64 / 1000.0);
-        let leeway = EXP_LEEWAY.as_millis() as i64;
-        let is_off = !(-leeway..=leeway + 1000).contains(&off);
-        if is_off != self.clock_is_off.swap(is_off, Ordering::Relaxed) {
-            if is_off {
-                tracing::error!(
-                    off_by_ms = off,
-                    "this machine's clock and the server's differ by more than the leeway"
-                );
-            } else {
-                tracing::info!("this machine's clock and the server's agree again");
-            }
-        }
+        let time = head.time.parse::<jiff::Timestamp>().ok().and_then(|time| time.as_millisecond().try_into().ok());
+        let time = Timestamp::from_millis(time.ok_or(FetchError::Strange)?);
+        Ok((Position { incarnation: Incarnation(incarnation), sequence: head.sequence }, time))
     }
 
     async fn introspect(&self, ticket: &str) -> Result<Introspection, FetchError> {
@@ -156,7 +129,8 @@ impl Backing for RemoteBacking {
     }
 
     async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
-        let head = self.head().await.map_err(|error| away(&error))?;
+        let (head, told) = self.head().await.map_err(|error| away(&error))?;
+        let told_at = self.clock.boot();
         loop {
             if tokio::time::timeout(STALL, self.feed.reach(head)).await.is_err() {
                 self.feed.stalls();
@@ -174,7 +148,8 @@ impl Backing for RemoteBacking {
             }
             let until = Hold::of(self.longest_access_token, None).until(self.clock.now());
             let entries = page.ends.into_iter().map(|(sequence, end, at)| Entry { sequence, end, at, until }).collect();
-            let (time, keys) = (self.clock.now(), KeySet::default());
+            // What follows of the feed was waited for.
+            let (time, keys) = (told + self.clock.boot().since(told_at), KeySet::default());
             return Ok(Answer { head: page.head, time, keys, snapshot: page.snapshot, entries });
         }
     }
@@ -192,6 +167,10 @@ impl Backing for RemoteBacking {
 
     fn note_lag(&self, lag: Duration) {
         metrics::histogram!("cloakroom_revocation_lag_seconds").record(lag);
+    }
+
+    fn note_clock_offset(&self, ms: i64) {
+        metrics::gauge!("cloakroom_verifier_clock_offset_seconds").set(ms as f64 / 1000.0);
     }
 }
 

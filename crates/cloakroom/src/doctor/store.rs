@@ -1,10 +1,13 @@
 //! The store and the keys in it, through the server where one runs.
 
-use cloakroom_core::store::{
-    StoreError,
-    postgres::{Postgres, Remark, Url},
-    redis::{Address, Options, Redis},
-    sqlite::Sqlite,
+use cloakroom_core::{
+    store::{
+        StoreError,
+        postgres::{Postgres, Remark, Url},
+        redis::{Address, Options, Redis},
+        sqlite::Sqlite,
+    },
+    verify::CLOCK_TOLERANCE,
 };
 use cloakroom_server::{
     config::{AccountsAt, SessionsAt},
@@ -41,10 +44,14 @@ pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding
         }
         _ => {}
     }
-    findings.push(round_trip(&mut operator).await);
+    let (answered, offset_ms) = round_trip(&mut operator).await;
+    findings.push(answered);
+    findings.extend(offset_ms.map(clock));
+    // How long until a moment by the store's time, as `seconds_until` by the machine's.
+    let until = |moment| seconds_until(moment) + offset_ms.unwrap_or_default() / 1000;
     if findings.iter().all(|finding| finding.level != Level::Fail) {
-        findings.extend(keys(&mut operator).await);
-        findings.extend(last_event(&mut operator).await);
+        findings.extend(keys(&mut operator, until).await);
+        findings.extend(last_event(&mut operator, until).await);
     }
     // Before the store is closed: who opens a file last cleans up beside it.
     if embedded {
@@ -99,7 +106,7 @@ fn moving() -> Finding {
     Finding::warn("sessions", detail, remedy)
 }
 
-async fn round_trip(operator: &mut Operator) -> Finding {
+async fn round_trip(operator: &mut Operator) -> (Finding, Option<i64>) {
     const CHECK: &str = "store";
     match operator.ask(Command::StoreCheck).await {
         Ok(took) => {
@@ -110,20 +117,32 @@ async fn round_trip(operator: &mut Operator) -> Finding {
                 ms("accounts_ms"),
                 ms("sessions_ms")
             );
-            if write > 1000.0 {
-                return Finding::warn(CHECK, detail, "writes are slow: is the disk busy, or on a network?");
-            }
-            Finding::ok(CHECK, detail)
+            let answers = if write > 1000.0 {
+                Finding::warn(CHECK, detail, "writes are slow: is the disk busy, or on a network?")
+            } else {
+                Finding::ok(CHECK, detail)
+            };
+            (answers, took["clock_offset_ms"].as_i64())
         }
-        Err(failure) => Finding::fail(
-            CHECK,
-            failure.detail(),
-            "do as the message says; `cloakroom config check` shows what is configured",
-        ),
+        Err(failure) => {
+            let remedy = "do as the message says; `cloakroom config check` shows what is configured";
+            (Finding::fail(CHECK, failure.detail(), remedy), None)
+        }
     }
 }
 
-async fn keys(operator: &mut Operator) -> Vec<Finding> {
+/// How far the server's wall clock is off, which judges nothing; but its certificates and its log go by it.
+fn clock(offset_ms: i64) -> Finding {
+    const CHECK: &str = "clock";
+    let (secs, side) = (offset_ms.unsigned_abs() as f64 / 1000.0, if offset_ms < 0 { "behind" } else { "ahead of" });
+    let detail = format!("the machine's clock is {secs} s {side} the store's time, which everything goes by");
+    if offset_ms.unsigned_abs() <= CLOCK_TOLERANCE.as_millis() as u64 {
+        return Finding::ok(CHECK, detail);
+    }
+    Finding::warn(CHECK, detail, "set whichever is wrong, and let NTP keep both (timedatectl set-ntp true)")
+}
+
+async fn keys(operator: &mut Operator, until: impl Fn(i64) -> i64) -> Vec<Finding> {
     const CHECK: &str = "keys";
     const DAY: i64 = 86_400;
     let Ok(answer) = operator.ask(Command::KeyList).await else { return vec![] };
@@ -139,7 +158,7 @@ async fn keys(operator: &mut Operator) -> Vec<Finding> {
                 let remedy = format!("`cloakroom key rotate {purpose}`");
                 return Some(Finding::fail(CHECK, format!("there is no current key for {purpose}"), remedy));
             };
-            let age = seconds(&current["from"]).map_or(0, |from| -seconds_until(from));
+            let age = seconds(&current["from"]).map_or(0, |from| -until(from));
             (age > longest.saturating_add(DAY)).then(|| {
                 let detail = format!(
                     "the key for {purpose} has been used for {} days; it should be {}",
@@ -157,10 +176,10 @@ async fn keys(operator: &mut Operator) -> Vec<Finding> {
 }
 
 /// A log that ends in the future shows that a clock was wrong, now or then.
-async fn last_event(operator: &mut Operator) -> Option<Finding> {
+async fn last_event(operator: &mut Operator, until: impl Fn(i64) -> i64) -> Option<Finding> {
     let command = Command::AuditList { account: None, kind: None, session: None, before: None, limit: 1 };
     let answer = operator.ask(command).await.ok()?;
-    let ahead = seconds_until(seconds(&answer["events"][0]["at"])?);
+    let ahead = until(seconds(&answer["events"][0]["at"])?);
     (ahead > 60).then(|| {
         Finding::fail(
             "clock",

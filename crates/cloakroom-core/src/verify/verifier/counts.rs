@@ -32,6 +32,8 @@ pub struct Counts {
     pub lag: LagCounts,
     /// How long ago the question was sent whose answer the lease is made of; `None`: there is no lease.
     pub lease_age: Option<Duration>,
+    /// How far this machine's wall clock was ahead of the store's time when that was last told, in milliseconds.
+    pub clock_offset: Option<i64>,
 }
 
 pub(super) struct Counters {
@@ -68,6 +70,7 @@ impl Verifier {
             under_way: self.under_way.taken() as u64,
             lag: self.counts.lag.counts(),
             lease_age: self.vigil.read().asked().map(|asked| self.clock.boot().since(asked)),
+            clock_offset: self.clock.wall_offset(),
         }
     }
 }

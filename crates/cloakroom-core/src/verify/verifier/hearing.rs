@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::Verifier;
 use crate::{
-    clock::{Boot, Timestamp},
+    clock::{Boot, LEAP, Timestamp, Told},
     ids::SessionId,
     method::Check,
     refusal::{Reason, Refusal},
@@ -28,10 +28,13 @@ pub(crate) enum KnownEnd {
     OfBefore,
 }
 
+/// A wall clock that is further off than this from the store's time is told of.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+
 impl Verifier {
     /// Takes in what this process has just written into the log, before that is acknowledged.
     pub fn hear(&self, entries: &[Entry]) {
-        let (now, boot) = (self.clock.now(), self.clock.boot());
+        let (now, boot) = self.clock.moment();
         let mut vigil = self.vigil.write();
         for entry in entries {
             vigil.hear_own(now, boot, entry);
@@ -130,12 +133,35 @@ impl Verifier {
         Err(lost())
     }
 
+    /// The wall clock judges nothing, but certificates and other programs go by it: one that is off is told.
+    fn compare_clocks(&self) {
+        let Some(off) = self.clock.wall_offset() else { return };
+        self.backing.note_clock_offset(off);
+        let is_off = off.unsigned_abs() > CLOCK_TOLERANCE.as_millis() as u64;
+        if is_off == self.clock_is_off.swap(is_off, Ordering::Relaxed) {
+            return;
+        }
+        if is_off {
+            tracing::warn!(off_by_ms = off, "this machine's clock is off; the store's time is gone by");
+        } else {
+            tracing::info!("this machine's clock agrees with the store's again");
+        }
+    }
+
     fn hear_answer(&self, asked: Boot, answer: &Answer) -> Result<(), Gap> {
         let mut vigil = self.vigil.write();
-        let now = self.clock.now();
+        if self.clock.hear(asked, answer.time) == Told::Leapt {
+            tracing::warn!(
+                "a clock has leapt by more than {} s against the boot clock: what has ended is taken anew",
+                LEAP.as_secs()
+            );
+            vigil.distrust();
+        }
+        self.compare_clocks();
+        let (now, boot) = self.clock.moment();
         let news = |entry: &&Entry| !answer.snapshot && !vigil.ended().holds(entry);
         let written: Vec<_> = answer.entries.iter().filter(news).filter_map(|entry| entry.at).collect();
-        vigil.hear(asked, now, self.clock.boot(), answer)?;
+        vigil.hear(asked, now, boot, answer)?;
         drop(vigil);
         for at in written {
             self.counts.lag.observe(now.since(at));

@@ -2,7 +2,6 @@
 
 use cloakroom_core::{
     app::Apps,
-    clock::Clock,
     store::{StoreError, check},
 };
 use cloakroom_server::config::{AccountsAt, Config, SessionsAt};
@@ -21,7 +20,7 @@ pub(super) async fn run(common: &Common, output: Output) -> Result<(), Failure> 
     let (mut people, mut sessions_there) = (0, 0);
     for at in looked.into_iter().filter(|at| **at != SessionsAt::Memory) {
         let sessions = sessions(at, &config.data_dir).await?;
-        match check::look(&*accounts, &*sessions, &apps, Clock::system().now()).await {
+        match check::look(&*accounts, &*sessions, &apps).await {
             Ok(found) => {
                 people = found.accounts;
                 sessions_there += found.sessions;

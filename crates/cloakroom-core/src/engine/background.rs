@@ -107,12 +107,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes what nobody can use any more, in small batches: expired sessions, old lines of both logs, counts of attempts
-    /// that say nothing any more. How many rows.
+    /// Removes what nobody can use any more, in small batches: expired sessions, old lines of both logs, keys whose
+    /// last credential is over, counts of attempts that say nothing any more. All but the counts go by the clock of deletion.
+    /// How many rows.
     pub async fn sweep(&self) -> Result<usize, StoreError> {
-        let now = self.shared.clock.now();
+        let now = self.deletion_time().await?;
         let stores = &self.shared.stores;
-        let mut removed = 0;
+        let mut removed = self.shared.keychain.forget(now, stores).await?;
         loop {
             let sessions = stores.sessions.sweep(now, BATCH).await?;
             let log = stores.accounts.prune_log(now, BATCH).await?;

@@ -135,11 +135,7 @@ impl Keychain {
         for (purpose, rows, from) in &due {
             made.extend(self.make(*purpose, rows, *from, now, stores, rng).await?);
         }
-        let gone = self.gone(now);
-        if !gone.is_empty() {
-            stores.accounts.remove_keys(&gone).await?;
-        }
-        if !due.is_empty() || !gone.is_empty() {
+        if !due.is_empty() {
             self.reload(stores).await?;
         }
         Ok(made)
@@ -200,11 +196,20 @@ impl Keychain {
         Ok(stores.accounts.add_key(row).await?.then_some(kid))
     }
 
-    /// Retired keys whose last credential has ended, a day later.
-    fn gone(&self, now: Timestamp) -> Vec<Kid> {
+    /// Removes retired keys whose last credential has ended, a day later; `now`: by the clock of deletion. How many.
+    pub(super) async fn forget(&self, now: Timestamp, stores: &Stores) -> Result<usize, StoreError> {
         let day_ago = now - Duration::from_secs(86_400);
         let listing = self.ring().listing(day_ago, |purpose| self.rotation(purpose));
-        listing.into_iter().filter(|key| key.state == schedule::State::Gone).map(|key| key.kid).collect()
+        let gone = listing.into_iter().filter(|key| key.state == schedule::State::Gone);
+        let gone: Vec<_> = gone.map(|key| key.kid).collect();
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        stores.accounts.remove_keys(&gone).await?;
+        if let Err(error) = self.reload(stores).await {
+            tracing::error!(%error, "the keys cannot be read anew");
+        }
+        Ok(gone.len())
     }
 
     /// F139: each algorithm in use signs and verifies before anything is served.

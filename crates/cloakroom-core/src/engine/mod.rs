@@ -7,6 +7,7 @@ mod background;
 mod backing;
 mod births;
 mod client;
+mod deletion;
 mod devices;
 mod end;
 mod exchange;
@@ -62,6 +63,7 @@ use crate::{
     verify::{CacheBounds, Verifier, VerifierSettings},
 };
 use births::Births;
+use deletion::Deletion;
 use operations::Operations;
 use places::Places;
 use raises::Raises;
@@ -81,6 +83,7 @@ pub struct Engine {
     tallies: Tallies,
     watch: Watch,
     audit: AuditQueue,
+    deletion: Deletion,
     services: Rounds<Result<Arc<[Service]>, Refusal>>,
     heads: Rounds<Result<Position, Refusal>>,
     session_looks: Rounds<bool>,
@@ -172,6 +175,7 @@ impl Engine {
             passwords: HashPool::start(settings.passwords, shared.rng.clone())?,
             limits: FailureLimits::new(settings.limits, &*shared.stores.accounts, counting, shared.clock.clone()),
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
+            deletion: Deletion::default(),
             services: Rounds::new(),
             heads: Rounds::new(),
             session_looks: Rounds::new(),
@@ -181,6 +185,7 @@ impl Engine {
             settings,
         };
         engine.settle_ends().await?;
+        engine.deletion_time().await?;
         Ok(Arc::new(engine))
     }
 

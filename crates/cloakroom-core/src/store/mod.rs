@@ -8,6 +8,7 @@ pub mod check;
 #[expect(clippy::disallowed_methods, reason = "it is a suite of tests")]
 pub mod conformance;
 pub mod copy;
+mod deletion;
 mod ended;
 mod gate;
 pub mod memory;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub(crate) use basis::Present;
 pub use basis::{Acting, Basis};
+pub use deletion::DeletionClock;
 pub(crate) use ended::{behind, forget_ended};
 pub(crate) use gate::Gate;
 pub use moving::Moving;
@@ -102,7 +104,7 @@ pub trait SessionStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(SessionId, Record)>, StoreError>;
 
-    /// Removes at most `limit` records whose `expires` is over; returns how many.
+    /// Removes at most `limit` records whose `expires` is over by the clock of deletion; returns how many.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// How far each part of it has surely seen the log. A mark must be as durable as the deletions before it: whatever undoes
@@ -373,7 +375,12 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn lineage(&self) -> Result<Lineage, StoreError>;
     /// The sessions that the log says have ended, in the order of their lines: at most `limit` behind line `after`.
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError>;
-    /// Removes lines that nobody needs: older than the log's life and past their `until`; at most `limit`.
+    /// The clock that deletion goes by, and the store's time. `at`: as in [`Self::end`].
+    async fn deletion_clock(&self, at: Option<Timestamp>) -> Result<DeletionClock, StoreError>;
+    /// Moves the clock that deletion goes by on, if it still stands at `from`; whether it did.
+    async fn move_deletion_clock(&self, from: Timestamp, to: Timestamp) -> Result<bool, StoreError>;
+    /// Removes lines that nobody needs: older than the log's life and past their `until` by the clock of deletion; at most
+    /// `limit`.
     async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
     /// Changes whenever any server may have written into the log, so that followers need not wait for their next question.
     /// Calls may be lost: asking at intervals stays the promise. `None`: the store does not call.

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Gate, Installation, Login, NewAccount,
-    Place, Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals, Watermark,
+    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Gate, Installation,
+    Login, NewAccount, Place, Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals, Watermark,
 };
 use crate::{
     account::Account,
@@ -220,6 +220,8 @@ watched! {
     async fn log_head() -> Position;
     async fn lineage() -> Lineage;
     async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
+    async fn deletion_clock(at: Option<Timestamp>) -> DeletionClock;
+    async fn move_deletion_clock(from: Timestamp, to: Timestamp) -> bool;
     async fn prune_log(now: Timestamp, limit: usize) -> usize;
     async fn keys() -> Vec<KeyRow>;
     async fn add_key(key: KeyRow) -> bool;

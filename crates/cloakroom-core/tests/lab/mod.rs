@@ -25,6 +25,8 @@ use std::time::Duration;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
 pub(crate) struct Lab {
     pub(crate) engine: Arc<Engine>,
     pub(crate) hands: ManualClock,
@@ -39,8 +41,28 @@ impl Lab {
 
     pub(crate) async fn start_with(change: impl Fn(&mut App)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (clock, hands) = Clock::manual(Timestamp::from_secs(1_800_000_000));
+        let (clock, hands) = Clock::manual(START);
         let engine = open(dir.path(), clock, change).await;
+        Self::of(engine, hands, dir)
+    }
+
+    /// Another server of these stores, with the secret of a folder, on a machine whose clock shows this.
+    pub(crate) async fn beside(stores: Stores, secret: &std::path::Path, wall: Timestamp) -> Self {
+        let (clock, hands) = Clock::manual_machine(wall);
+        let engine = open_on(stores, secret, clock, |_| {}).await.unwrap();
+        Self::of(engine, hands, tempfile::tempdir().unwrap())
+    }
+
+    /// The server stops, and starts when the clock shows this.
+    pub(crate) async fn restart(self, wall: Timestamp) -> Self {
+        let Self { engine, dir, .. } = self;
+        drop(engine);
+        let (clock, hands) = Clock::manual(wall);
+        let engine = open(dir.path(), clock, |_| {}).await;
+        Self::of(engine, hands, dir)
+    }
+
+    fn of(engine: Arc<Engine>, hands: ManualClock, dir: tempfile::TempDir) -> Self {
         Self { engine, hands, client: Client::new(Some([203, 0, 113, 7].into()), Some("curl/8")), dir }
     }
 

@@ -4,6 +4,7 @@
 //! `scripts/with-stores cargo nextest run -p cloakroom-core --features postgres --test store_postgres` runs these.
 
 mod churn;
+mod clocks;
 mod cluster;
 mod database;
 mod faults;

@@ -19,7 +19,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
-    store::{EndedSessions, StoreError},
+    store::{DeletionClock, EndedSessions, StoreError},
 };
 
 /// Begins what writes into the log: it is alone in that until its transaction ends.
@@ -90,6 +90,8 @@ const ENDED_SESSIONS: &str = "SELECT head.pruned, line.sequence, line.subject
 const APPEND: &str = "WITH head AS (UPDATE cloakroom_log_head SET sequence = sequence + 1 RETURNING sequence)
      INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until)
      SELECT head.sequence, $1, $2, $3, $4, $5, $6 FROM head RETURNING sequence";
+const DELETION: &str = concat!("SELECT deletion, ", its_time!(), " FROM cloakroom_log_head");
+const MOVE_DELETION: &str = "UPDATE cloakroom_log_head SET deletion = $2 WHERE deletion = $1";
 /// Over for as long as the log is kept at least: then a line is also older than that, and one index finds both. How far that
 /// went is remembered, so that nobody who was behind takes what is left for everything.
 const PRUNE: &str = "WITH gone AS (
@@ -132,6 +134,17 @@ impl Postgres {
             }
         }
         Ok(EndedSessions { pruned, sessions })
+    }
+
+    pub(super) async fn clock_of_deletion(&self, at: Option<Timestamp>) -> Result<DeletionClock, StoreError> {
+        let row = self.pool().row(Read, DELETION, &[]).await?;
+        let row = row.ok_or_else(|| unreadable("the head of the revocation log"))?;
+        Ok(DeletionClock { stands: moment(&row, 0)?, time: at.map_or_else(|| moment(&row, 1), Ok)? })
+    }
+
+    /// Sets the clock of deletion, if it stands at `from`; whether it did.
+    pub(super) async fn set_clock_of_deletion(&self, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.pool().execute(MOVE_DELETION, &[from.into(), to.into()]).await? == 1)
     }
 
     pub(super) async fn prune(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -16,8 +16,8 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
-        Service, Standing, StoreError, Vitals,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation, Login,
+        NewAccount, Service, Standing, StoreError, Vitals,
     },
 };
 
@@ -93,6 +93,14 @@ impl AccountStore for Postgres {
 
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
         self.sessions_that_ended(after, limit).await
+    }
+
+    async fn deletion_clock(&self, at: Option<Timestamp>) -> Result<DeletionClock, StoreError> {
+        self.clock_of_deletion(at).await
+    }
+
+    async fn move_deletion_clock(&self, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
+        self.set_clock_of_deletion(from, to).await
     }
 
     async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -254,6 +254,22 @@ pub(super) fn ended_sessions(connection: &Connection, after: u64, limit: usize) 
     Ok(EndedSessions { pruned, sessions })
 }
 
+/// Where the clock of deletion stands.
+pub(super) fn clock_of_deletion(connection: &Connection) -> Result<Timestamp, StoreError> {
+    row(connection, "SELECT deletion FROM installation", [], |row| moment(row, 0))?
+        .ok_or_else(|| unreadable("the installation"))
+}
+
+/// Sets the clock of deletion, if it stands at `from`; whether it did.
+pub(super) fn set_clock_of_deletion(
+    connection: &Connection,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<bool, StoreError> {
+    let statement = "UPDATE installation SET deletion = ?2 WHERE deletion = ?1";
+    Ok(execute(connection, statement, params![millis(from), millis(to)])? == 1)
+}
+
 /// Removes lines that are over; remembers how far, so that nobody who was behind takes what is left for everything.
 pub(super) fn prune(connection: &Connection, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
     // Over for as long as the log is kept at least: then a line is also older than that, and one index finds both.

@@ -14,8 +14,8 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, EndRequest, EndedSessions, Installation, Login, NewAccount,
-        Service, Standing, StoreError, Vitals,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation, Login,
+        NewAccount, Service, Standing, StoreError, Vitals,
     },
 };
 
@@ -116,6 +116,15 @@ impl AccountStore for Sqlite {
 
     async fn ended_sessions(&self, after: u64, limit: usize) -> Result<EndedSessions, StoreError> {
         self.read_with(move |c| log::ended_sessions(c, after, limit)).await
+    }
+
+    async fn deletion_clock(&self, at: Option<Timestamp>) -> Result<DeletionClock, StoreError> {
+        let stands = self.read_with(log::clock_of_deletion).await?;
+        Ok(DeletionClock { stands, time: at.unwrap_or_else(machine_time) })
+    }
+
+    async fn move_deletion_clock(&self, from: Timestamp, to: Timestamp) -> Result<bool, StoreError> {
+        self.write_with(Shape::OneStatement, move |c| log::set_clock_of_deletion(c, from, to)).await
     }
 
     async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

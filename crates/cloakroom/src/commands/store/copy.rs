@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use cloakroom_core::{
-    clock::Clock,
     ids::AppTag,
     store::{
         SessionStore,
@@ -33,15 +32,16 @@ pub(super) async fn run(from: &str, to: &str, common: &Common, output: Output) -
         at => sessions(&at, &config.data_dir).await?,
     };
     let log = accounts(&config).await?;
-    let clock = Clock::system();
     let total = from.count().await.map_err(refused)?.iter().map(|(_, _, n)| n).sum();
     let (mut copied, mut verified) = (Copied::default(), Verified::default());
     for _ in 0..PASSES {
+        // What is left behind is gone for good, as what is deleted.
+        let over = log.deletion_clock(None).await.map_err(refused)?.over();
         let bar = output.bar(total);
         let progress = |copied: &Copied| bar.set_position(copied.met);
-        copied = copy_sessions(&*from, &*to, &*log, clock.now(), progress).await.map_err(refused)?;
+        copied = copy_sessions(&*from, &*to, &*log, over, progress).await.map_err(refused)?;
         bar.finish_and_clear();
-        verified = verify_sessions(&*from, &*to, clock.now()).await.map_err(refused)?;
+        verified = verify_sessions(&*from, &*to, over).await.map_err(refused)?;
         if verified.is_whole() {
             break;
         }

@@ -5,9 +5,8 @@ ALTER TABLE cloakroom_log_head
     ADD COLUMN known_as    bigint,
     -- No epoch is raised to less: what a lost raise may have given out is never given again.
     ADD COLUMN epoch_floor bigint NOT NULL DEFAULT 0,
-    -- The clock that deletion goes by, and the database's time when it was last moved on.
-    ADD COLUMN deletion    bigint NOT NULL DEFAULT 0,
-    ADD COLUMN moved       bigint NOT NULL DEFAULT 0;
+    -- The clock that deletion goes by.
+    ADD COLUMN deletion    bigint NOT NULL DEFAULT 0;
 
 -- The incarnations that the log has had before, each with its last line that is still here.
 CREATE TABLE cloakroom_lineage (

@@ -4,9 +4,8 @@ ALTER TABLE installation ADD COLUMN key_set INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE installation ADD COLUMN known_as INTEGER;
 -- No epoch is raised to less: what a lost raise may have given out is never given again.
 ALTER TABLE installation ADD COLUMN epoch_floor INTEGER NOT NULL DEFAULT 0;
--- The clock that deletion goes by, and the machine's time when it was last moved on.
+-- The clock that deletion goes by.
 ALTER TABLE installation ADD COLUMN deletion INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE installation ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
 -- How far the ends of a log that stands elsewhere have reached the sessions of this file.
 ALTER TABLE installation ADD COLUMN mark_incarnation INTEGER;
 ALTER TABLE installation ADD COLUMN mark_sequence INTEGER;

@@ -25,7 +25,6 @@
  *   unanswered, as a share; of all of them, or by what their app does without a feed
  * @property {boolean} [loses] logins acknowledged in it may be lost by the store
  * @property {string[]} [unrefused] who answers every question, of whatever kind, that is asked in it
- * @property {string[]} [refuses] apps whose tokens may be refused, since a clock is wrong
  *
  * @typedef {object} Promise
  * @property {number} lag `max_revocation_lag`
@@ -114,7 +113,6 @@ function judgeSession(session, ends, promise, violations, lags) {
     if (use.answer === 'no' && use.expires !== undefined && use.end > use.expires - promise.leeway) continue;
     const mayBeLost = promise.spells.some((spell) => spell.loses && inSpell(spell, session.login.end) && use.end > spell.from);
     if (use.answer === 'no' && mayBeLost) continue;
-    if (promise.spells.some((spell) => spell.refuses?.includes(use.app) && overlaps(spell, use))) continue;
     say('lost login', use, `refused (${use.answer}) though nobody had ended it`);
     break;
   }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use cloakroom_core::{
+    clock::Clock,
     method::OnFeedLoss,
     refusal::{Code, Refusal},
     verify::Identity,
@@ -120,6 +121,23 @@ async fn the_lag_that_an_app_observes_is_counted() {
     until("it hears", async || lag().count == 2).await;
     assert_eq!(lag().total, Duration::from_secs(3));
     assert_eq!(lag().within, [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+}
+
+/// R19: the clock of an app's machine is a month ahead, or behind: the server's time is gone by, from the first question on.
+#[tokio::test]
+async fn the_clock_of_an_apps_machine_judges_nothing() {
+    let (lab, line, service) = lab().await;
+    let month = Duration::from_secs(31 * 86_400);
+    let now = lab.engine.clock().now();
+    for wall in [now + month, now - month] {
+        for app in APPS {
+            let (clock, _) = Clock::manual_machine(wall);
+            let guard = remote(&lab, &line, &service, app).clock(clock.clone()).guard().await.unwrap();
+            let ada = lab.login("ada", app).await;
+            assert_eq!(ask(&guard, ada.credential()).await.unwrap().session().to_string(), ada.session, "{app}");
+            assert_eq!(clock.now(), now, "{app}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ async fn the_head_has_its_three_fields() {
     let lab = Lab::start().await;
     let service = lab.service().await;
     let head = head(&lab, &service).await;
-    assert_eq!(head["time"], "2027-01-15T08:00:00Z");
+    assert_eq!(head["time"], "2027-01-15T08:00:00.000Z");
     assert_eq!(head["sequence"], 0);
     assert!(!head["incarnation"].as_str().unwrap().is_empty());
 }

@@ -46,7 +46,8 @@ pub(super) async fn look(mut operator: Operator, server: &Server) -> Vec<Finding
     }
     let (answered, offset_ms) = round_trip(&mut operator).await;
     findings.push(answered);
-    findings.extend(offset_ms.map(clock));
+    // The time of an embedded store is the machine's.
+    findings.extend(offset_ms.filter(|_| !embedded).map(clock));
     // How long until a moment by the store's time, as `seconds_until` by the machine's.
     let until = |moment| seconds_until(moment) + offset_ms.unwrap_or_default() / 1000;
     if findings.iter().all(|finding| finding.level != Level::Fail) {
@@ -133,7 +134,7 @@ async fn round_trip(operator: &mut Operator) -> (Finding, Option<i64>) {
 
 /// How far the server's wall clock is off, which judges nothing; but its certificates and its log go by it.
 fn clock(offset_ms: i64) -> Finding {
-    const CHECK: &str = "clock";
+    const CHECK: &str = "clock offset";
     let (secs, side) = (offset_ms.unsigned_abs() as f64 / 1000.0, if offset_ms < 0 { "behind" } else { "ahead of" });
     let detail = format!("the machine's clock is {secs} s {side} the store's time, which everything goes by");
     if offset_ms.unsigned_abs() <= CLOCK_TOLERANCE.as_millis() as u64 {
@@ -201,4 +202,23 @@ fn integrity(checked: Result<Vec<String>, String>) -> Finding {
 
 fn seconds(time: &Value) -> Option<i64> {
     Some(time.as_str()?.parse::<jiff::Timestamp>().ok()?.as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_off_by_more_than_half_a_minute() {
+        for (offset_ms, level) in [
+            (0, Level::Ok),
+            (30_000, Level::Ok),
+            (-30_000, Level::Ok),
+            (30_001, Level::Warn),
+            (-31 * 86_400_000, Level::Warn),
+        ] {
+            assert_eq!(clock(offset_ms).level, level, "{offset_ms}");
+        }
+        assert!(clock(-1500).detail.contains("is 1.5 s behind the store's time"));
+    }
 }

@@ -82,6 +82,7 @@ fn commands_and_the_doctor_work_on_postgres_with_a_server_and_without() {
     let report = bench.run(&["doctor", "--json"]);
     let report: Value = serde_json::from_str(&report.out).unwrap();
     assert_eq!(finding(&report, "store")["level"], "ok", "{report}");
+    assert_eq!(finding(&report, "clock offset")["level"], "ok", "{report}");
     assert!(!report.to_string().contains(&password));
 
     let server = bench.serve();

@@ -140,8 +140,8 @@ fn a_store_is_checked_and_what_is_wrong_is_told_with_its_remedy() {
     set("record = CAST(substr(record, 1, 5) || zeroblob(4) || substr(record, 10) AS BLOB)");
     set("record = CAST(substr(record, 1, 37) || zeroblob(6) || substr(record, 44) AS BLOB), expires = 0");
     let sid = ended["session"]["id"].as_str().unwrap();
-    let log =
-        "INSERT INTO log SELECT 1, 1, sid, 0, 0, 0, 1 FROM sessions WHERE expires > 0 AND length(record) > 50 LIMIT 1";
+    let log = "INSERT INTO log (sequence, kind, subject, method, epoch, at, until)
+               SELECT 1, 1, sid, 0, 0, 0, 1 FROM sessions WHERE expires > 0 AND length(record) > 50 LIMIT 1";
     assert_eq!(database.execute(log, []).unwrap(), 1, "{sid}");
     drop(database);
     let run = bench.run(&["store", "check", "--json"]);

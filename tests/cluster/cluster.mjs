@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { BIN, Cloakroom, PASSWORD } from '../lib/cloakroom.mjs';
 import { Program, freePort, listens } from '../lib/process.mjs';
 import { ask } from '../lib/ask.mjs';
-import { Postgres, Redis, Watched } from './stores.mjs';
+import { Followed, Postgres, Redis, Watched } from './stores.mjs';
 import { Wire } from './wire.mjs';
 
 export const LAG = 2000;
@@ -40,7 +40,7 @@ const VERIFIER = process.env.TEST_VERIFIER ?? path.join(path.dirname(BIN), 'exam
 
 export class Cluster {
   /**
-   * `stores`: `postgres`, `redis` or `sentinel`; `wires`: what stands between the second server and its stores, and between the
+   * `stores`: `postgres`, `standby`, `redis` or `sentinel`; `wires`: what stands between the second server and its stores, and between the
    * verifiers and the servers, so that it can be cut; `env`: of the second server.
    */
   static async start(dir, { stores = 'postgres', env = {}, postgresDir = dir } = {}) {
@@ -56,7 +56,7 @@ export class Cluster {
   }
 
   async build(stores, env, postgresDir) {
-    this.postgres = this.keep(await Postgres.start(postgresDir));
+    this.postgres = this.keep(await (stores === 'standby' ? Followed : Postgres).start(postgresDir));
     if (stores === 'redis') this.redis = this.keep(await Redis.start(this.dir));
     if (stores === 'sentinel') this.watched = this.keep(await Watched.start(this.dir));
     this.postgresWire = this.keep(await Wire.lay(this.postgres.port));

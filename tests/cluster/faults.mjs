@@ -65,6 +65,20 @@ export const FAULTS = {
     },
   },
 
+  'standby-stalls': {
+    does: "PostgreSQL's synchronous standby stands still for 6 s, then takes the place of its primary",
+    stores: 'standby',
+    async inject({ cluster, during }) {
+      const { postgres } = cluster;
+      // What is read goes on, though nothing can be written.
+      await during({ name: 'the standby stands still', errors: 0.05, settling: 0 }, async () => {
+        postgres.stall();
+        await wait(6000);
+      });
+      await during({ name: 'no primary', errors: DEAF }, () => postgres.failOver());
+    },
+  },
+
   'feed-cut': {
     does: 'the line between the verifiers and the servers is cut for 5 s',
     stores: 'redis',

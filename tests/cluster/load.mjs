@@ -108,8 +108,13 @@ export class Load {
     // Whatever happens to the request, nobody builds on these any more.
     sessions.forEach((each) => (each.state = 'open'));
     const headers = [...credential(session), ['Origin', this.cluster.publicUrl]];
-    const { event } = await this.record('end', entry, about, { method: 'POST', path: '/v1/logout', headers, body });
-    if (event.answer === 'yes') await this.beside(Promise.all(sessions.slice(0, 3).map((each) => this.watch(each))));
+    for (let tries = 0; tries < 3; tries += 1) {
+      const { event } = await this.record('end', entry, about, { method: 'POST', path: '/v1/logout', headers, body });
+      if (event.answer === 'yes') await this.beside(Promise.all(sessions.slice(0, 3).map((each) => this.watch(each))));
+      if (!UNANSWERED.has(event.answer)) return;
+      // Whoever is not answered tries again.
+      await wait(200);
+    }
   }
 
   /** People do not wait for those who hang. */

@@ -1,29 +1,50 @@
-// The stores that the servers share, real ones in a folder of their own: PostgreSQL, Redis, and Redis watched by a Sentinel.
+// The stores that the servers share, real ones in a folder of their own: PostgreSQL, alone or with a standby, Redis, and Redis watched
+// by a Sentinel.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 
-import { Program, freePort, listens, run, until } from '../lib/process.mjs';
+import { Program, freePort, listens, must, run, until } from '../lib/process.mjs';
 
 /** A PostgreSQL with one database. */
 export class Postgres {
   static async start(dir) {
+    const postgres = await Postgres.empty(dir, 'postgres');
+    await postgres.make('initdb', ['-U', 'postgres', '-E', 'UTF8', '--locale=C', '--auth=trust', '--wal-segsize=1']);
+    await postgres.start();
+    return postgres;
+  }
+
+  static async empty(dir, name) {
     const postgres = new Postgres();
     const bin = process.env.TEST_POSTGRES_BIN ?? fs.globSync?.('/usr/lib/postgresql/*/bin')?.at(-1) ?? newest('/usr/lib/postgresql');
     // It refuses to be run by root.
     const owner = process.getuid() === 0 ? user('postgres', 'nobody') : {};
-    const data = path.join(dir, 'postgres');
+    const data = path.join(dir, name);
     fs.mkdirSync(data, { mode: 0o700 });
     if (owner.uid !== undefined) fs.chownSync(data, owner.uid, owner.gid);
     const port = await freePort();
-    Object.assign(postgres, { bin, owner, data, port, url: `postgres://postgres@127.0.0.1:${port}/postgres` });
-    const args = ['-D', data, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--auth=trust', '--wal-segsize=1'];
-    const made = await run(path.join(bin, 'initdb'), args, { ...owner, cwd: '/' });
-    if (made.code !== 0) throw new Error(`initdb: ${made.output}`);
-    await postgres.start();
-    return postgres;
+    return Object.assign(postgres, { bin, owner, data, port, url: `postgres://postgres@127.0.0.1:${port}/postgres` });
+  }
+
+  async make(program, args) {
+    await must(path.join(this.bin, program), [...args, '-D', this.data], { ...this.owner, cwd: '/' });
+  }
+
+  /** Another one that follows it. */
+  async follower(dir) {
+    const follower = await Postgres.empty(dir, 'standby');
+    const from = ['-h', '127.0.0.1', '-p', this.port, '-U', 'postgres'];
+    await follower.make('pg_basebackup', [...from, '-R', '-X', 'stream', '-c', 'fast']);
+    await follower.start();
+    return follower;
+  }
+
+  async sql(statement) {
+    const args = ['-h', '127.0.0.1', '-p', this.port, '-U', 'postgres', '-d', 'postgres', '-Atqc', statement];
+    return (await must(path.join(this.bin, 'psql'), args, { cwd: '/' })).trim();
   }
 
   async start() {
@@ -45,6 +66,65 @@ export class Postgres {
   async stop(signal = 'SIGQUIT') {
     await this.program.stop(signal);
   }
+}
+
+/** A PostgreSQL whose commits wait for its standby, which goes on in its place. */
+export class Followed {
+  static async start(dir) {
+    const followed = new Followed();
+    const primary = await Postgres.start(dir);
+    const standby = await primary.follower(dir);
+    const url = `postgres://postgres@127.0.0.1:${primary.port},127.0.0.1:${standby.port}/postgres`;
+    Object.assign(followed, { primary, standby, url, port: primary.port, stalled: [] });
+    await primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    await primary.sql('SELECT pg_reload_conf()');
+    await until('commits wait for the standby', async () => (await primary.sql('SELECT sync_state FROM pg_stat_replication')) === 'sync');
+    return followed;
+  }
+
+  /** From now on the standby receives nothing. */
+  stall() {
+    this.stalled = children(this.standby.program.child.pid).filter(({ command }) => command.includes('walreceiver'));
+    if (!this.stalled.length) throw new Error('the standby does not receive');
+    this.signal('SIGSTOP');
+  }
+
+  /** The primary is killed, and the standby goes on with what it had received. */
+  async failOver() {
+    await this.primary.stop('SIGKILL');
+    this.signal('SIGKILL');
+    const promoted = () => this.standby.sql('SELECT pg_promote(true, 30)').then((done) => done === 't', () => false);
+    await until('the standby is the primary', promoted);
+  }
+
+  signal(name) {
+    for (const { pid } of this.stalled) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has gone.
+      }
+    }
+  }
+
+  async stop() {
+    this.signal('SIGKILL');
+    for (const part of [this.standby, this.primary]) await part.stop('SIGKILL');
+  }
+}
+
+/** The processes that one has started, each with its command line. */
+function children(parent) {
+  const read = (pid, name) => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/${name}`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  const pids = fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const own = pids.filter((pid) => read(pid, 'stat').split(') ').at(-1).split(' ')[1] === String(parent));
+  return own.map((pid) => ({ pid: Number(pid), command: read(pid, 'cmdline') }));
 }
 
 function newest(root) {

@@ -16,9 +16,10 @@ use cloakroom_core::{
     health::{Part, Whose},
     ids::{AccountId, AppTag, SessionId},
     method::Method,
+    revocation::Position,
     session::{Record, Write, Written},
     store::{
-        Place, SessionStore, StoreError, Stretch,
+        Place, SessionStore, StoreError, Stretch, Watermark,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
@@ -66,6 +67,14 @@ impl SessionStore for Sickly {
 
     async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {
         self.inner.walk(from, limit).await
+    }
+
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
+        self.inner.watermark().await
+    }
+
+    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
+        self.inner.advance_watermark(from, to).await
     }
 
     async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {

@@ -100,7 +100,7 @@ impl Rig {
                 (app.method, app.migrate_from) = (Method::Jwt, vec![Method::Session]);
             }
         };
-        lab::open_over(self.store.stores(), self.secret.path(), self.clock.clone(), change).await
+        lab::open_on(self.store.stores(), self.secret.path(), self.clock.clone(), change).await.unwrap()
     }
 
     /// The primary dies, and the standby goes on without what it had not received.

@@ -139,7 +139,8 @@ async fn the_whole_walk_goes_with_sessions_in_redis() {
     let listed = lab.get("/v1/sessions").bearer(web.credential()).await.json();
     assert_eq!(listed["sessions"][0]["last_active_at"], "2027-01-15T10:01:02Z");
     let other = lab.login("eve", "edge").await;
-    let end_other = |by: &crate::lab::SignedIn| lab.delete(&format!("/v1/sessions/{}", other.session)).bearer(by.credential());
+    let end_other =
+        |by: &crate::lab::SignedIn| lab.delete(&format!("/v1/sessions/{}", other.session)).bearer(by.credential());
     assert_eq!(end_other(&web).await.refusal(), (401, "reauthentication_required".to_owned()));
     assert_eq!(end_other(&lab.login("eve", "web").await).await.status, 204);
     assert_eq!(lab.verify(other.credential()).await.code(), "session_revoked");

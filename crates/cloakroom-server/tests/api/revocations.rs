@@ -65,7 +65,10 @@ async fn each_kind_of_end_is_an_event_of_its_own() {
     lab.engine.end_app(app, None, &client).await.unwrap();
     lab.engine.end_app(app, Some(cloakroom_core::method::Method::Jwt), &client).await.unwrap();
     assert_eq!(feed.next().await.unwrap().data, json!({"kind": "app", "app": "api", "method": null, "epoch": epoch}));
-    assert_eq!(feed.next().await.unwrap().data, json!({"kind": "app", "app": "api", "method": "jwt", "epoch": epoch + 1}));
+    assert_eq!(
+        feed.next().await.unwrap().data,
+        json!({"kind": "app", "app": "api", "method": "jwt", "epoch": epoch + 1})
+    );
 
     let kid = lab.engine.keys()[0].kid;
     lab.engine.kill_key(kid, &client).await.unwrap();

@@ -209,6 +209,8 @@ reasons! {
     HungUp = "hung_up" => Overloaded,
     /// The answer took too long.
     TimedOut = "timed_out" => Overloaded,
+    /// The key that made it, or the one to sign with, cannot be opened at this server.
+    KeyUnreadable = "key_unreadable" => StoreUnavailable,
     /// The store does not answer.
     StoreDown = "store_down" => StoreUnavailable,
     /// The revocation log has not been heard in time.

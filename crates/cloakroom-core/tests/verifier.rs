@@ -36,6 +36,9 @@ struct Behind {
     log: Mutex<Vec<Entry>>,
     incarnation: Mutex<u64>,
     log_is_down: Mutex<bool>,
+    /// Which set of keys the log tells of, and which of these are at hand; `None`: they cannot be had.
+    key_set: Mutex<u64>,
+    keys_at_hand: Mutex<Option<u64>>,
     keys: Mutex<Arc<VerifyingKeys>>,
     /// What the next fetch of keys brings.
     next_keys: Mutex<Option<Arc<VerifyingKeys>>>,
@@ -74,10 +77,17 @@ impl Backing for Behind {
         Ok(Answer {
             head,
             time: *self.time.lock().unwrap() + self.clock.boot().since(self.began),
-            keys: KeySet::default(),
+            keys: KeySet(*self.key_set.lock().unwrap()),
             snapshot: after.is_none(),
             entries,
         })
+    }
+
+    async fn follow_keys(&self, answer: &Answer) -> Result<(), Refusal> {
+        let mut at_hand = self.keys_at_hand.lock().unwrap();
+        let there = at_hand.as_mut().ok_or(Reason::StoreDown)?;
+        *there = answer.keys.0;
+        Ok(())
     }
 
     fn keys(&self) -> Arc<VerifyingKeys> {
@@ -129,6 +139,8 @@ fn start_with(change: impl Fn(&mut App)) -> Check {
         log: Mutex::default(),
         incarnation: Mutex::new(1),
         log_is_down: Mutex::new(false),
+        key_set: Mutex::default(),
+        keys_at_hand: Mutex::new(Some(0)),
         keys: Mutex::new(key_set("k1", &key)),
         next_keys: Mutex::default(),
         gate: Semaphore::new(1),
@@ -462,6 +474,29 @@ async fn a_token_of_a_new_key_makes_the_keys_be_fetched_once() {
     *check.behind.next_keys.lock().unwrap() = Some(key_set("k2", &new));
     assert!(check.verify(token.expose()).await.is_ok());
     assert_eq!(check.behind.fetches.load(Ordering::SeqCst), 1);
+}
+
+/// R18: what the log tells of is not judged by keys from before it: without those that it names there is no lease, and what has
+/// ended is heard all the same.
+#[tokio::test]
+async fn there_is_no_lease_without_the_keys_that_the_log_tells_of() {
+    let check = start();
+    let good = check.token("strict");
+    assert!(check.verify(&good).await.is_ok());
+    *check.behind.key_set.lock().unwrap() = 7;
+    check.hands.advance(secs(3));
+    assert!(check.verify(&good).await.is_ok());
+    assert_eq!(*check.behind.keys_at_hand.lock().unwrap(), Some(7));
+
+    *check.behind.keys_at_hand.lock().unwrap() = None;
+    let session = SessionId::from_bytes([9; 16]);
+    let ended = check.token_with("api", |claims| claims.session = session);
+    check.end(End::Session { session });
+    check.hands.advance(secs(3));
+    assert_eq!(check.verify(&good).await, Err(Reason::StoreDown));
+    assert_eq!(check.verify(&ended).await, Err(Reason::SessionEnded));
+    *check.behind.keys_at_hand.lock().unwrap() = Some(0);
+    assert!(check.verify(&good).await.is_ok());
 }
 
 /// F043: a thousand tokens of made-up keys reach nothing but the backing's own limit on fetches, and a good token is

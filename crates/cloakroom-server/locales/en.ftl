@@ -239,5 +239,5 @@ explain-did-standing = reads the account's and the app's epoch
 explain-did-end = writes the end into the log
 explain-did-end-delete = writes the end into the log, and deletes the record
 explain-did-log = asks the log what has ended
-explain-did-keys = reads and makes keys
+explain-did-keys = reads or changes the keys
 explain-did-account = asks about the account

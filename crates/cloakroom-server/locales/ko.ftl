@@ -227,5 +227,5 @@ explain-did-standing = 계정과 앱의 에포크를 읽음
 explain-did-end = 종료를 로그에 적음
 explain-did-end-delete = 종료를 로그에 적고 기록을 지움
 explain-did-log = 무엇이 끝났는지 로그에 물음
-explain-did-keys = 키를 읽고 만듦
+explain-did-keys = 키를 읽거나 바꿈
 explain-did-account = 계정에 관해 물음

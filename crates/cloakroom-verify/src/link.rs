@@ -8,7 +8,7 @@ use cloakroom_core::{key::JwkError, secret::SecretText};
 use data_encoding::BASE64;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+    header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
     uri::Scheme,
 };
 use http_body_util::{BodyExt, Full, Limited};
@@ -98,6 +98,12 @@ impl Link {
     /// What a path answers.
     pub(crate) async fn get(&self, path: &str) -> Result<Bytes, FetchError> {
         self.whole(self.request(Method::GET, path), Bytes::new()).await
+    }
+
+    /// What a path answers now, whatever a cache on the way has kept (RFC 9111 section 5.2.1.4).
+    pub(crate) async fn get_past_caches(&self, path: &str) -> Result<Bytes, FetchError> {
+        let request = self.request(Method::GET, path).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        self.whole(request, Bytes::new()).await
     }
 
     /// What a path answers to a form.

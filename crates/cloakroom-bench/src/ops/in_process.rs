@@ -113,8 +113,8 @@ async fn measure(entries: usize, allocations: &impl Fn() -> usize) -> io::Result
     let sqlite = Sqlite::open(directory.path(), &Options::default()).map_err(io::Error::other)?;
     let stores = Stores { accounts: Arc::new(sqlite), sessions: Arc::new(MemorySessions::new()), end_deletes: false };
     let (engine, master) = start(entries, &stores).await?;
-    let rows = stores.accounts.keys().await.map_err(io::Error::other)?;
-    let ring = KeyRing::open(rows, &master).map_err(io::Error::other)?;
+    let keys = stores.accounts.keys().await.map_err(io::Error::other)?;
+    let ring = KeyRing::open(keys.rows, &master).map_err(io::Error::other)?;
     let seeder = Seeder::new(&stores, &ring, 1000).await?;
     let verifier = engine.verifier();
 

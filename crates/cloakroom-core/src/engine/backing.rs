@@ -23,7 +23,8 @@ use crate::{
 #[async_trait]
 impl Backing for Shared {
     async fn look_up(&self, ticket: &str) -> Result<(AppId, Finding), NotFound> {
-        let Ticket::Session(ticket) = Ticket::parse(ticket, &self.keychain.ring())? else {
+        let read = self.with_keys(|ring| Ticket::parse(ticket, ring)).await;
+        let Ticket::Session(ticket) = read.map_err(|refusal| NotFound { refusal, session: None })? else {
             return Err(Reason::WrongKind.into());
         };
         let id = ticket.id();
@@ -44,9 +45,12 @@ impl Backing for Shared {
         Arc::clone(self.keychain.ring().verifying())
     }
 
+    async fn follow_keys(&self, answer: &Answer) -> Result<(), Refusal> {
+        Ok(self.keychain.follow(answer, &self.stores).await?)
+    }
+
     async fn refresh_keys(&self) -> Result<(), Refusal> {
-        self.keychain.reload_at_times(&self.stores, &self.clock).await;
-        Ok(())
+        Ok(self.keychain.look_again(&self.stores).await?)
     }
 
     fn note_use(&self, session: SessionId, at: Timestamp) {

@@ -9,6 +9,7 @@ use crate::{
     audit::{Event, Kind},
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, SessionId},
+    key::KeyRing,
     method::{Method, Upstream},
     refusal::{Reason, Refusal},
     revocation::{End, Hold},
@@ -59,7 +60,11 @@ impl Engine {
     /// For everything: as the session's state is, and `reauthentication_required` for an access token alone whose sign-in is
     /// not [`RECENT`](super::RECENT): it is shown to many, so it may end its own session and no more.
     pub async fn sign_out(self: &Arc<Self>, credential: &str, which: Which, client: &Client) -> Result<bool, Refusal> {
-        let Ok(ended) = self.read_to_end(credential) else { return Ok(false) };
+        let ended = match self.read_to_end(credential).await {
+            Ok(ended) => ended,
+            Err(refusal) if refusal.is_passing() => return Err(refusal),
+            Err(_) => return Ok(false),
+        };
         if matches!(ended.kind, Presented::MintedToken) {
             return Ok(false);
         }
@@ -351,7 +356,11 @@ impl Engine {
 
     /// Ends what a presented token belongs to, for RFC 7009; unknown ones are nothing to end, and no error.
     pub async fn revoke_token(self: &Arc<Self>, token: &str, client: &Client) -> Result<(), Refusal> {
-        let Ok(ended) = self.read_to_end(token) else { return Ok(()) };
+        let ended = match self.read_to_end(token).await {
+            Ok(ended) => ended,
+            Err(refusal) if refusal.is_passing() => return Err(refusal),
+            Err(_) => return Ok(()),
+        };
         self.ending(client, move |engine, client| async move { engine.end_presented(ended, &client).await }).await
     }
 
@@ -362,7 +371,7 @@ impl Engine {
         app: &App,
         client: &Client,
     ) -> Result<(), Refusal> {
-        let Ok(old) = self.read_to_end(credential) else { return Ok(()) };
+        let Ok(old) = self.read_to_end(credential).await else { return Ok(()) };
         let of_app = if let Some(id) = &old.app {
             (*id == app.id).then_some(old.account)
         } else {
@@ -381,8 +390,11 @@ impl Engine {
     }
 
     /// Reads a credential of any kind for its session alone: MAC or signature must be good, times do not matter.
-    fn read_to_end(&self, credential: &str) -> Result<Ended, Reason> {
-        let ring = self.shared.keychain.ring();
+    async fn read_to_end(&self, credential: &str) -> Result<Ended, Refusal> {
+        self.shared.with_keys(|ring| self.read_with(ring, credential)).await
+    }
+
+    fn read_with(&self, ring: &KeyRing, credential: &str) -> Result<Ended, Reason> {
         if credential.contains('.') {
             let token::Checked { claims, .. } = token::check(credential, ring.verifying())?;
             if claims.issuer != self.settings.issuer {
@@ -405,9 +417,9 @@ impl Engine {
                 },
             });
         }
-        let ticket = Ticket::parse(credential, &ring)?;
+        let ticket = Ticket::parse(credential, ring)?;
         let exchanges = self.shared.apps.iter().any(|app| !app.migrate_from.is_empty());
-        let successor = exchanges.then(|| ticket.successor(&ring, self.shared.clock.now())).flatten();
+        let successor = exchanges.then(|| ticket.successor(ring, self.shared.clock.now())).flatten();
         let kept =
             |session, successor, kind| Ended { session, account: None, app: None, expires: None, successor, kind };
         Ok(match ticket {

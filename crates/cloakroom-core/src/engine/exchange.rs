@@ -52,8 +52,8 @@ impl Engine {
         app: &Arc<App>,
         client: &Client,
     ) -> Result<SignedIn, Refusal> {
-        let ticket = Ticket::parse(credential, &self.shared.keychain.ring())
-            .map_err(|reason| self.not_exchanged(None, reason.into(), app, client))?;
+        let ticket = self.shared.with_keys(|ring| Ticket::parse(credential, ring)).await;
+        let ticket = ticket.map_err(|refusal| self.not_exchanged(None, refusal, app, client))?;
         let place = self.places.sign_ins.enter().await?;
         let (credential, app, client) = (SecretText::new(credential.to_owned()), Arc::clone(app), client.clone());
         self.operation(place, |engine, _| async move {

@@ -92,7 +92,7 @@ impl Engine {
         let now = self.shared.clock.now();
         let ring = self.shared.keychain.ring();
         let expires = (now + birth.app.absolute_timeout).whole_secs();
-        let no_key = || Refusal::from(Reason::Fault);
+        let no_key = || Refusal::from(Reason::KeyUnreadable);
         let properties = birth.method.properties();
         let (session, credentials) = match (properties.check, properties.memory) {
             (Check::LookUp, _) => {
@@ -204,7 +204,7 @@ impl Engine {
             app_epoch: subject.epochs.1,
         };
         let ring = self.shared.keychain.ring();
-        let (kid, key) = ring.signer(subject.app.algorithm, now).ok_or(Reason::Fault)?;
+        let (kid, key) = ring.signer(subject.app.algorithm, now).ok_or(Reason::KeyUnreadable)?;
         let signed = span_of_work("sign", || token::sign(&claims, kid, key));
         let token = signed.map_err(|error| {
             tracing::error!(%error, "an access token cannot be signed");

@@ -1,18 +1,27 @@
-//! The keys of a running server: opened, rotated, killed, wrapped anew.
+//! The keys of a running server, as the store holds them.
+//!
+//! The store numbers its set of keys, and each answer of the log tells that number. A server whose ring is of another set, or
+//! was read in another incarnation of the log, reads the rows before it believes the answer ([`Keychain::follow`]); so it
+//! signs, publishes and judges with the keys of all. How keys are made, killed and wrapped anew stands in [`changes`].
+
+mod changes;
 
 use std::{sync::Arc, time::Duration};
 
+use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
+use tokio::{sync::Notify, time::Instant};
 
 use super::StartError;
 use crate::{
     app::Apps,
-    clock::{Boot, Clock, Timestamp},
+    clock::{Clock, Timestamp},
     ids::Kid,
-    key::{KeyRing, KeyRow, MacKey, MasterSecret, Purpose, RingError, SecretError, SigningKey, schedule},
+    key::{KeyRing, KeyTrouble, Keys, MasterSecret, MasterSecrets, Purpose, SecretError, schedule},
     method::Upstream,
     random::Rng,
-    revocation::EXP_LEEWAY,
+    revocation::{Answer, EXP_LEEWAY, Incarnation, KeySet},
+    rounds::Rounds,
     store::{Installation, StoreError, Stores, copy::UNFINISHED},
 };
 
@@ -37,26 +46,34 @@ pub(super) struct Keychain {
     purposes: Vec<Purpose>,
     longest_token: Duration,
     longest_session: Duration,
-    master: RwLock<Arc<MasterSecret>>,
+    secrets: RwLock<Arc<MasterSecrets>>,
     ring: RwLock<Arc<KeyRing>>,
-    reloaded: Mutex<Option<Boot>>,
+    /// The incarnation of the log that the rows were last read in.
+    read_in: Mutex<Option<Incarnation>>,
+    /// Every key that this process has known to be killed: it stays so, whatever becomes of the store. Held while the ring is
+    /// exchanged.
+    killed: Mutex<HashSet<Kid>>,
+    readings: Rounds<Result<(), StoreError>>,
+    /// The readings that unknown keys cause, and when the last of them began.
+    strangers: Rounds<Result<(), StoreError>>,
+    last: Mutex<Option<Instant>>,
+    wanting: Notify,
 }
 
-const CHECK_LABEL: &str = "cloakroom master secret check v1";
-const CHECK_TEXT: &[u8] = b"this is the master secret of this store";
-/// Unknown key names make the keys be read anew at most this often.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+/// The least time between two readings that unknown keys cause (F043). Who names one waits for a reading that begins later:
+/// of a key that another server has just made, nobody is told that there is none.
+const PACE: Duration = Duration::from_millis(50);
 
 impl Keychain {
     pub(super) async fn open(
         settings: KeySettings,
         apps: &Apps,
         stores: &Stores,
-        master: MasterSecret,
+        secrets: MasterSecrets,
         clock: &Clock,
         rng: &Rng,
     ) -> Result<Self, StartError> {
-        check_master(stores, &master, rng).await?;
+        check_master(stores, &secrets, rng).await?;
         let mut purposes = vec![Purpose::Mac];
         for app in apps.iter() {
             let signs = app.method.has_tokens() || app.method.properties().upstream == Upstream::MintedToken;
@@ -65,16 +82,29 @@ impl Keychain {
                 purposes.push(purpose);
             }
         }
-        let ring = KeyRing::open(stores.accounts.keys().await?, &master)?;
         let chain = Self {
             settings,
             purposes,
             longest_token: apps.longest_access_token(),
             longest_session: apps.longest_session(),
-            master: RwLock::new(Arc::new(master)),
-            ring: RwLock::new(Arc::new(ring)),
-            reloaded: Mutex::new(None),
+            secrets: RwLock::new(Arc::new(secrets)),
+            ring: RwLock::default(),
+            read_in: Mutex::default(),
+            killed: Mutex::default(),
+            readings: Rounds::new(),
+            strangers: Rounds::new(),
+            last: Mutex::default(),
+            wanting: Notify::new(),
         };
+        chain.reload(stores).await?;
+        let ring = chain.ring();
+        if !ring.holds_secret() {
+            // It was changed since we looked.
+            return Err(SecretError::Wrong.into());
+        }
+        if let Some(error) = ring.first_unreadable().filter(|_| ring.opens_none()) {
+            return Err(error.clone().into());
+        }
         chain.rotate_due(stores, clock, rng).await?;
         chain.self_test(clock.now())?;
         Ok(chain)
@@ -82,6 +112,14 @@ impl Keychain {
 
     pub(super) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read())
+    }
+
+    /// A key for counting, the same at all servers that hold the secret which the store names.
+    pub(super) fn counting(&self) -> [u8; 16] {
+        let secrets = Arc::clone(&self.secrets.read());
+        let ring = self.ring();
+        let named = ring.stamp().check.as_ref().and_then(|check| secrets.named_by(check));
+        named.map_or_else(|| secrets.first(), |named| named).derive("limits")
     }
 
     pub(super) fn rotation(&self, purpose: Purpose) -> schedule::Rotation {
@@ -97,131 +135,96 @@ impl Keychain {
         }
     }
 
-    /// Reads the rows anew.
-    pub(super) async fn reload(&self, stores: &Stores) -> Result<(), StartError> {
-        let rows = stores.accounts.keys().await?;
-        let master = Arc::clone(&self.master.read());
-        let ring = KeyRing::open(rows, &master)?;
-        *self.ring.write() = Arc::new(ring);
+    /// Reads the rows, once for all who ask at a time; a failure keeps the keys that are there.
+    pub(super) async fn reload(&self, stores: &Stores) -> Result<(), StoreError> {
+        self.readings.ask(async || stores.accounts.keys().await.map(|keys| self.take(keys))).await
+    }
+
+    /// Reads the rows for somebody who names a key that is not among those at hand.
+    pub(super) async fn look_again(&self, stores: &Stores) -> Result<(), StoreError> {
+        let paced = async || {
+            let next = self.last.lock().map(|last| last + PACE);
+            if let Some(next) = next {
+                tokio::time::sleep_until(next).await;
+            }
+            *self.last.lock() = Some(Instant::now());
+            self.reload(stores).await
+        };
+        self.strangers.ask(paced).await
+    }
+
+    /// Makes sure that the keys at hand are those that an answer of the log tells of. What it says was killed is killed here,
+    /// even if the rows cannot be read.
+    pub(super) async fn follow(&self, answer: &Answer, stores: &Stores) -> Result<(), StoreError> {
+        let killed = answer.killed_keys();
+        let incarnation = answer.head.incarnation;
+        let same = *self.read_in.lock() == Some(incarnation) && self.set() == answer.keys;
+        if same && killed.iter().all(|kid| self.killed.lock().contains(kid)) {
+            return Ok(());
+        }
+        let read = self.reload(stores).await;
+        if self.kill_here(&killed) && read.is_ok() {
+            // The log knows of a kill that the rows do not: once more, to say so.
+            self.reload(stores).await?;
+        }
+        read?;
+        *self.read_in.lock() = Some(incarnation);
         Ok(())
     }
 
-    /// Reads the rows anew unless that was done a moment ago (F043); a failure keeps the last good set.
-    pub(super) async fn reload_at_times(&self, stores: &Stores, clock: &Clock) {
-        let now = clock.boot();
-        {
-            let mut reloaded = self.reloaded.lock();
-            if reloaded.is_some_and(|at| now.since(at) < RELOAD_INTERVAL) {
-                return;
-            }
-            *reloaded = Some(now);
-        }
-        if let Err(error) = self.reload(stores).await {
-            tracing::error!(%error, "the keys cannot be read anew");
-        }
+    /// Which set the keys at hand are.
+    pub(super) fn set(&self) -> KeySet {
+        self.ring.read().stamp().set
     }
 
-    /// Makes the keys that are due, and reads the set anew if there are any. Of several servers one makes the next; all
-    /// end with the same set (F044).
-    pub(super) async fn rotate_due(&self, stores: &Stores, clock: &Clock, rng: &Rng) -> Result<Vec<Kid>, StartError> {
-        let (ring, now) = (self.ring(), clock.now());
-        let due = self.purposes.iter().filter_map(|purpose| {
-            let rows = ring.of(*purpose);
-            let from = schedule::due(&rows, now, &self.rotation(*purpose))?;
-            Some((*purpose, rows, from))
-        });
-        let due: Vec<_> = due.collect();
-        let mut made = vec![];
-        for (purpose, rows, from) in &due {
-            made.extend(self.make(*purpose, rows, *from, now, stores, rng).await?);
+    /// Kills keys in this process; whether one of them was alive.
+    pub(super) fn kill_here(&self, kids: &[Kid]) -> bool {
+        let mut killed = self.killed.lock();
+        killed.extend(kids);
+        let ring = self.ring();
+        let lived = kids.iter().any(|kid| ring.has_living(*kid));
+        if lived {
+            *self.ring.write() = Arc::new(ring.without(&killed, &self.secrets.read()));
         }
-        if !due.is_empty() {
-            self.reload(stores).await?;
+        lived
+    }
+
+    /// Until keys are due before their time, because a purpose has none.
+    pub(super) async fn wants_keys(&self) {
+        self.wanting.notified().await;
+    }
+
+    fn take(&self, keys: Keys) {
+        let mut killed = self.killed.lock();
+        let before = self.ring();
+        let ring = KeyRing::read(keys, &self.secrets.read(), Some(&before), &killed);
+        killed.extend(ring.all().filter(|row| row.killed.is_some()).map(|row| row.kid));
+        let known = before.trouble();
+        for trouble in ring.trouble().iter().filter(|trouble| !known.contains(trouble)) {
+            tracing::error!("{trouble}; {}", trouble.remedy());
         }
-        Ok(made)
-    }
-
-    /// Makes the next key of a purpose now, to be used after the lead time.
-    pub(super) async fn rotate_now(
-        &self,
-        purpose: Purpose,
-        stores: &Stores,
-        clock: &Clock,
-        rng: &Rng,
-    ) -> Result<Option<Kid>, StartError> {
-        self.reload(stores).await?;
-        let (rows, now) = (self.ring().of(purpose), clock.now());
-        let from = if rows.iter().any(|row| row.killed.is_none()) { now + self.rotation(purpose).lead } else { now };
-        let made = self.make(purpose, &rows, from, now, stores, rng).await?;
-        self.reload(stores).await?;
-        Ok(made)
-    }
-
-    /// Whether a secret is the one that the store is under now.
-    pub(super) async fn is_master(&self, secret: &MasterSecret, stores: &Stores) -> Result<bool, StoreError> {
-        let check = stores.accounts.installation().await?.secret_check;
-        Ok(check.is_some_and(|check| secret.unwrap(CHECK_LABEL, &check).is_ok()))
-    }
-
-    /// Wraps every key with another master secret. Nobody is signed out.
-    pub(super) async fn rewrap(&self, new: MasterSecret, stores: &Stores, rng: &Rng) -> Result<usize, StartError> {
-        let rows = stores.accounts.keys().await?;
-        let old = Arc::clone(&self.master.read());
-        let wrapped = rewrap(&rows, &old, &new, rng)?;
-        stores.accounts.rewrap(new.wrap(CHECK_LABEL, CHECK_TEXT, rng), &wrapped).await?;
-        *self.master.write() = Arc::new(new);
-        self.reload(stores).await?;
-        Ok(wrapped.len())
-    }
-
-    async fn make(
-        &self,
-        purpose: Purpose,
-        rows: &[KeyRow],
-        from: Timestamp,
-        now: Timestamp,
-        stores: &Stores,
-        rng: &Rng,
-    ) -> Result<Option<Kid>, StartError> {
-        let kid = Kid::generate(rng);
-        let bytes = match purpose {
-            Purpose::Mac => MacKey::generate(rng),
-            Purpose::Sign(algorithm) => {
-                SigningKey::generate(algorithm, rng).map_err(|error| RingError::Key(kid, error))?
-            }
-        };
-        let wrapped = self.master.read().wrap(&KeyRing::label(kid, purpose), &bytes, rng);
-        let ordinal = rows.iter().map(|row| row.ordinal).max().unwrap_or(0) + 1;
-        let row = KeyRow { kid, purpose, ordinal, wrapped, created: now, from, killed: None };
-        Ok(stores.accounts.add_key(row).await?.then_some(kid))
-    }
-
-    /// Removes retired keys whose last credential has ended, a day later; `now`: by the clock of deletion. How many.
-    pub(super) async fn forget(&self, now: Timestamp, stores: &Stores) -> Result<usize, StoreError> {
-        let day_ago = now - Duration::from_secs(86_400);
-        let listing = self.ring().listing(day_ago, |purpose| self.rotation(purpose));
-        let gone = listing.into_iter().filter(|key| key.state == schedule::State::Gone);
-        let gone: Vec<_> = gone.map(|key| key.kid).collect();
-        if gone.is_empty() {
-            return Ok(0);
+        if ring.holds_secret() && self.purposes.iter().any(|purpose| !ring.has_key_for(*purpose)) {
+            self.wanting.notify_one();
         }
-        stores.accounts.remove_keys(&gone).await?;
-        if let Err(error) = self.reload(stores).await {
-            tracing::error!(%error, "the keys cannot be read anew");
-        }
-        Ok(gone.len())
+        *self.ring.write() = Arc::new(ring);
+    }
+
+    /// What is wrong with the keys here.
+    pub(super) fn trouble(&self) -> Vec<KeyTrouble> {
+        self.ring.read().trouble()
     }
 
     /// F139: each algorithm in use signs and verifies before anything is served.
     fn self_test(&self, now: Timestamp) -> Result<(), StartError> {
+        const TEXT: &[u8] = b"a text that every key is tried with";
         let ring = self.ring();
         for purpose in &self.purposes {
             let failed = StartError::SelfTest(purpose.name());
             let passed = match purpose {
-                Purpose::Mac => ring.mac(now).is_some_and(|(_, _, key)| key.verifies(CHECK_TEXT, &key.tag(CHECK_TEXT))),
+                Purpose::Mac => ring.mac(now).is_some_and(|(_, _, key)| key.verifies(TEXT, &key.tag(TEXT))),
                 Purpose::Sign(algorithm) => ring.signer(*algorithm, now).is_some_and(|(kid, key)| {
-                    let signature = key.sign(CHECK_TEXT).unwrap_or_default();
-                    ring.verifying().get(kid).is_some_and(|public| public.verifies(CHECK_TEXT, &signature))
+                    let signature = key.sign(TEXT).unwrap_or_default();
+                    ring.verifying().get(kid).is_some_and(|public| public.verifies(TEXT, &signature))
                 }),
             };
             if !passed {
@@ -232,38 +235,23 @@ impl Keychain {
     }
 }
 
-/// Every living key under another secret.
-fn rewrap(
-    rows: &[KeyRow],
-    old: &MasterSecret,
-    new: &MasterSecret,
-    rng: &Rng,
-) -> Result<Vec<(Kid, crate::key::WrappedKey)>, SecretError> {
-    let anew = rows.iter().filter(|row| row.killed.is_none()).map(|row| {
-        let label = KeyRing::label(row.kid, row.purpose);
-        Ok((row.kid, new.wrap(&label, &old.unwrap(&label, &row.wrapped)?, rng)))
-    });
-    anew.collect()
-}
-
 /// Whether a master secret is the one that a store's keys are under; a store that is new takes any.
 pub fn opens(master: &MasterSecret, installation: &Installation) -> bool {
-    installation.secret_check.as_ref().is_none_or(|check| master.unwrap(CHECK_LABEL, check).is_ok())
+    installation.secret_check.as_ref().is_none_or(|check| master.is_checked_by(check))
 }
 
 /// A new store learns its secret; an old one recognises a wrong one.
-async fn check_master(stores: &Stores, master: &MasterSecret, rng: &Rng) -> Result<(), StartError> {
+async fn check_master(stores: &Stores, secrets: &MasterSecrets, rng: &Rng) -> Result<(), StartError> {
     loop {
         if let Some(check) = stores.accounts.installation().await?.secret_check {
             if check.bytes() == UNFINISHED {
                 let why = "this store is an unfinished copy: run `cloakroom store copy --accounts` again";
                 return Err(StoreError::Foreign(why.to_owned()).into());
             }
-            let text = master.unwrap(CHECK_LABEL, &check)?;
-            return if text.as_slice() == CHECK_TEXT { Ok(()) } else { Err(SecretError::Wrong.into()) };
+            return if secrets.named_by(&check).is_some() { Ok(()) } else { Err(SecretError::Wrong.into()) };
         }
         // Should another server set one in between, it is held against that.
-        if stores.accounts.first_check(master.wrap(CHECK_LABEL, CHECK_TEXT, rng)).await? {
+        if stores.accounts.first_check(secrets.first().check(rng)).await? {
             return Ok(());
         }
     }

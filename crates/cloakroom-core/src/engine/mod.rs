@@ -54,10 +54,10 @@ use crate::{
     clock::Clock,
     credential::{FailureLimits, HashPool, LimitSettings, PoolSettings},
     health::Trouble,
-    key::{MasterSecret, RingError, SecretError},
+    key::{KeyTrouble, MasterSecrets, RingError, SecretError},
     random::Rng,
     refusal::{Reason, Refusal},
-    revocation::{Answer, Position},
+    revocation::{Answer, KeySet, Position},
     rounds::Rounds,
     store::{Service, StoreError, Stores, Watch},
     verify::{CacheBounds, Verifier, VerifierSettings},
@@ -121,7 +121,7 @@ pub enum StartError {
     /// The master secret is not the store's.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// A stored key cannot be opened.
+    /// No stored key, or one that must be, can be opened.
     #[error(transparent)]
     Keys(#[from] RingError),
     /// The self-test failed: an algorithm does not sign and verify (F139).
@@ -141,17 +141,17 @@ impl Engine {
         settings: Settings,
         apps: Arc<Apps>,
         stores: Stores,
-        master: MasterSecret,
+        secrets: impl Into<MasterSecrets>,
         clock: Clock,
         rng: Rng,
     ) -> Result<Arc<Self>, StartError> {
-        // From the secret that all servers of a store have, so that what one counts is found by the others.
-        let counting = master.derive("limits");
         let (stores, watch) = Watch::over(&stores);
         // Before anything is made: keys and records carry the store's time, not what this machine takes for it.
         let asked = clock.boot();
         let _ = clock.hear(asked, stores.accounts.time(clock.by_hand()).await?);
-        let shared = Shared::open(&settings, apps, stores, master, clock, rng).await?;
+        let shared = Shared::open(&settings, apps, stores, secrets.into(), clock, rng).await?;
+        // From the secret that all servers of a store have, so that what one counts is found by the others.
+        let counting = shared.keychain.counting();
         let shared = Arc::new(shared);
         let verifier = Arc::new(Verifier::new(
             Arc::clone(&shared.apps),
@@ -235,6 +235,16 @@ impl Engine {
     /// How it was set up.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What is wrong with the keys at this server, as far as it knows.
+    pub fn keys_trouble(&self) -> Vec<KeyTrouble> {
+        self.shared.keychain.trouble()
+    }
+
+    /// Which set of keys it signs with, publishes and judges by.
+    pub fn keys_at_hand(&self) -> KeySet {
+        self.shared.keychain.set()
     }
 
     /// What has ended after a position, with the head of the log; for the feed.

@@ -15,7 +15,7 @@ use crate::{
     refusal::{Reason, Refusal},
     revocation::{EXP_LEEWAY, Hold},
     secret::SecretText,
-    store::{AccountChange, Basis, EndRequest, Service},
+    store::{AccountChange, Basis, Service},
 };
 
 /// A service as it is shown once.
@@ -117,22 +117,18 @@ impl Engine {
         let shared = &self.shared;
         // A ticket outlives any access token: the key's name is held as long as one could be shown.
         let hold = Hold::of(shared.apps.longest_access_token(), None);
-        let ends = [(EndRequest::Key(kid), hold.and_lasting(shared.apps.longest_session() + EXP_LEEWAY))];
-        let entries = shared.stores.accounts.end(&ends, shared.clock.by_hand()).await?;
-        if entries.is_empty() {
-            return Err(Reason::NotFound.into());
-        }
-        self.verifier.hear(&entries);
-        let fault = |error: StartError| {
-            tracing::error!(%error, "the keys cannot be read anew after a kill");
+        let hold = hold.and_lasting(shared.apps.longest_session() + EXP_LEEWAY);
+        let killed = shared.keychain.kill(kid, hold, &shared.stores, &shared.clock, &shared.rng).await;
+        let killed = killed.map_err(|error| {
+            tracing::error!(%error, "a key cannot be killed");
             Refusal::from(Reason::StoreDown)
-        };
-        shared.keychain.reload(&shared.stores).await.map_err(fault)?;
+        })?;
+        let killed = killed.ok_or(Reason::NotFound)?;
+        self.verifier.hear(&killed.entries);
         let mut event = self.event(Kind::KeyKilled, client);
         event.detail = Some(kid.to_string());
         self.audit.push(event);
-        let made = shared.keychain.rotate_due(&shared.stores, &shared.clock, &shared.rng).await.map_err(fault)?;
-        self.note_keys(&made);
+        self.note_keys(killed.made.as_slice());
         Ok(())
     }
 
@@ -144,7 +140,7 @@ impl Engine {
     /// Wraps every key with another master secret; nobody is signed out. How many keys.
     pub async fn rewrap_keys(&self, new: MasterSecret, client: &Client) -> Result<usize, StartError> {
         let shared = &self.shared;
-        let count = shared.keychain.rewrap(new, &shared.stores, &shared.rng).await?;
+        let count = shared.keychain.rewrap(new, &shared.stores, &shared.clock, &shared.rng).await?;
         self.audit.push(self.event(Kind::KeysRewrapped, client));
         Ok(count)
     }

@@ -12,6 +12,7 @@ use super::Engine;
 use crate::{
     health::{Health, Part, Trouble, Whose},
     ids::SessionId,
+    key::KeyTrouble,
     store::Vitals,
 };
 
@@ -19,13 +20,30 @@ use crate::{
 const PROMPT: Duration = Duration::from_millis(700);
 /// A write that found no room counts for so long: others may still fit, and the next ones may not.
 const NO_ROOM: Duration = Duration::from_secs(5);
+/// What a trouble with the keys is named after.
+const KEYS: &str = "ring";
 
 impl Engine {
     /// What is wrong with this server. Its lease is renewed with the question, once for all who ask at a time.
     pub async fn ready(&self) -> Vec<Trouble> {
         let accounts = async { self.verifier.renew_lease().await.is_ok() };
         self.ask_stores(accounts).await;
+        self.judge_keys();
         self.health().troubles()
+    }
+
+    /// Keys that this server cannot open, and its peers can, are its own trouble; what is wrong with the rows is everybody's.
+    fn judge_keys(&self) {
+        let troubles = self.keys_trouble();
+        let own = |trouble: &&KeyTrouble| matches!(trouble, KeyTrouble::Lacking(..) | KeyTrouble::OtherSecret);
+        let worst = troubles.iter().find(own).map(|trouble| (Whose::Own, trouble));
+        match worst.or(troubles.first().map(|trouble| (Whose::Shared, trouble))) {
+            None => self.health().clear(Part::Keys, KEYS),
+            Some((whose, trouble)) => {
+                let text = format!("{trouble}; {}", trouble.remedy());
+                self.health().set(Trouble { whose, part: Part::Keys, name: KEYS.into(), text });
+            }
+        }
     }
 
     /// What is known to be wrong with it.
@@ -37,6 +55,7 @@ impl Engine {
     pub(super) async fn look_around(&self) {
         // The task that follows the log asks the other store all the time.
         self.ask_stores(async { self.verifier.hears() }).await;
+        self.judge_keys();
         let now = self.health().troubles();
         let before = std::mem::replace(&mut *self.known.lock(), now.clone());
         let is_in = |trouble: &Trouble, list: &[Trouble]| {

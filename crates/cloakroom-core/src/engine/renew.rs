@@ -94,9 +94,9 @@ impl Engine {
         activity: Activity,
         client: &Client,
     ) -> Result<Renewed, Refusal> {
-        let ticket = match Ticket::parse(refresh_token, &self.shared.keychain.ring()) {
+        let ticket = match self.shared.with_keys(|ring| Ticket::parse(refresh_token, ring)).await {
             Ok(Ticket::Session(_)) => return Err(self.not_renewed(None, Reason::WrongKind.into(), client)),
-            Err(reason) => return Err(self.not_renewed(None, reason.into(), client)),
+            Err(refusal) => return Err(self.not_renewed(None, refusal, client)),
             Ok(ticket) => ticket,
         };
         // Refreshes that are shed are not audited: under load they would crowd out everything else.

@@ -11,8 +11,9 @@ use crate::{
     clock::{Clock, Timestamp},
     health::Health,
     ids::SessionId,
-    key::MasterSecret,
+    key::{KeyRing, MasterSecrets},
     random::Rng,
+    refusal::{Reason, Refusal},
     store::{StoreError, Stores},
 };
 
@@ -35,12 +36,23 @@ impl Shared {
         settings: &Settings,
         apps: Arc<Apps>,
         stores: Stores,
-        master: MasterSecret,
+        secrets: MasterSecrets,
         clock: Clock,
         rng: Rng,
     ) -> Result<Self, StartError> {
-        let keychain = Keychain::open(settings.keys, &apps, &stores, master, &clock, &rng).await?;
+        let keychain = Keychain::open(settings.keys, &apps, &stores, secrets, &clock, &rng).await?;
         Ok(Self { apps, stores, keychain, clock, rng, health: Health::default(), touches: Mutex::default() })
+    }
+
+    /// Reads a credential with the keys at hand; and, where it names one that is not among them, with those of the store.
+    pub(super) async fn with_keys<T>(&self, read: impl Fn(&KeyRing) -> Result<T, Reason>) -> Result<T, Refusal> {
+        match read(&self.keychain.ring()) {
+            Err(Reason::UnknownKey) => {
+                self.keychain.look_again(&self.stores).await?;
+                Ok(read(&self.keychain.ring())?)
+            }
+            done => Ok(done?),
+        }
     }
 
     pub(super) fn note(&self, session: SessionId, at: Timestamp) {

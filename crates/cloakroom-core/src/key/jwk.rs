@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{
     material::{KeyError, Parts, PublicKey},
-    ring::VerifyingKeys,
+    verifying::VerifyingKeys,
 };
 use crate::{ids::Kid, token::Algorithm};
 

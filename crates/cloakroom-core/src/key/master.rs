@@ -1,6 +1,6 @@
 //! The master secret, which wraps every stored key.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -15,8 +15,11 @@ use crate::random::Rng;
 /// The secret that wraps the keys: `CLOAKROOM_SECRET`, or the file `master.secret`. 32 bytes or more.
 pub struct MasterSecret(Zeroizing<Vec<u8>>);
 
+const CHECK_LABEL: &str = "cloakroom master secret check v1";
+const CHECK_TEXT: &[u8] = b"this is the master secret of this store";
+
 /// Why a text cannot be the master secret.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SecretError {
     /// Not base64.
     #[error("the master secret is not base64; make one with `head -c 32 /dev/urandom | base64`")]
@@ -33,6 +36,55 @@ pub enum SecretError {
          give the old one as CLOAKROOM_SECRET_OLD to `cloakroom key rewrap`"
     )]
     Wrong,
+}
+
+/// The master secrets that a server holds: one, or during a change of it two. Each of them opens; new keys are wrapped under
+/// the one that the store names.
+#[derive(Clone, Debug)]
+pub struct MasterSecrets(Vec<Arc<MasterSecret>>);
+
+impl MasterSecrets {
+    /// The same with another one from before or after a change.
+    #[must_use]
+    pub fn and(mut self, other: MasterSecret) -> Self {
+        self.0.retain(|held| !held.is_same(&other));
+        self.0.push(Arc::new(other));
+        self
+    }
+
+    /// The same after a change to another one: the last from before it still opens what other servers wrapped meanwhile.
+    #[must_use]
+    pub(crate) fn changed_to(&self, new: MasterSecret) -> Self {
+        let old = self.0.iter().filter(|held| !held.is_same(&new)).take(1).cloned().collect::<Vec<_>>();
+        Self([vec![Arc::new(new)], old].concat())
+    }
+
+    /// The configured one.
+    pub(crate) fn first(&self) -> &MasterSecret {
+        &self.0[0]
+    }
+
+    /// The one that a store's check names.
+    pub fn named_by(&self, check: &WrappedKey) -> Option<&Arc<MasterSecret>> {
+        self.0.iter().find(|secret| secret.is_checked_by(check))
+    }
+
+    /// Opens what one of them has wrapped under the same label.
+    pub fn unwrap(&self, label: &str, wrapped: &WrappedKey) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        self.0.iter().find_map(|secret| secret.unwrap(label, wrapped).ok()).ok_or(SecretError::Wrong)
+    }
+}
+
+impl From<&MasterSecret> for MasterSecrets {
+    fn from(only: &MasterSecret) -> Self {
+        MasterSecret(only.0.clone()).into()
+    }
+}
+
+impl From<MasterSecret> for MasterSecrets {
+    fn from(only: MasterSecret) -> Self {
+        Self(vec![Arc::new(only)])
+    }
 }
 
 /// Some bytes under the master secret: nonce, ciphertext, tag (AES-256-GCM, NIST SP 800-38D).
@@ -69,6 +121,17 @@ impl MasterSecret {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+
+    /// The check of this secret, by which a store knows it.
+    pub fn check(&self, rng: &Rng) -> WrappedKey {
+        self.wrap(CHECK_LABEL, CHECK_TEXT, rng)
+    }
+
+    /// Whether a store's check is this secret's.
+    #[must_use]
+    pub fn is_checked_by(&self, check: &WrappedKey) -> bool {
+        self.unwrap(CHECK_LABEL, check).is_ok_and(|text| text.as_slice() == CHECK_TEXT)
     }
 
     /// Wraps bytes; `label` says what they are, and they open under no other label.

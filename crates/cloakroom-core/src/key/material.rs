@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::{random::Rng, token::Algorithm};
 
 /// Why bytes are no key.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum KeyError {
     /// They are not a key of that algorithm, or its parts do not fit together.
     #[error("these bytes are no key for {0:?}")]

@@ -10,13 +10,17 @@ mod material;
 mod ring;
 mod row;
 pub mod schedule;
+mod trouble;
+mod verifying;
 
 pub use jwk::{JwkError, jwks_document, read_jwk, read_jwks};
-pub use master::{MasterSecret, SecretError, WrappedKey};
+pub use master::{MasterSecret, MasterSecrets, SecretError, WrappedKey};
 pub(crate) use material::MacKey;
 pub use material::{KeyError, PublicKey, SigningKey};
-pub use ring::{KeyListing, KeyRing, RingError, VerifyingKeys};
-pub use row::{KeyRow, Purpose};
+pub use ring::{KeyListing, KeyRing, RingError};
+pub use row::{KeyRow, KeyStamp, Keys, Purpose};
+pub use trouble::KeyTrouble;
+pub use verifying::VerifyingKeys;
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::master::WrappedKey;
-use crate::{clock::Timestamp, ids::Kid, token::Algorithm};
+use crate::{clock::Timestamp, ids::Kid, revocation::KeySet, token::Algorithm};
 
 /// What a key is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -61,4 +61,22 @@ pub struct KeyRow {
     pub from: Timestamp,
     /// When it was killed.
     pub killed: Option<Timestamp>,
+}
+
+/// Which keys a store holds, and what they are under: what a change of them is compared with.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct KeyStamp {
+    /// The set, which is another one after each change.
+    pub set: KeySet,
+    /// The check of the master secret; `None`: nobody has set one yet.
+    pub check: Option<WrappedKey>,
+}
+
+/// All keys of a store, as one reading found them.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Keys {
+    /// Which keys these are.
+    pub stamp: KeyStamp,
+    /// Their rows, those of killed and retired keys too.
+    pub rows: Vec<KeyRow>,
 }

@@ -23,6 +23,8 @@ pub enum State {
     Gone,
     /// Killed: nothing it made is accepted.
     Killed,
+    /// Its row is of no use: no master secret that the store's keys are under opens it.
+    Unreadable,
 }
 
 /// How keys of one purpose rotate.

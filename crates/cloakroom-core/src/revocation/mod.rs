@@ -146,6 +146,12 @@ impl fmt::Debug for Incarnation {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct KeySet(pub u64);
 
+impl fmt::Display for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// A place in a log: `incarnation:sequence`, the `id` of the feed's events.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Position {

@@ -6,10 +6,13 @@
 use std::time::Duration;
 
 use super::{
-    Entry, KeySet, Position,
+    End, Entry, KeySet, Position,
     ended::{Ended, Full},
 };
-use crate::clock::{Boot, Timestamp};
+use crate::{
+    clock::{Boot, Timestamp},
+    ids::Kid,
+};
 
 /// What a log answers to 'what is new after this position?'.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,17 @@ pub struct Answer {
     pub snapshot: bool,
     /// In the order of the log.
     pub entries: Vec<Entry>,
+}
+
+impl Answer {
+    /// The keys that it tells to have been killed.
+    pub fn killed_keys(&self) -> Vec<Kid> {
+        let killed = self.entries.iter().filter_map(|entry| match entry.end {
+            End::Key { kid } => Some(kid),
+            _ => None,
+        });
+        killed.collect()
+    }
 }
 
 /// The answer does not follow on what was known: ask for a snapshot.
@@ -130,6 +144,11 @@ impl Vigil {
         Ok(())
     }
 
+    /// Gives the lease up: what the last answer told of cannot be judged by.
+    pub fn lose_lease(&mut self) {
+        self.asked = None;
+    }
+
     /// Takes one entry in ahead of the next question: this verifier's own process has just written it. The next answer
     /// brings it again, for only an answer says what else there is.
     pub fn hear_own(&mut self, now: Timestamp, boot: Boot, entry: &Entry) {
@@ -156,7 +175,7 @@ impl Vigil {
 
 /// What tells one watch from another: position, lease, era, fullness, and what it holds.
 #[cfg(test)]
-type Image = (Option<Position>, Option<Boot>, u32, bool, Vec<(Boot, super::End)>);
+type Image = (Option<Position>, Option<Boot>, u32, bool, Vec<(Boot, End)>);
 
 #[cfg(test)]
 impl Vigil {

@@ -46,7 +46,7 @@ use crate::{
     clock::Timestamp,
     credential::{PasswordHash, SharedLimits},
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
-    key::{KeyRow, WrappedKey},
+    key::{KeyRow, KeyStamp, Keys, WrappedKey},
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     session::{Record, Write, Written},
@@ -226,8 +226,32 @@ pub enum EndRequest {
     Others(AccountId, Acting),
     /// All of an app's, of one method or of all: raises its epoch.
     App(AppId, Option<Method>),
-    /// All that a key has signed: marks its row as killed.
-    Key(Kid),
+}
+
+/// A change of the keys. Each draws the number of the set anew, in the same transaction, so that every server hears of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyChange {
+    /// One more, unless its purpose already has that ordinal: only one server makes the next (F044).
+    Add(KeyRow),
+    /// All that these keys have made is to end: marks their rows as killed, writes a line each into the revocation log, and
+    /// adds the key that takes their place. Unknown keys are left out.
+    Kill {
+        /// Which.
+        kids: Vec<Kid>,
+        /// How long the lines must be held.
+        hold: Hold,
+        /// What takes their place, unless its purpose already has that ordinal.
+        next: Option<KeyRow>,
+    },
+    /// Every living key wrapped anew, and the check of the master secret that they are under now.
+    Rewrap {
+        /// The check.
+        check: WrappedKey,
+        /// The keys; those that there are not are left out.
+        wrapped: Vec<(Kid, WrappedKey)>,
+    },
+    /// These are forgotten for good.
+    Remove(Vec<Kid>),
 }
 
 /// A change of an account; all but [`Rehash`](Self::Rehash) and `State(Active)` raise its epoch in the same transaction.
@@ -319,8 +343,6 @@ pub struct Installation {
 pub trait AccountStore: Send + Sync + 'static {
     /// The store's own id and its check of the master secret.
     async fn installation(&self) -> Result<Installation, StoreError>;
-    /// Sets the check of the master secret, together with all keys wrapped anew; all or nothing.
-    async fn rewrap(&self, check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> Result<(), StoreError>;
     /// Sets the check of the master secret in a store that has none; whether it had none. Of several servers that start at
     /// once with different secrets one wins, and the others are told so (F047).
     async fn first_check(&self, check: WrappedKey) -> Result<bool, StoreError>;
@@ -352,8 +374,8 @@ pub trait AccountStore: Send + Sync + 'static {
         at: Option<Timestamp>,
     ) -> Result<Option<Changed>, StoreError>;
 
-    /// Writes ends into the revocation log, durably, each with how long it must be held. Unknown accounts and keys are
-    /// left out of the answer, and so is what went by something that has changed. `at`: the moment that a test gives; `None`:
+    /// Writes ends into the revocation log, durably, each with how long it must be held. Unknown accounts are left
+    /// out of the answer, and so is what went by something that has changed. `at`: the moment that a test gives; `None`:
     /// the store's own time, because those of its servers may disagree.
     async fn end(&self, ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Result<Vec<Entry>, StoreError>;
     /// Answers when everything that was visible before this was asked is as durable as a write of one's own: for an
@@ -388,12 +410,17 @@ pub trait AccountStore: Send + Sync + 'static {
         None
     }
 
-    /// All keys, the killed and the retired too.
-    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError>;
-    /// Adds a key unless its purpose already has that ordinal: only one server makes the next (F044). Whether it was added.
-    async fn add_key(&self, key: KeyRow) -> Result<bool, StoreError>;
-    /// Forgets keys for good.
-    async fn remove_keys(&self, kids: &[Kid]) -> Result<(), StoreError>;
+    /// All keys, the killed and the retired too, and which set they are; in one reading, from a primary.
+    async fn keys(&self) -> Result<Keys, StoreError>;
+    /// Changes the keys, if the store still holds those that the change was made `from`, under that secret; all or nothing.
+    /// The lines that it wrote into the revocation log; `None`: they are others by now, and nothing was changed. `at`: as in
+    /// [`Self::end`].
+    async fn change_keys(
+        &self,
+        from: &KeyStamp,
+        change: KeyChange,
+        at: Option<Timestamp>,
+    ) -> Result<Option<Vec<Entry>>, StoreError>;
 
     /// Adds a service.
     async fn add_service(&self, service: Service) -> Result<(), StoreError>;

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Gate, Installation,
+    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Gate, Installation, KeyChange,
     Login, NewAccount, Place, Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals, Watermark,
 };
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
     audit,
     clock::Timestamp,
     credential::{Bucket, BucketKey, SharedLimits, Swept, Taken},
-    ids::{AccountId, AppId, AppTag, Kid, SessionId},
-    key::{KeyRow, WrappedKey},
+    ids::{AccountId, AppId, AppTag, SessionId},
+    key::{KeyStamp, Keys, WrappedKey},
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     session::{Record, Write, Written},
@@ -206,7 +206,6 @@ watched! {
 watched! {
     AccountStore;
     async fn installation() -> Installation;
-    async fn rewrap(check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> ();
     async fn first_check(check: WrappedKey) -> bool;
     async fn create(new: NewAccount) -> Creation;
     async fn login(canonical_email: &str) -> Option<Login>;
@@ -223,9 +222,8 @@ watched! {
     async fn deletion_clock(at: Option<Timestamp>) -> DeletionClock;
     async fn move_deletion_clock(from: Timestamp, to: Timestamp) -> bool;
     async fn prune_log(now: Timestamp, limit: usize) -> usize;
-    async fn keys() -> Vec<KeyRow>;
-    async fn add_key(key: KeyRow) -> bool;
-    async fn remove_keys(kids: &[Kid]) -> ();
+    async fn keys() -> Keys;
+    async fn change_keys(from: &KeyStamp, change: KeyChange, at: Option<Timestamp>) -> Option<Vec<Entry>>;
     async fn add_service(service: Service) -> ();
     async fn services() -> Vec<Service>;
     async fn remove_service(id: &str) -> bool;

@@ -125,7 +125,7 @@ impl Ticket {
         if version != VERSION {
             return Err(Reason::Malformed);
         }
-        let (kid, mac_key) = keys.mac_by_id(key).ok_or(Reason::UnknownKey)?;
+        let (kid, mac_key) = keys.mac_by_id(key).ok_or_else(|| keys.mac_absence(key))?;
         if !mac_key.verifies(message, mac) {
             return Err(Reason::BadMac);
         }

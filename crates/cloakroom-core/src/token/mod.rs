@@ -64,7 +64,7 @@ pub fn check(text: &str, keys: &VerifyingKeys) -> Result<Checked, Reason> {
 /// The key that a header names which is not written as ours are.
 fn key_of<'k>(header: &str, keys: &'k VerifyingKeys) -> Result<(Kid, &'k PublicKey), Reason> {
     let (algorithm, kid) = header::read(header)?;
-    let key = keys.get(kid).ok_or(Reason::UnknownKey)?;
+    let key = keys.get(kid).ok_or_else(|| keys.absence(kid))?;
     if algorithm == key.algorithm() { Ok((kid, key)) } else { Err(Reason::BadSignature) }
 }
 

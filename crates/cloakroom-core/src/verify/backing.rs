@@ -27,6 +27,12 @@ pub trait Backing: Send + Sync + 'static {
     /// The keys that check access tokens.
     fn keys(&self) -> Arc<VerifyingKeys>;
 
+    /// The log has given this answer, which is not believed yet: fetch the keys anew if it tells of others than those at hand.
+    ///
+    /// # Errors
+    /// When they cannot be had. What has ended is taken in all the same, and the lease is lost.
+    async fn follow_keys(&self, answer: &Answer) -> Result<(), Refusal>;
+
     /// A token names a key that is not in the set: fetch it anew, if that was not done a moment ago (F043).
     ///
     /// # Errors

@@ -178,8 +178,8 @@ async fn signer(file: &Path) -> Result<Signer, Trouble> {
     // Boxed: what it can open is much for one future to hold.
     let engine = Box::pin(assemble::open(&config, clock.clone(), rng.clone())).await?;
     let (master, _) = config.master_secret(&rng)?;
-    let rows = engine.stores().accounts.keys().await?;
-    let ring = KeyRing::open(rows, &master)?;
+    let keys = engine.stores().accounts.keys().await?;
+    let ring = KeyRing::open(keys.rows, &master)?;
     Ok(Arc::new(move |bytes| ring.signer(Algorithm::EdDsa, clock.now())?.1.sign(bytes).ok()))
 }
 

@@ -81,10 +81,10 @@ async fn run(args: &SubjectArgs) -> io::Result<()> {
     }
     let server = Server::bind(config.clone()).await.map_err(io::Error::other)?;
     let (master, _) = config.master_secret(&Rng::system()).map_err(io::Error::other)?;
-    let rows = server.engine().stores().accounts.keys().await.map_err(io::Error::other)?;
+    let keys = server.engine().stores().accounts.keys().await.map_err(io::Error::other)?;
     let filler = Filler {
         engine: Arc::clone(server.engine()),
-        ring: KeyRing::open(rows, &master).map_err(io::Error::other)?,
+        ring: KeyRing::open(keys.rows, &master).map_err(io::Error::other)?,
         issuer: server.public_url().to_owned(),
         data_dir: args.dir.clone(),
     };

@@ -28,6 +28,8 @@ pub(super) struct Head {
     sequence: u64,
     /// The store's time, to the millisecond (RFC 3339).
     time: String,
+    /// Which set of keys the server publishes: another one after each change of them.
+    key_set: String,
 }
 
 /// The head of the log, read after the question arrived: what a lease is made of.
@@ -43,6 +45,7 @@ pub(super) async fn head(State(state): State<ServerState>, caller: Caller) -> Re
         incarnation: head.incarnation.to_string(),
         sequence: head.sequence,
         time: state.engine.clock().now().precise(),
+        key_set: state.engine.keys_at_hand().to_string(),
     };
     Ok(answer::json(StatusCode::OK, &head))
 }

@@ -2,7 +2,7 @@
 
 use cloakroom_core::{
     engine::StartError,
-    key::SecretError,
+    key::{RingError, SecretError},
     refusal::{Code, Reason, Refusal},
     store::StoreError,
 };
@@ -48,7 +48,9 @@ impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
-            StartError::Secret(SecretError::Wrong) => Self::named("wrong_secret", error.to_string()),
+            StartError::Secret(SecretError::Wrong) | StartError::Keys(RingError::Secret(..)) => {
+                Self::named("wrong_secret", error.to_string())
+            }
             error => Self::new(Code::Internal, error.to_string()),
         }
     }

@@ -71,7 +71,11 @@ impl Control {
         match command {
             Command::Status => self.status(),
             Command::StoreCheck => self.store_check().await,
-            Command::KeyList => Ok(json!({ "keys": self.engine.keys() })),
+            Command::KeyList => {
+                let trouble = self.engine.keys_trouble();
+                let trouble = trouble.iter().map(|one| json!({ "problem": one.to_string(), "remedy": one.remedy() }));
+                Ok(json!({ "keys": self.engine.keys(), "trouble": trouble.collect::<Vec<_>>() }))
+            }
             Command::KeyRotate { purpose } => self.rotate(purpose.as_deref()).await,
             Command::KeyKill { kid } => self.kill(&kid, by).await,
             Command::KeyRewrap { secret } => rewrap::rewrap(self, secret, by).await,

@@ -251,7 +251,7 @@ fn event_key(event: &Event<'_>, step: &Step) -> &'static str {
         (Doing::Accounts, "end") if step.removed => "explain-did-end-delete",
         (Doing::Accounts, "end") => "explain-did-end",
         (Doing::Accounts, "log_since" | "log_head") => "explain-did-log",
-        (Doing::Accounts, "keys" | "add_key" | "remove_keys") => "explain-did-keys",
+        (Doing::Accounts, "keys" | "change_keys") => "explain-did-keys",
         (Doing::Accounts, _) => "explain-did-account",
     }
 }

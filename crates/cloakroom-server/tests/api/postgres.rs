@@ -1,6 +1,6 @@
 //! Everything in one PostgreSQL: the whole walk, and several servers that share it.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
 use cloakroom_core::{
     clock::Clock,
@@ -17,13 +17,13 @@ use tokio_postgres::NoTls;
 use crate::lab::{APPS, BY_TICKET, Lab, PASSWORD, config, metric, until, variable};
 
 /// A database of a test's own, and a master secret for it.
-struct Database {
+pub(crate) struct Database {
     name: String,
     secrets: tempfile::TempDir,
 }
 
 impl Database {
-    async fn create() -> Self {
+    pub(crate) async fn create() -> Self {
         let name = format!("cloakroom_test_{:016x}", u64::from_be_bytes(Rng::system().bytes()));
         run(&format!("CREATE DATABASE {name}")).await.unwrap();
         let database = Self { name, secrets: tempfile::tempdir().unwrap() };
@@ -32,25 +32,29 @@ impl Database {
     }
 
     /// A file with a secret.
-    fn secret(&self, name: &str) {
-        let path = self.secrets.path().join(name);
+    pub(crate) fn secret(&self, name: &str) {
+        let path = self.secret_file(name);
         let (_, text) = MasterSecret::generate(&Rng::system());
         fs::write(&path, text.as_bytes()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    fn url(&self, server: &str) -> String {
+    pub(crate) fn secret_file(&self, name: &str) -> PathBuf {
+        self.secrets.path().join(name)
+    }
+
+    pub(crate) fn url(&self, server: &str) -> String {
         format!("{}/{}", variable(server).rsplit_once('/').unwrap().0, self.name)
     }
 
-    fn settings_with(&self, url: &str, secret: &str) -> String {
-        let secret = self.secrets.path().join(secret);
+    pub(crate) fn settings_with(&self, url: &str, secret: &str) -> String {
+        let secret = self.secret_file(secret);
         // Servers that share their stores are one to the outside.
         let secret = secret.display();
         format!("public_url = 'http://localhost:8080'\nstore.accounts = '{url}'\nsecret_file = '{secret}'\n")
     }
 
-    fn settings(&self) -> String {
+    pub(crate) fn settings(&self) -> String {
         self.settings_with(
             &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("TEST_POSTGRES")),
             "first",
@@ -58,7 +62,7 @@ impl Database {
     }
 
     /// The same through PgBouncer.
-    fn pooled_settings(&self) -> String {
+    pub(crate) fn pooled_settings(&self) -> String {
         self.settings_with(
             &format!("{}?pool_size=4&connect_timeout=60&statement_timeout=60", self.url("TEST_PGBOUNCER")),
             "first",

@@ -1,15 +1,15 @@
 //! The backing of a verifier that has nothing but the server's key set.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cloakroom_core::{
     clock::{Boot, Clock, Timestamp},
     engine::KEY_SET_AGE,
-    ids::{AppId, SessionId},
+    ids::{AppId, Kid, SessionId},
     key::{JwkError, VerifyingKeys, read_jwks},
     refusal::{Reason, Refusal},
-    revocation::{Answer, Position},
+    revocation::{Answer, KeySet, Position},
     tasks,
     verify::{Backing, Finding, NotFound},
 };
@@ -23,6 +23,8 @@ use crate::link::Link;
 pub const MAX_AGE: Duration = KEY_SET_AGE;
 /// The least time between two fetches, whatever tokens ask for (F043).
 pub const INTERVAL: Duration = Duration::from_secs(10);
+/// The least time between two fetches that the revocation feed asks for.
+const AFTER_CHANGE: Duration = Duration::from_secs(1);
 /// How long the last good set is kept while fetches fail; then nothing can be checked (503).
 pub const KEEP: Duration = Duration::from_secs(3600);
 
@@ -55,6 +57,12 @@ struct Held {
     tried: Option<Boot>,
     /// When the last fetch ended, if it failed.
     failed: Option<Boot>,
+    /// Every key that was heard to be killed: none of them is believed again, whatever is published.
+    killed: HashSet<Kid>,
+    /// Which set the server said that it publishes.
+    told: Option<KeySet>,
+    /// A newer set than this one is published.
+    outdated: bool,
 }
 
 impl Held {
@@ -65,6 +73,25 @@ impl Held {
 
     fn is_due(&self, now: Boot) -> bool {
         !within(self.fetched, now, MAX_AGE / 2) && self.may_try(now)
+    }
+
+    /// Whether a newer set is to be fetched now.
+    fn is_wanted(&self, now: Boot) -> bool {
+        self.outdated && !within(self.tried, now, AFTER_CHANGE)
+    }
+
+    /// Takes a set that was fetched, without what was killed. While it still had one of these in it, it is from before the kill,
+    /// and the key that took the killed one's place is missing.
+    fn take(&mut self, mut keys: VerifyingKeys, began: Boot) -> Result<(), FetchError> {
+        let mut old = false;
+        for kid in &self.killed {
+            old |= keys.kill(*kid);
+        }
+        if keys.is_empty() {
+            return Err(FetchError::Empty);
+        }
+        (self.keys, self.fetched, self.failed, self.outdated) = (Arc::new(keys), Some(began), None, old);
+        Ok(())
     }
 
     fn may_try(&self, now: Boot) -> bool {
@@ -90,30 +117,61 @@ impl JwksBacking {
         shared.fetch().await.map_err(|error| JwksError::Fetch(shared.link.address(PATH), Box::new(error)))?;
         Ok(Self(Arc::new(shared)))
     }
+
+    /// Follows what the server tells beside its log: these keys were killed, which holds from now on for as long as this
+    /// process lives; and this set is the published one, which is fetched past all caches if it is another than before.
+    pub(crate) fn follow(&self, killed: &[Kid], published: KeySet) {
+        let now = self.0.clock.boot();
+        let mut held = self.0.held.write();
+        let new: Vec<_> = killed.iter().filter(|kid| !held.killed.contains(*kid)).copied().collect();
+        if !new.is_empty() {
+            let mut keys = VerifyingKeys::clone(&held.keys);
+            for kid in new {
+                held.killed.insert(kid);
+                held.outdated |= keys.kill(kid);
+            }
+            held.keys = Arc::new(keys);
+        }
+        if held.told.replace(published).is_some_and(|told| told != published) {
+            held.outdated = true;
+        }
+        if held.is_wanted(now) {
+            let shared = Arc::clone(&self.0);
+            tokio::spawn(async move { shared.fetch_newer().await });
+        }
+    }
 }
 
 impl Shared {
     async fn fetch(&self) -> Result<(), FetchError> {
         let began = self.clock.boot();
-        self.held.write().tried = Some(began);
-        let fetched = self.ask().await;
+        let outdated = {
+            let mut held = self.held.write();
+            held.tried = Some(began);
+            held.outdated
+        };
+        let fetched = if outdated { self.link.get_past_caches(PATH).await } else { self.link.get(PATH).await };
+        let read = fetched.and_then(|body| {
+            let text = std::str::from_utf8(&body).map_err(|_| JwkError::Malformed)?;
+            Ok(read_jwks(text)?)
+        });
         let mut held = self.held.write();
-        match fetched {
-            Ok(keys) => {
-                *held = Held { keys: Arc::new(keys), fetched: Some(began), tried: Some(began), failed: None };
-                Ok(())
-            }
-            Err(error) => {
-                held.failed = Some(self.clock.boot());
-                Err(error)
-            }
+        let taken = read.and_then(|keys| held.take(keys, began));
+        if taken.is_err() {
+            held.failed = Some(self.clock.boot());
         }
+        taken
     }
 
-    async fn ask(&self) -> Result<VerifyingKeys, FetchError> {
-        let body = self.link.get(PATH).await?;
-        let keys = read_jwks(std::str::from_utf8(&body).map_err(|_| JwkError::Malformed)?)?;
-        if keys.is_empty() { Err(FetchError::Empty) } else { Ok(keys) }
+    /// Fetches a newer set, of which the revocation feed has told.
+    async fn fetch_newer(&self) {
+        let _one_at_a_time = self.fetching.lock().await;
+        if !self.held.read().is_wanted(self.clock.boot()) {
+            return;
+        }
+        if let Err(error) = self.fetch().await {
+            tracing::warn!(url = %self.link.address(PATH), %error, "the new key set cannot be had yet");
+        }
     }
 
     /// Fetches, unless that was tried a moment ago; who comes while one is under way waits for it.
@@ -158,9 +216,17 @@ impl Backing for JwksBacking {
         Arc::clone(&held.keys)
     }
 
+    /// Nothing is known of other sets here: there is no log.
+    async fn follow_keys(&self, _: &Answer) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// While a newer set is published than could be had, nobody can tell whether there is such a key.
     async fn refresh_keys(&self) -> Result<(), Refusal> {
+        self.0.fetch_newer().await;
         self.0.fetch_at_times().await;
-        if self.0.held.read().is_believed(self.0.clock.boot()) {
+        let held = self.0.held.read();
+        if held.is_believed(self.0.clock.boot()) && !held.outdated {
             return Ok(());
         }
         Err(Refusal::from(Reason::StoreDown).because("the keys cannot be fetched").retry_after(INTERVAL))

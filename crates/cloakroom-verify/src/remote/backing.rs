@@ -47,6 +47,8 @@ struct Head {
     incarnation: String,
     sequence: u64,
     time: String,
+    /// An older server does not tell it.
+    key_set: Option<String>,
 }
 
 /// An introspection answer, with what Cloakroom adds to it.
@@ -79,14 +81,17 @@ impl RemoteBacking {
         Self { link, keys, feed, clock, longest_access_token, failed: Mutex::default() }
     }
 
-    /// The head, and the store's time when it was told.
-    async fn head(&self) -> Result<(Position, Timestamp), FetchError> {
+    /// The head, the store's time when it was told, and its set of keys.
+    async fn head(&self) -> Result<(Position, Timestamp, KeySet), FetchError> {
         let body = self.link.get("/v1/revocations/head").await?;
         let head: Head = serde_json::from_slice(&body).map_err(|_| FetchError::Strange)?;
         let incarnation = u64::from_str_radix(&head.incarnation, 16).map_err(|_| FetchError::Strange)?;
         let time = head.time.parse::<jiff::Timestamp>().ok().and_then(|time| time.as_millisecond().try_into().ok());
         let time = Timestamp::from_millis(time.ok_or(FetchError::Strange)?);
-        Ok((Position { incarnation: Incarnation(incarnation), sequence: head.sequence }, time))
+        let keys =
+            head.key_set.map(|set| u64::from_str_radix(&set, 16)).transpose().map_err(|_| FetchError::Strange)?;
+        let position = Position { incarnation: Incarnation(incarnation), sequence: head.sequence };
+        Ok((position, time, KeySet(keys.unwrap_or_default())))
     }
 
     async fn introspect(&self, ticket: &str) -> Result<Introspection, FetchError> {
@@ -129,7 +134,7 @@ impl Backing for RemoteBacking {
     }
 
     async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
-        let (head, told) = self.head().await.map_err(|error| away(&error))?;
+        let (head, told, keys) = self.head().await.map_err(|error| away(&error))?;
         let told_at = self.clock.boot();
         loop {
             if tokio::time::timeout(STALL, self.feed.reach(head)).await.is_err() {
@@ -149,13 +154,19 @@ impl Backing for RemoteBacking {
             let until = Hold::of(self.longest_access_token, None).until(self.clock.now());
             let entries = page.ends.into_iter().map(|(sequence, end, at)| Entry { sequence, end, at, until }).collect();
             // What follows of the feed was waited for.
-            let (time, keys) = (told + self.clock.boot().since(told_at), KeySet::default());
+            let time = told + self.clock.boot().since(told_at);
             return Ok(Answer { head: page.head, time, keys, snapshot: page.snapshot, entries });
         }
     }
 
     fn keys(&self) -> Arc<VerifyingKeys> {
         self.keys.keys()
+    }
+
+    /// A killed key is none from here on. The set without it is fetched behind the answer.
+    async fn follow_keys(&self, answer: &Answer) -> Result<(), Refusal> {
+        self.keys.follow(&answer.killed_keys(), answer.keys);
+        Ok(())
     }
 
     async fn refresh_keys(&self) -> Result<(), Refusal> {

@@ -7,7 +7,7 @@ use cloakroom_core::{
     random::Rng,
     revocation::{EXP_LEEWAY, Hold},
     store::{
-        AccountStore, EndRequest, StoreError,
+        AccountStore, KeyChange, StoreError,
         postgres::Postgres,
         sqlite::{Options, Sqlite},
     },
@@ -92,9 +92,12 @@ async fn end_everything(
     hold: Hold,
     leap: impl Future<Output = Result<u64, StoreError>>,
 ) -> Result<(), StoreError> {
-    let living = store.keys().await?.into_iter().filter(|key| key.killed.is_none());
-    let ends: Vec<_> = living.map(|key| (EndRequest::Key(key.kid), hold)).collect();
-    store.end(&ends, None).await?;
+    let keys = store.keys().await?;
+    let kids = keys.rows.iter().filter(|key| key.killed.is_none()).map(|key| key.kid).collect();
+    // The first start makes others.
+    if store.change_keys(&keys.stamp, KeyChange::Kill { kids, hold, next: None }, None).await?.is_none() {
+        return Err(StoreError::InUse("a server changes the keys: stop every server, and run it again".to_owned()));
+    }
     leap.await.map(drop)
 }
 

@@ -147,6 +147,11 @@ async fn keys(operator: &mut Operator, until: impl Fn(i64) -> i64) -> Vec<Findin
     const CHECK: &str = "keys";
     const DAY: i64 = 86_400;
     let Ok(answer) = operator.ask(Command::KeyList).await else { return vec![] };
+    let trouble = answer["trouble"].as_array().into_iter().flatten().map(|one| {
+        let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+        Finding::fail(CHECK, text("problem"), text("remedy"))
+    });
+    let trouble: Vec<_> = trouble.collect();
     let keys = answer["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut purposes: Vec<_> = keys.iter().filter_map(|key| key["purpose"].as_str()).collect();
     purposes.dedup();
@@ -170,6 +175,7 @@ async fn keys(operator: &mut Operator, until: impl Fn(i64) -> i64) -> Vec<Findin
             })
         })
         .collect();
+    findings.extend(trouble);
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, "every purpose has a current key of the right age"));
     }

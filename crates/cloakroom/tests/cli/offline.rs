@@ -98,6 +98,27 @@ fn keys_are_listed_rotated_and_killed() {
     assert_eq!(bench.refusal(&["key", "rotate", "ES512"]), (2, "usage".into()));
 }
 
+/// R31: a row that no secret opens stops no command; it is named, and can be killed.
+#[test]
+fn a_key_that_cannot_be_opened_is_named() {
+    let bench = Bench::new();
+    bench.add("ada@example.com");
+    let database = rusqlite::Connection::open(bench.data().join("cloakroom.db")).unwrap();
+    let row = "INSERT INTO keys (kid, purpose, ordinal, wrapped, created, used_from)
+               SELECT 'stray', purpose, ordinal + 7, x'00', created, used_from FROM keys WHERE purpose = 'EdDSA'";
+    database.execute(row, []).unwrap();
+    drop(database);
+    let listed = bench.json(&["key", "list"]);
+    let stray = listed["keys"].as_array().unwrap().iter().find(|key| key["kid"] == "stray").unwrap();
+    assert_eq!(stray["state"], "unreadable");
+    assert!(listed["trouble"][0]["problem"].as_str().unwrap().contains("key stray (EdDSA)"), "{listed}");
+    let report: serde_json::Value = serde_json::from_str(&bench.run(&["doctor", "--json"]).out).unwrap();
+    let failed = report["findings"].as_array().unwrap().iter().find(|one| one["level"] == "fail").unwrap();
+    assert!(failed["remedy"].as_str().unwrap().contains("cloakroom key kill stray"), "{failed}");
+    bench.json(&["key", "kill", "stray"]);
+    assert_eq!(bench.json(&["key", "list"])["trouble"], json!([]));
+}
+
 #[test]
 fn a_service_is_shown_with_its_secret_once() {
     let bench = Bench::new();

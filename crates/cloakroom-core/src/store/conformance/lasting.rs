@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    DAY, HASH, MINUTE, NOW, OTHER_HASH, account::epoch_of, account_id, app, hash, log::said, new_account, password,
-    record, registered, session_id,
+    DAY, HASH, MINUTE, NOW, OTHER_HASH, account::epoch_of, account_id, app, hash, key, log::said, new_account,
+    password, record, registered, session_id,
 };
 use crate::{
     account::AccountState,
     audit::{Event, Filter, Kind, Origin},
-    ids::{Epoch, Generation, Kid},
-    key::{KeyRow, Purpose, WrappedKey},
+    ids::{Epoch, Generation},
+    key::Purpose,
     method::Method,
     random::Rng,
     revocation::Hold,
     session::{Write, Written},
-    store::{AccountChange, AccountStore, Acting, Basis, EndRequest, SessionStore, Stores},
+    store::{AccountChange, AccountStore, Acting, Basis, EndRequest, KeyChange, SessionStore, Stores},
 };
 
 /// F125: what a session store has acknowledged is there after a restart. `open` opens the same store each time, which was
@@ -74,17 +74,16 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     {
         store.change(id, change, Hold::lasting(DAY), Some(NOW)).await.unwrap().expect("it is there");
     }
-    let kid = Kid::parse("k1").expect("it is a name");
-    let wrapped = WrappedKey::from_bytes(vec![1; 50]);
-    let key = KeyRow { kid, purpose: Purpose::Mac, ordinal: 1, wrapped, created: NOW, from: NOW, killed: None };
-    assert!(store.add_key(key).await.unwrap());
-    let ends = [
-        (EndRequest::Session(session), Hold::lasting(DAY)),
-        (EndRequest::App(app("web"), None), Hold::lasting(DAY)),
-        (EndRequest::Key(kid), Hold::lasting(DAY)),
-    ];
+    let key = key::key("k1", Purpose::Mac, 1);
+    let kid = key.kid;
+    assert!(key::change(&store, KeyChange::Add(key)).await.is_some());
+    let ends =
+        [(EndRequest::Session(session), Hold::lasting(DAY)), (EndRequest::App(app("web"), None), Hold::lasting(DAY))];
     let ended = store.end(&ends, Some(NOW)).await.unwrap();
-    assert_eq!(ended.len(), 3);
+    assert_eq!(ended.len(), 2);
+    let next = Some(key::key("k2", Purpose::Mac, 2));
+    let kill = KeyChange::Kill { kids: vec![kid], hold: Hold::lasting(DAY), next };
+    assert_eq!(key::change(&store, kill).await.map(|entries| entries.len()), Some(1));
     let disabled = store.account(ada.id).await.unwrap().expect("it is there").account.epoch;
     let event = Event {
         at: NOW,

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{DAY, MINUTE, NOW, account::epoch_of, account_id, app, at_once, hash, password, registered, session_id};
+use super::{
+    DAY, MINUTE, NOW, account::epoch_of, account_id, app, at_once, hash, key, password, registered, session_id,
+};
 use crate::{
     clock::{Boot, Timestamp},
     ids::{AccountId, Epoch, Kid, SessionId},
-    key::{KeyRow, Purpose, WrappedKey},
+    key::Purpose,
     method::Method,
     random::Rng,
     revocation::{Answer, End, Entry, Hold, Incarnation, LOG_LIFE, Position, Vigil},
-    store::{AccountStore, Basis, EndRequest},
+    store::{AccountStore, Basis, EndRequest, KeyChange},
 };
 
 type Store = Arc<dyn AccountStore>;
@@ -38,26 +40,19 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
     let rng = Rng::seeded(20);
     let account = registered(&store, "ada@example.com", &rng).await.id;
     let session = session_id(&rng);
-    let kid = Kid::parse("k1").expect("it is a name");
-    let key = KeyRow {
-        kid,
-        purpose: Purpose::Mac,
-        ordinal: 1,
-        wrapped: WrappedKey::from_bytes(vec![1]),
-        created: NOW,
-        from: NOW,
-        killed: None,
-    };
-    assert!(store.add_key(key).await.unwrap());
+    let key = key::key("k1", Purpose::Mac, 1);
+    let kid = key.kid;
+    assert!(key::change(&store, KeyChange::Add(key)).await.is_some());
     let requests = [
         (EndRequest::Session(session), Hold::lasting(MINUTE)),
         (EndRequest::Account(account_id(&rng), Basis::Operator), Hold::lasting(MINUTE)),
         (EndRequest::Account(account, Basis::Operator), Hold::lasting(MINUTE * 2)),
         (EndRequest::App(app("web"), Some(Method::Jwt)), Hold::lasting(MINUTE)),
-        (EndRequest::Key(Kid::parse("none").expect("it is a name")), Hold::lasting(MINUTE)),
-        (EndRequest::Key(kid), Hold::lasting(MINUTE + DAY)),
     ];
-    let entries = store.end(&requests, Some(NOW)).await.unwrap();
+    let mut entries = store.end(&requests, Some(NOW)).await.unwrap();
+    let kids = vec![Kid::parse("none").expect("it is a name"), kid];
+    let kill = KeyChange::Kill { kids, hold: Hold::lasting(MINUTE + DAY), next: None };
+    entries.extend(key::change(&store, kill).await.expect("nobody else changes the keys"));
     let until = NOW + MINUTE;
     let expected = [
         (End::Session { session }, until),
@@ -73,7 +68,7 @@ pub(super) async fn what_ends_stands_in_the_log(store: Store) {
     assert_eq!((answer.snapshot, answer.entries), (true, expected));
     let epoch = store.account(account).await.unwrap().expect("it is there").account.epoch;
     assert!(epoch > Epoch(0) && epoch == epoch_of(&entries[1]));
-    assert_eq!(store.keys().await.unwrap()[0].killed, Some(NOW));
+    assert_eq!(store.keys().await.unwrap().rows[0].killed, Some(NOW));
     assert_eq!(store.end(&[], Some(NOW)).await.unwrap(), []);
 }
 
@@ -87,7 +82,10 @@ pub(super) async fn a_line_goes_by_the_stores_time(store: Store) {
     let change = password(hash(super::HASH));
     let changed = store.change(account, change, Hold::lasting(MINUTE), None).await.unwrap();
     entries.extend(changed.and_then(|changed| changed.entry));
-    assert_eq!(entries.len(), 3);
+    let (keys, key) = (store.keys().await.unwrap(), key::key("k1", Purpose::Mac, 1));
+    let kill = KeyChange::Kill { kids: vec![key.kid], hold: Hold::lasting(MINUTE), next: Some(key) };
+    entries.extend(store.change_keys(&keys.stamp, kill, None).await.unwrap().expect("they are the same"));
+    assert_eq!(entries.len(), 4);
     let mut last = before;
     for entry in &entries {
         let at = entry.at.expect("its store wrote it");

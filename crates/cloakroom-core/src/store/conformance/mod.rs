@@ -109,6 +109,8 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         log::ended_sessions_are_told_in_order,
         key::only_one_server_makes_the_next_key,
         key::keys_are_killed_rewrapped_and_forgotten,
+        key::a_change_of_the_keys_is_told_and_loses_against_another,
+        key::a_killed_key_and_its_replacement_change_in_one,
         key::a_store_knows_itself,
         key::services_come_and_go,
         audit::the_audit_log_is_paged_and_filtered,

@@ -16,11 +16,11 @@ use super::{
     log::{self, Head},
     plan::{Asked, Plan, Present},
     pool::{Attempts, Nature, Pool},
-    value::{Value, integer},
+    value::Value,
 };
 use crate::{
     clock::Timestamp,
-    ids::{AccountId, Epoch, Kid, SessionId},
+    ids::{AccountId, Epoch, SessionId},
     revocation::{End, Entry, Hold},
     store::{EndRequest, StoreError},
 };
@@ -28,7 +28,6 @@ use crate::{
 const KNOWN: &str = "SELECT subject, sequence, until, at FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
 const ACCOUNTS: &str = "SELECT id, epoch, disabled FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 const APPS: &str = "SELECT app, method, epoch FROM cloakroom_app_ends WHERE app = ANY ($1)";
-const KEYS: &str = "SELECT kid FROM cloakroom_keys WHERE kid = ANY ($1) ORDER BY kid FOR UPDATE";
 
 const DELETE_SESSIONS: &str = "DELETE FROM cloakroom_sessions WHERE sid = ANY (ARRAY(
      SELECT sid FROM cloakroom_sessions WHERE sid = ANY ($1) ORDER BY sid FOR UPDATE))";
@@ -41,8 +40,6 @@ const CARRY_OVER: &str =
 const RAISE_APPS: &str = "INSERT INTO cloakroom_app_ends (app, method, epoch)
      SELECT app, method, epoch FROM unnest($1, $2, $3) AS new (app, method, epoch)
      ON CONFLICT (app, method) DO UPDATE SET epoch = excluded.epoch";
-const KILL_KEYS: &str = "UPDATE cloakroom_keys SET killed = new.killed FROM unnest($1, $2) AS new (kid, killed)
-     WHERE cloakroom_keys.kid = new.kid AND cloakroom_keys.killed IS NULL";
 const APPEND: &str = "INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until)
      SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
 
@@ -66,7 +63,7 @@ impl Question for Ending {
 }
 
 impl Postgres {
-    /// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
+    /// Ends what is asked, each with how long it must be held; unknown accounts are left out.
     pub(super) async fn end_all(
         &self,
         ends: &[(EndRequest, Hold)],
@@ -120,13 +117,12 @@ async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, S
 /// Locks the head of the log, and reads what is there of all that is asked about.
 async fn read(connection: &Connection, transaction: &Transaction<'_>, asked: &Asked<'_>) -> Result<Present, Failure> {
     // All is sent at once. The first waits for the head, and so do the others, in the server.
-    let (head, known, accounts, apps, keys) = tokio::join!(
+    let (head, known, accounts, apps) = tokio::join!(
         biased;
         lineage::begin(connection, transaction),
         some(connection, KNOWN, Value::Blobs(&asked.lines), asked.lines.is_empty()),
         some(connection, ACCOUNTS, Value::Blobs(&asked.accounts), asked.accounts.is_empty()),
         some(connection, APPS, Value::Texts(&asked.apps), asked.apps.is_empty()),
-        some(connection, KEYS, Value::Texts(&asked.keys), asked.keys.is_empty()),
     );
     let Head { position, time, floor, .. } = head?;
     let mut present = Present { sequence: position.sequence, time, floor, ..Present::default() };
@@ -140,9 +136,6 @@ async fn read(connection: &Connection, transaction: &Transaction<'_>, asked: &As
     }
     for row in &apps? {
         present.apps.entry(get(row, 0)?).or_default().insert(get(row, 1)?, epoch(row, 2)?);
-    }
-    for row in &keys? {
-        present.keys.extend(Kid::parse(get(row, 0)?));
     }
     Ok(present)
 }
@@ -169,9 +162,6 @@ async fn write(
     let accounts = [Value::Blobs(&accounts), Value::Ints(&account_epochs)];
     let apps = plan.apps();
     let apps = [Value::Texts(&apps.names), Value::Smalls(&apps.methods), Value::Ints(&apps.epochs)];
-    let (kids, killed): (Vec<_>, Vec<_>) =
-        plan.keys.iter().map(|(kid, at)| (kid.as_str(), integer(at.millis()))).unzip();
-    let keys = [Value::Texts(&kids), Value::Ints(&killed)];
     let lines = plan.lines();
     let lines = [
         Value::Ints(&lines.sequences),
@@ -188,12 +178,11 @@ async fn write(
     };
     let (was, becomes) = (epochs(|(_, was, _)| *was), epochs(|(.., becomes)| *becomes));
     let carried = [Value::Blobs(&ids), Value::Ints(&was), Value::Ints(&becomes)];
-    let writes: [(&'static str, &[Value<'_>], bool); 6] = [
+    let writes: [(&'static str, &[Value<'_>], bool); 5] = [
         (DELETE_SESSIONS, &sessions, !asked.sessions.is_empty()),
         (RAISE_ACCOUNTS, &accounts, !plan.accounts.is_empty()),
         (CARRY_OVER, &carried, !plan.carried.is_empty()),
         (RAISE_APPS, &apps, !plan.apps.is_empty()),
-        (KILL_KEYS, &keys, !plan.keys.is_empty()),
         (APPEND, &lines, !plan.entries.is_empty()),
     ];
     for (statement, values, wanted) in writes {
@@ -212,10 +201,10 @@ async fn write(
         if wanted { connection.execute(statement, values).await.map(drop) } else { Ok(()) }
     };
     // All is prepared, so that all is sent at once, in this order. The last does nothing unless all others went well.
-    let (deleted, accounts, carried, apps, keys, lines, committed) = tokio::join!(
-        biased; write(0), write(1), write(2), write(3), write(4), write(5), transaction.send_commit(&last)
+    let (deleted, accounts, carried, apps, lines, committed) = tokio::join!(
+        biased; write(0), write(1), write(2), write(3), write(4), transaction.send_commit(&last)
     );
-    for done in [deleted, accounts, carried, apps, keys, lines] {
+    for done in [deleted, accounts, carried, apps, lines] {
         done?;
     }
     committed

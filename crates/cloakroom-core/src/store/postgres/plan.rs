@@ -1,11 +1,11 @@
 //! What a batch of ends makes of what is there: pure, so that it can be looked at without a database.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::{columns::method_code, log::Line, value::integer};
 use crate::{
     clock::Timestamp,
-    ids::{AccountId, AppId, Epoch, Kid, SessionId},
+    ids::{AccountId, AppId, Epoch, SessionId},
     method::Method,
     revocation::{End, Entry, Hold, line_that_stands},
     store::{self, Acting, Basis, EndRequest},
@@ -20,7 +20,6 @@ pub(super) struct Asked<'a> {
     pub(super) lines: Vec<&'a [u8]>,
     pub(super) accounts: Vec<&'a [u8]>,
     pub(super) apps: Vec<&'a str>,
-    pub(super) keys: Vec<&'a str>,
 }
 
 impl<'a> Asked<'a> {
@@ -35,7 +34,6 @@ impl<'a> Asked<'a> {
                 EndRequest::Account(id, basis) => asked.account(id, basis.acting()),
                 EndRequest::Others(id, acting) => asked.account(id, Some(acting)),
                 EndRequest::App(app, _) => asked.apps.push(app.as_str()),
-                EndRequest::Key(kid) => asked.keys.push(kid.as_str()),
             }
         }
         asked
@@ -63,7 +61,6 @@ pub(super) struct Present {
     pub(super) accounts: HashMap<AccountId, (Epoch, bool)>,
     /// How far each app has been ended, by method; 0: all of them.
     pub(super) apps: HashMap<String, HashMap<i16, Epoch>>,
-    pub(super) keys: HashSet<Kid>,
     /// The floor of all epochs.
     pub(super) floor: Epoch,
 }
@@ -101,7 +98,6 @@ pub(super) struct Plan {
     pub(super) entries: Vec<(Entry, Timestamp)>,
     pub(super) accounts: HashMap<AccountId, Epoch>,
     pub(super) apps: HashMap<(AppId, Option<Method>), Epoch>,
-    pub(super) keys: HashMap<Kid, Timestamp>,
     /// Sessions that go on in a new epoch: from which, to which.
     pub(super) carried: Vec<(SessionId, Epoch, Epoch)>,
 }
@@ -109,8 +105,8 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(present: Present) -> Self {
         let sequence = present.sequence;
-        let (accounts, apps, keys, carried) = Default::default();
-        Self { present, sequence, entries: Vec::new(), accounts, apps, keys, carried }
+        let (accounts, apps, carried) = Default::default();
+        Self { present, sequence, entries: Vec::new(), accounts, apps, carried }
     }
 
     /// Settles what one request ends, after those before it; the lines that say so.
@@ -141,11 +137,6 @@ impl Plan {
                 self.present.apps.entry_ref(app.as_str()).or_default().insert(method_code(*method), epoch);
                 self.apps.insert((app.clone(), *method), epoch);
                 Some(self.append(End::App { app: app.clone(), method: *method, epoch }, at, until))
-            }
-            EndRequest::Key(kid) => {
-                self.present.keys.get(kid)?;
-                self.keys.entry(*kid).or_insert(at);
-                Some(self.append(End::Key { kid: *kid }, at, until))
             }
         }
     }

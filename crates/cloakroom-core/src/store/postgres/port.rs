@@ -11,12 +11,12 @@ use crate::{
     audit,
     clock::Timestamp,
     credential::SharedLimits,
-    ids::{AccountId, AppId, Kid, SessionId},
-    key::{KeyRow, WrappedKey},
+    ids::{AccountId, AppId, SessionId},
+    key::{KeyStamp, Keys, WrappedKey},
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation, Login,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation, KeyChange, Login,
         NewAccount, Service, Standing, StoreError, Vitals,
     },
 };
@@ -25,10 +25,6 @@ use crate::{
 impl AccountStore for Postgres {
     async fn installation(&self) -> Result<Installation, StoreError> {
         self.its_installation().await
-    }
-
-    async fn rewrap(&self, check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> Result<(), StoreError> {
-        self.wrap_anew(&check, keys).await
     }
 
     async fn first_check(&self, check: WrappedKey) -> Result<bool, StoreError> {
@@ -111,16 +107,17 @@ impl AccountStore for Postgres {
         self.calls()
     }
 
-    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+    async fn keys(&self) -> Result<Keys, StoreError> {
         self.all_keys().await
     }
 
-    async fn add_key(&self, key: KeyRow) -> Result<bool, StoreError> {
-        self.insert_key(&key).await
-    }
-
-    async fn remove_keys(&self, kids: &[Kid]) -> Result<(), StoreError> {
-        self.delete_keys(kids).await
+    async fn change_keys(
+        &self,
+        from: &KeyStamp,
+        change: KeyChange,
+        at: Option<Timestamp>,
+    ) -> Result<Option<Vec<Entry>>, StoreError> {
+        self.change_the_keys(from, &change, at).await
     }
 
     async fn add_service(&self, service: Service) -> Result<(), StoreError> {

@@ -3,11 +3,16 @@
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::columns::{KEY, execute, integer, key, millis, moment, row, rows, unreadable};
+use super::{
+    columns::{KEY, execute, integer, key, millis, moment, row, rows, unreadable},
+    log,
+};
 use crate::{
-    ids::Kid,
-    key::{KeyRow, WrappedKey},
-    store::{Installation, Service, StoreError},
+    clock::Timestamp,
+    key::{KeyRow, KeyStamp, Keys, WrappedKey},
+    random::Rng,
+    revocation::{End, Entry, KeySet},
+    store::{Installation, KeyChange, Service, StoreError},
 };
 
 /// The store's id and its check of the master secret.
@@ -19,32 +24,75 @@ pub(super) fn installation(connection: &Connection) -> Result<Installation, Stor
     .ok_or_else(|| unreadable("the installation"))
 }
 
-/// Sets the check together with all keys wrapped anew.
-pub(super) fn rewrap(
-    connection: &Connection,
-    check: &WrappedKey,
-    keys: &[(Kid, WrappedKey)],
-) -> Result<(), StoreError> {
-    execute(connection, "UPDATE installation SET secret_check = ?1", [check.bytes()])?;
-    for (kid, wrapped) in keys {
-        execute(connection, "UPDATE keys SET wrapped = ?2 WHERE kid = ?1", params![kid.as_str(), wrapped.bytes()])?;
-    }
-    Ok(())
-}
-
 /// Sets the check where there is none; whether there was none.
 pub(super) fn first_check(connection: &Connection, check: &WrappedKey) -> Result<bool, StoreError> {
     let statement = "UPDATE installation SET secret_check = ?1 WHERE secret_check IS NULL";
     Ok(execute(connection, statement, [check.bytes()])? == 1)
 }
 
-/// All keys, by purpose and place.
-pub(super) fn all(connection: &Connection) -> Result<Vec<KeyRow>, StoreError> {
-    rows(connection, &format!("SELECT {KEY} FROM keys ORDER BY purpose, ordinal"), [], key)
+/// All keys, by purpose and place; in one transaction with the number of their set.
+pub(super) fn all(connection: &Connection) -> Result<Keys, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let stamp = stamp(&transaction)?;
+    let rows = rows(&transaction, &format!("SELECT {KEY} FROM keys ORDER BY purpose, ordinal"), [], key)?;
+    transaction.commit()?;
+    Ok(Keys { stamp, rows })
+}
+
+/// Changes the keys, if they are still those; `None`: they are not, or the change does not fit them.
+pub(super) fn change(
+    connection: &Connection,
+    from: &KeyStamp,
+    change: &KeyChange,
+    at: Timestamp,
+) -> Result<Option<Vec<Entry>>, StoreError> {
+    if stamp(connection)? != *from {
+        return Ok(None);
+    }
+    let mut entries = Vec::new();
+    match change {
+        KeyChange::Add(row) => {
+            if !add(connection, row)? {
+                return Ok(None);
+            }
+        }
+        KeyChange::Kill { kids, hold, next } => {
+            if let Some(row) = next
+                && !add(connection, row)?
+            {
+                return Ok(None);
+            }
+            for kid in kids {
+                let statement = "UPDATE keys SET killed = coalesce(killed, ?2) WHERE kid = ?1";
+                if execute(connection, statement, params![kid.as_str(), millis(at)])? == 1 {
+                    entries.push(log::append(connection, End::Key { kid: *kid }, at, hold.until(at))?);
+                }
+            }
+        }
+        KeyChange::Rewrap { check, wrapped } => {
+            let living =
+                rows(connection, "SELECT kid FROM keys WHERE killed IS NULL", [], |row| Ok(row.get::<_, String>(0)?))?;
+            if living.iter().any(|kid| !wrapped.iter().any(|(given, _)| given.as_str() == kid)) {
+                return Ok(None);
+            }
+            execute(connection, "UPDATE installation SET secret_check = ?1", [check.bytes()])?;
+            for (kid, key) in wrapped {
+                let statement = "UPDATE keys SET wrapped = ?2 WHERE kid = ?1";
+                execute(connection, statement, params![kid.as_str(), key.bytes()])?;
+            }
+        }
+        KeyChange::Remove(kids) => {
+            for kid in kids {
+                execute(connection, "DELETE FROM keys WHERE kid = ?1", [kid.as_str()])?;
+            }
+        }
+    }
+    execute(connection, "UPDATE installation SET key_set = ?1", [i64::from_be_bytes(Rng::system().bytes())])?;
+    Ok(Some(entries))
 }
 
 /// Adds a key unless its place or its name is taken.
-pub(super) fn add(connection: &Connection, key: &KeyRow) -> Result<bool, StoreError> {
+fn add(connection: &Connection, key: &KeyRow) -> Result<bool, StoreError> {
     let added = execute(
         connection,
         "INSERT INTO keys (kid, purpose, ordinal, wrapped, created, used_from, killed)
@@ -62,12 +110,12 @@ pub(super) fn add(connection: &Connection, key: &KeyRow) -> Result<bool, StoreEr
     Ok(added == 1)
 }
 
-/// Forgets keys.
-pub(super) fn remove(connection: &Connection, kids: &[Kid]) -> Result<(), StoreError> {
-    for kid in kids {
-        execute(connection, "DELETE FROM keys WHERE kid = ?1", [kid.as_str()])?;
-    }
-    Ok(())
+fn stamp(connection: &Connection) -> Result<KeyStamp, StoreError> {
+    row(connection, "SELECT key_set, secret_check FROM installation", [], |row| {
+        let set = KeySet(row.get::<_, i64>(0)?.cast_unsigned());
+        Ok(KeyStamp { set, check: row.get::<_, Option<Vec<u8>>>(1)?.map(WrappedKey::from_bytes) })
+    })?
+    .ok_or_else(|| unreadable("the installation"))
 }
 
 /// Adds a service.

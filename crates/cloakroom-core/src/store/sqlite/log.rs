@@ -21,7 +21,7 @@ use crate::{
 
 const LINE: &str = "sequence, kind, subject, method, epoch, until, at";
 
-/// Ends what is asked, each with how long it must be held; unknown accounts and keys are left out.
+/// Ends what is asked, each with how long it must be held; unknown accounts are left out.
 pub(super) fn end(
     connection: &Connection,
     ends: &[(EndRequest, Hold)],
@@ -78,13 +78,6 @@ fn end_one(
                 params![app.as_str(), method_code(*method), epoch.0],
             )?;
             append(connection, End::App { app: app.clone(), method: *method, epoch }, at, until).map(Some)
-        }
-        EndRequest::Key(kid) => {
-            let statement = "UPDATE keys SET killed = coalesce(killed, ?2) WHERE kid = ?1";
-            if execute(connection, statement, params![kid.as_str(), millis(at)])? == 0 {
-                return Ok(None);
-            }
-            append(connection, End::Key { kid: *kid }, at, until).map(Some)
         }
     }
 }

@@ -9,12 +9,12 @@ use crate::{
     account::Account,
     audit,
     clock::{Timestamp, machine_time},
-    ids::{AccountId, AppId, Kid, SessionId},
-    key::{KeyRow, WrappedKey},
+    ids::{AccountId, AppId, SessionId},
+    key::{KeyStamp, Keys, WrappedKey},
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation, Login,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation, KeyChange, Login,
         NewAccount, Service, Standing, StoreError, Vitals,
     },
 };
@@ -23,11 +23,6 @@ use crate::{
 impl AccountStore for Sqlite {
     async fn installation(&self) -> Result<Installation, StoreError> {
         self.read_with(keys::installation).await
-    }
-
-    async fn rewrap(&self, check: WrappedKey, keys: &[(Kid, WrappedKey)]) -> Result<(), StoreError> {
-        let keys = keys.to_vec();
-        self.write_with(Shape::Several, move |c| keys::rewrap(c, &check, &keys)).await
     }
 
     async fn first_check(&self, check: WrappedKey) -> Result<bool, StoreError> {
@@ -131,17 +126,19 @@ impl AccountStore for Sqlite {
         self.write_with(Shape::Several, move |c| log::prune(c, now, limit)).await
     }
 
-    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+    async fn keys(&self) -> Result<Keys, StoreError> {
         self.read_with(keys::all).await
     }
 
-    async fn add_key(&self, key: KeyRow) -> Result<bool, StoreError> {
-        self.write_with(Shape::OneStatement, move |c| keys::add(c, &key)).await
-    }
-
-    async fn remove_keys(&self, kids: &[Kid]) -> Result<(), StoreError> {
-        let kids = kids.to_vec();
-        self.write_with(Shape::Several, move |c| keys::remove(c, &kids)).await
+    async fn change_keys(
+        &self,
+        from: &KeyStamp,
+        change: KeyChange,
+        at: Option<Timestamp>,
+    ) -> Result<Option<Vec<Entry>>, StoreError> {
+        let from = from.clone();
+        let work = move |c: &Connection| keys::change(c, &from, &change, at.unwrap_or_else(machine_time));
+        self.write_with(Shape::Several, work).await
     }
 
     async fn add_service(&self, service: Service) -> Result<(), StoreError> {

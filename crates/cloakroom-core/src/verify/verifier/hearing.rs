@@ -10,7 +10,7 @@ use crate::{
     ids::SessionId,
     method::Check,
     refusal::{Reason, Refusal},
-    revocation::{Answer, End, Entry, Gap, KNOWN_FOR, Position},
+    revocation::{Answer, Entry, Gap, KNOWN_FOR, Position},
     tasks::{Over, Pulse},
 };
 
@@ -111,13 +111,15 @@ impl Verifier {
             let after = self.vigil.read().position();
             let question = self.backing.ended_since(after);
             let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
+            // The keys first: with a killed one among them nothing is signed or published once its end was heard.
+            let keys = tokio::time::timeout(RENEWAL_LIMIT, self.backing.follow_keys(&answer)).await;
             let heard = self.hear_answer(asked, &answer);
-            if answer.entries.iter().any(|entry| matches!(entry.end, End::Key { .. })) {
-                // A killed key is refused by what has ended, whether or not the set without it can be had now.
-                let _ = self.backing.refresh_keys().await;
-            }
             if !answer.entries.is_empty() {
                 self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
+            }
+            if let Err(refusal) = keys.map_err(|_| lost()).flatten() {
+                self.vigil.write().lose_lease();
+                return Err(refusal);
             }
             if heard.is_ok() {
                 if self.vigil.read().position().is_none() {

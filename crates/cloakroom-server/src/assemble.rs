@@ -7,7 +7,7 @@ use cloakroom_core::{
     clock::Clock,
     credential::{HashParameters, LimitSettings, ParameterError, PoolSettings, Rate},
     engine::{Engine, KeySettings, Settings, StartError},
-    key::{MasterSecret, SecretError},
+    key::{MasterSecrets, SecretError},
     random::Rng,
     store::{
         AccountStore, Moving, SessionStore, StoreError, Stores,
@@ -57,8 +57,8 @@ pub enum OpenError {
 /// Opens what a configuration names. The data directory is locked before anything in it is made or read.
 pub async fn open(config: &Config, clock: Clock, rng: Rng) -> Result<Arc<Engine>, OpenError> {
     let parts = Parts::of(config).await?;
-    let (master, _) = config.master_secret(&rng)?;
-    let started = parts.start(master, clock.clone(), rng.clone()).await;
+    let secrets = config.master_secrets(&rng)?;
+    let started = parts.start(secrets, clock.clone(), rng.clone()).await;
     if !matches!(started, Err(StartError::Secret(SecretError::Wrong))) {
         return Ok(started?);
     }
@@ -66,20 +66,10 @@ pub async fn open(config: &Config, clock: Clock, rng: Rng) -> Result<Arc<Engine>
     let Some(Pending { secret, place }) = control::pending(config).map_err(OpenError::Pending)? else {
         return Ok(started?);
     };
-    let engine = parts.start(secret, clock, rng).await?;
+    let engine = parts.start(secret.into(), clock, rng).await?;
     place.adopt().map_err(OpenError::Pending)?;
     tracing::warn!("an interrupted change of the master secret was finished");
     Ok(engine)
-}
-
-/// The same under another master secret than the configuration's: for `key rewrap`.
-pub async fn open_under(
-    master: MasterSecret,
-    config: &Config,
-    clock: Clock,
-    rng: Rng,
-) -> Result<Arc<Engine>, OpenError> {
-    Ok(Parts::of(config).await?.start(master, clock, rng).await?)
 }
 
 /// What can be opened without the master secret.
@@ -95,9 +85,9 @@ impl Parts {
         Ok(Self { stores, settings: settings(config)?, apps: Arc::new(config.apps()) })
     }
 
-    async fn start(&self, master: MasterSecret, clock: Clock, rng: Rng) -> Result<Arc<Engine>, StartError> {
+    async fn start(&self, secrets: MasterSecrets, clock: Clock, rng: Rng) -> Result<Arc<Engine>, StartError> {
         let (settings, apps) = (self.settings.clone(), Arc::clone(&self.apps));
-        Engine::start(settings, apps, self.stores.clone(), master, clock, rng).await
+        Engine::start(settings, apps, self.stores.clone(), secrets, clock, rng).await
     }
 }
 

@@ -268,10 +268,11 @@ Where the server makes its own secret (master.secret in the data directory, or s
   Wherever that is interrupted, the next start finds the right one of the two.
 
 Where you bring the secret, as CLOAKROOM_SECRET or in secret_file: put the new one in its place, and the old one into
-CLOAKROOM_SECRET_OLD:
+CLOAKROOM_SECRET_OLD (or name its file in secret_old_file):
   CLOAKROOM_SECRET=\"$NEW\" CLOAKROOM_SECRET_OLD=\"$OLD\" cloakroom key rewrap
 
-  A server that runs goes on with the new secret; see to it that its next start gets it too. Repeating the command is
+  A server that runs goes on with the new secret; see to it that its next start gets it too. Where several servers share
+  their accounts, restart all of them with both secrets first, and with the new one alone afterwards. Repeating the command is
   harmless. Keep the old secret as long as you keep backups that were made under it.
 
 A secret is 32 random bytes or more, in base64: head -c 32 /dev/urandom | base64")]

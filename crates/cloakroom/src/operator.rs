@@ -8,8 +8,7 @@ use std::{
 
 use cloakroom_core::{
     clock::Clock,
-    engine::{Engine, StartError},
-    key::{MasterSecret, SecretError},
+    engine::Engine,
     random::Rng,
     store::{StoreError, sqlite::Sqlite},
 };
@@ -29,8 +28,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Somebody who has commands done on a data directory.
 pub(crate) struct Operator {
     config: Arc<Config>,
-    /// The store's secret, where it may not yet be the configured one.
-    old: Option<MasterSecret>,
     /// Opened when there was no server.
     local: Option<Control>,
 }
@@ -54,13 +51,7 @@ impl Operator {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        Self { config: Arc::new(config), old: None, local: None }
-    }
-
-    /// Opens a store that is still under this secret too.
-    pub(crate) fn or_under(mut self, old: MasterSecret) -> Self {
-        self.old = Some(old);
-        self
+        Self { config: Arc::new(config), local: None }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -109,16 +100,8 @@ impl Operator {
         }
     }
 
-    async fn open(&mut self) -> Result<Arc<Engine>, OpenError> {
-        let (clock, rng) = (Clock::system(), Rng::system());
-        let opened = Box::pin(assemble::open(&self.config, clock.clone(), rng.clone())).await;
-        if !matches!(opened, Err(OpenError::Start(StartError::Secret(SecretError::Wrong)))) {
-            return opened;
-        }
-        match self.old.take() {
-            Some(old) => Box::pin(assemble::open_under(old, &self.config, clock, rng)).await,
-            None => opened,
-        }
+    async fn open(&self) -> Result<Arc<Engine>, OpenError> {
+        Box::pin(assemble::open(&self.config, Clock::system(), Rng::system())).await
     }
 
     /// A mistyped directory must not become a new store, and files of root must not get into a server's directory.

@@ -27,7 +27,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use cloakroom_core::{
     app::{App, Apps},
-    key::MasterSecret,
+    key::{MasterSecret, MasterSecrets},
 };
 
 pub use budget::{Budget, OverBudget, budget};
@@ -123,6 +123,7 @@ impl Config {
         let base_path = r.value(&mut root, "base_path", String::new(), base_path);
         let data_dir = r.value(&mut root, "data_dir", "cloakroom-data".into(), settings::path);
         let secret_file = r.optional(&mut root, "secret_file", settings::path);
+        let secret_old_file = r.optional(&mut root, "secret_old_file", settings::path);
         let proxy_ends_tls = r.value(&mut root, "proxy_ends_tls", false, kinds::boolean);
         let trusted_proxies = r.list(&mut root, "trusted_proxies", trusted_proxy);
         let store = settings::store(r, &mut root);
@@ -136,7 +137,7 @@ impl Config {
         let revocation = settings::revocation(r, &mut root);
         let log = settings::log(r, &mut root, collected.log);
         let traces = telemetry::traces(r, &mut root);
-        let secrets = Secrets::read(r, collected.secret, collected.old_secret, secret_file);
+        let secrets = Secrets::read(r, collected.secret, collected.old_secret, secret_file, secret_old_file);
         if store.accounts != AccountsAt::Sqlite && !secrets.is_explicit() && r.sound(&["store.accounts", "secret_file"])
         {
             r.refuse(
@@ -258,9 +259,19 @@ impl Config {
         self.secrets.master(&self.data_dir, rng)
     }
 
-    /// The master secret before the last change, for `key rewrap`: `CLOAKROOM_SECRET_OLD`.
-    pub fn old_master_secret(&self) -> Option<MasterSecret> {
+    /// The master secret from before a change, which a server holds beside the other one for as long as the change takes:
+    /// `CLOAKROOM_SECRET_OLD`, or `secret_old_file`.
+    pub fn old_master_secret(&self) -> Result<Option<MasterSecret>, SecretFileError> {
         self.secrets.old()
+    }
+
+    /// All master secrets that a server holds.
+    pub fn master_secrets(&self, rng: &cloakroom_core::random::Rng) -> Result<MasterSecrets, SecretFileError> {
+        let secrets = MasterSecrets::from(self.master_secret(rng)?.0);
+        Ok(match self.old_master_secret()? {
+            Some(old) => secrets.and(old),
+            None => secrets,
+        })
     }
 
     /// How large cookies, tokens and headers can become: within the bounds, or the configuration would not have loaded.

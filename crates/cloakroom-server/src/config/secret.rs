@@ -42,6 +42,9 @@ pub enum SecretFileError {
          `(umask 077; head -c 32 /dev/urandom | base64 > {0})`"
     )]
     Missing(PathBuf),
+    /// The file with the secret from before a change is not there.
+    #[error("`secret_old_file`: {0} is not there; name the right one, or take the setting out once the change is done")]
+    MissingOld(PathBuf),
     /// It cannot be read.
     #[error("the master secret's file {0} cannot be read: {1}")]
     Read(PathBuf, #[source] io::Error),
@@ -79,6 +82,9 @@ pub enum SecretFileError {
     /// What `CLOAKROOM_SECRET` holds is no secret.
     #[error("`CLOAKROOM_SECRET`: {0}")]
     Variable(#[source] SecretError),
+    /// What `CLOAKROOM_SECRET_OLD` holds is no secret.
+    #[error("`CLOAKROOM_SECRET_OLD`: {0}")]
+    OldVariable(#[source] SecretError),
 }
 
 /// The variables and the file, as configured.
@@ -87,6 +93,7 @@ pub(super) struct Secrets {
     secret: Option<Zeroizing<String>>,
     old: Option<Zeroizing<String>>,
     file: Option<PathBuf>,
+    old_file: Option<PathBuf>,
 }
 
 impl Secrets {
@@ -96,6 +103,7 @@ impl Secrets {
         secret: Option<Zeroizing<String>>,
         old: Option<Zeroizing<String>>,
         file: Option<PathBuf>,
+        old_file: Option<PathBuf>,
     ) -> Self {
         for (name, text) in [("CLOAKROOM_SECRET", &secret), ("CLOAKROOM_SECRET_OLD", &old)] {
             if let Some(Err(error)) = text.as_ref().map(|text| MasterSecret::parse(text)) {
@@ -108,7 +116,13 @@ impl Secrets {
                 "CLOAKROOM_SECRET is set too, and there is only one master secret; keep one of them",
             );
         }
-        Self { secret, old, file }
+        if old.is_some() && old_file.is_some() {
+            reading.refuse(
+                "secret_old_file",
+                "CLOAKROOM_SECRET_OLD is set too, and there is only one secret from before; keep one of them",
+            );
+        }
+        Self { secret, old, file, old_file }
     }
 
     /// Whether somebody has said what it is, or where.
@@ -121,8 +135,12 @@ impl Secrets {
         self.secret.is_none().then(|| self.file.clone().unwrap_or_else(default))
     }
 
-    pub(super) fn old(&self) -> Option<MasterSecret> {
-        self.old.as_ref().and_then(|text| MasterSecret::parse(text).ok())
+    pub(super) fn old(&self) -> Result<Option<MasterSecret>, SecretFileError> {
+        if let Some(text) = &self.old {
+            return MasterSecret::parse(text).map(Some).map_err(SecretFileError::OldVariable);
+        }
+        let Some(path) = &self.old_file else { return Ok(None) };
+        read_file(path)?.map(Some).ok_or_else(|| SecretFileError::MissingOld(path.clone()))
     }
 
     pub(super) fn master(&self, data_dir: &Path, rng: &Rng) -> Result<(MasterSecret, SecretFrom), SecretFileError> {

@@ -165,6 +165,41 @@ async fn a_server_that_lacks_the_new_secret_harms_nobody() {
     assert_eq!(there.login("zoe", "web").await.body["session"]["app"], "web", "tickets need another key");
 }
 
+/// R23: with both secrets at every server first, then the change, then the new one alone, nobody notices anything; which of
+/// them a server was told first does not matter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_secret_that_all_are_prepared_for_is_noticed_by_nobody() {
+    let database = Database::create().await;
+    database.secret("second");
+    let url = format!("{}?pool_size=4", database.url("TEST_POSTGRES"));
+    let settings = |now: &str, old: Option<&str>| {
+        let old = old.map(|old| format!("secret_old_file = '{}'\n", database.secret_file(old).display()));
+        format!("{}{}", old.unwrap_or_default(), database.settings_with(&url, now))
+    };
+    // The store is under the first.
+    assert!(start(&settings("first", None)).await.is_ok());
+    let here = Lab::with_settings(&settings("second", Some("first"))).await;
+    let there = here.beside(&settings("first", Some("second"))).await;
+    let ada = here.login("ada", "api").await;
+    let made = there.engine.rotate_key(SIGNING).await.unwrap().unwrap();
+    assert!(start(&settings("first", None)).await.is_ok(), "keys are made under the secret that the store names");
+
+    let new = MasterSecret::parse(&fs::read_to_string(database.secret_file("second")).unwrap()).unwrap();
+    here.engine.rewrap_keys(new, &Client::default()).await.unwrap();
+    assert!(start(&settings("first", None)).await.is_err());
+    until("the key is published", async || published(&here).await.contains(&made.to_string())).await;
+    let later = there.engine.rotate_key(SIGNING).await.unwrap().unwrap();
+    for lab in [&here, &there] {
+        assert_eq!(lab.get("/readyz").await.status, 200);
+        assert_eq!(lab.verify(ada.credential()).await.status, 200);
+        assert_eq!(lab.engine.keys_trouble(), []);
+        until("the next key is published", async || published(lab).await.contains(&later.to_string())).await;
+    }
+    let alone = here.beside(&settings("second", None)).await;
+    assert_eq!(alone.verify(ada.credential()).await.status, 200);
+    assert_eq!(alone.engine.keys_trouble(), []);
+}
+
 /// Servers of the release before add keys and say nothing: the rows are read now and then all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_an_older_server_makes_is_found() {

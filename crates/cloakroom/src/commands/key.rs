@@ -2,7 +2,8 @@
 
 use cloakroom_core::key::MasterSecret;
 use cloakroom_server::{
-    config::{Config, SecretFrom},
+    assemble::OpenError,
+    config::{AccountsAt, Config, SecretFrom},
     control::{Command, Hidden},
 };
 use serde_json::Value;
@@ -19,7 +20,12 @@ pub(crate) async fn run(command: Key, common: &Common, output: Output) -> Result
     match command {
         Key::List => {
             let answer = Operator::once(common, Command::KeyList).await?;
-            output.answer(&answer, |answer| table(answer, "keys", output));
+            output.answer(&answer, |answer| {
+                table(answer, "keys", output);
+                for one in answer["trouble"].as_array().into_iter().flatten() {
+                    output.remark(format_args!("{}; {}", cell(one, "problem"), cell(one, "remedy")));
+                }
+            });
         }
         Key::Rotate { purpose } => {
             let answer = Operator::once(common, Command::KeyRotate { purpose }).await?;
@@ -33,12 +39,19 @@ pub(crate) async fn run(command: Key, common: &Common, output: Output) -> Result
             });
         }
         Key::Rewrap { generate } => {
+            let config = Config::load(sources(common))?;
+            let shared = config.store.accounts != AccountsAt::Sqlite;
             let answer = if generate {
                 Operator::once(common, Command::KeyRewrap { secret: None }).await?
             } else {
-                rewrap(Config::load(sources(common))?).await?
+                rewrap(config).await?
             };
-            output.answer(&answer, |answer| rewrapped(answer, output));
+            output.answer(&answer, |answer| {
+                rewrapped(answer, output);
+                if shared && answer["changed"] == true {
+                    output.remark("Servers that share these accounts and lack it make no keys: restart them with it.");
+                }
+            });
         }
     }
     Ok(())
@@ -51,17 +64,18 @@ fn table(answer: &Value, list: &str, output: Output) {
 
 /// Under the secret that is configured now, from the one in `CLOAKROOM_SECRET_OLD`.
 async fn rewrap(config: Config) -> Result<Value, Failure> {
-    let Some(old) = config.old_master_secret() else {
+    let old = config.old_master_secret().map_err(|error| Failure::from(OpenError::Secret(error)))?;
+    let Some(old) = old else {
         return Err(Failure::usage(
             "which secret is the old one? Either --generate makes a new one and puts it into the master secret's file; or put \
-             yours into CLOAKROOM_SECRET (or secret_file) and the one before into CLOAKROOM_SECRET_OLD",
+             yours into CLOAKROOM_SECRET (or secret_file) and the one before into CLOAKROOM_SECRET_OLD (or secret_old_file)",
         ));
     };
     let (new, text) = configured(&config)?;
     if new.is_same(&old) {
-        return Err(Failure::usage("CLOAKROOM_SECRET_OLD is the same secret as the configured one"));
+        return Err(Failure::usage("the old secret is the same as the configured one"));
     }
-    let mut operator = Operator::with(config).or_under(old);
+    let mut operator = Operator::with(config);
     let answer = operator.ask(Command::KeyRewrap { secret: Some(Hidden::new(text)) }).await;
     operator.close().await?;
     answer

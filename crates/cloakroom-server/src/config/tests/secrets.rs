@@ -135,9 +135,9 @@ fn the_variable_holds_the_secret_itself() {
     let config = environment(&[("CLOAKROOM_SECRET", SECRET), ("CLOAKROOM_DATA_DIR", "/nowhere")]).unwrap();
     assert_eq!(open(&config).unwrap().1, SecretFrom::Environment);
     assert_eq!(config.secret_file(), None);
-    assert!(config.old_master_secret().is_none());
+    assert!(config.old_master_secret().unwrap().is_none());
     let old = environment(&[("CLOAKROOM_SECRET_OLD", SECRET)]).unwrap();
-    assert!(same(&old.old_master_secret().unwrap(), &open(&config).unwrap().0));
+    assert!(same(&old.old_master_secret().unwrap().unwrap(), &open(&config).unwrap().0));
 }
 
 /// F046: what nobody drew at random is refused at start, and never printed.
@@ -158,6 +158,32 @@ fn two_places_for_one_secret_are_refused() {
         mistakes(environment(&[("CLOAKROOM_SECRET", SECRET), ("CLOAKROOM_SECRET_FILE", "/run/secret")])),
         "`secret_file`: CLOAKROOM_SECRET is set too, and there is only one master secret; keep one of them; set by \
          CLOAKROOM_SECRET_FILE"
+    );
+}
+
+/// R23: during a change of the secret a server holds both.
+#[test]
+fn the_secret_from_before_can_stand_in_a_file_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("old.secret");
+    let with_old = |more: &[(&str, &str)]| {
+        let old = ("CLOAKROOM_SECRET_OLD_FILE", path.to_str().unwrap());
+        environment(&[&[("CLOAKROOM_SECRET", SECRET), old], more].concat())
+    };
+    let config = with_old(&[]).unwrap();
+    let missing = config.old_master_secret().unwrap_err().to_string();
+    assert!(missing.contains("secret_old_file") && missing.contains("is not there"), "{missing}");
+    let (old, text) = MasterSecret::generate(&Rng::system());
+    fs::write(&path, text.as_bytes()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(same(&config.old_master_secret().unwrap().unwrap(), &old));
+    let check = old.check(&Rng::system());
+    assert!(config.master_secrets(&Rng::system()).unwrap().named_by(&check).is_some());
+    assert!(!open(&config).unwrap().0.is_checked_by(&check));
+    assert_eq!(
+        mistakes(with_old(&[("CLOAKROOM_SECRET_OLD", SECRET)])),
+        "`secret_old_file`: CLOAKROOM_SECRET_OLD is set too, and there is only one secret from before; keep one of them; set by \
+         CLOAKROOM_SECRET_OLD_FILE"
     );
 }
 

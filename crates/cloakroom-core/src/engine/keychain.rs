@@ -119,7 +119,7 @@ impl Keychain {
         let secrets = Arc::clone(&self.secrets.read());
         let ring = self.ring();
         let named = ring.stamp().check.as_ref().and_then(|check| secrets.named_by(check));
-        named.map_or_else(|| secrets.first(), |named| named).derive("limits")
+        named.map_or_else(|| secrets.first(), AsRef::as_ref).derive("limits")
     }
 
     pub(super) fn rotation(&self, purpose: Purpose) -> schedule::Rotation {

@@ -288,10 +288,8 @@ impl KeyRing {
 
     /// What is wrong with them.
     pub fn trouble(&self) -> Vec<KeyTrouble> {
-        let unreadable = self.unreadable.iter().map(|(row, _)| match self.holds_secret {
-            true => KeyTrouble::Unreadable(row.kid, row.purpose),
-            false => KeyTrouble::Lacking(row.kid, row.purpose),
-        });
+        let why = if self.holds_secret { KeyTrouble::Unreadable } else { KeyTrouble::Lacking };
+        let unreadable = self.unreadable.iter().map(|(row, _)| why(row.kid, row.purpose));
         let revived = self.revived.iter().map(|(kid, purpose)| KeyTrouble::Revived(*kid, *purpose));
         let other = (!self.holds_secret).then_some(KeyTrouble::OtherSecret);
         other.into_iter().chain(unreadable).chain(revived).collect()

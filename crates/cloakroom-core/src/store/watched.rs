@@ -16,8 +16,9 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Gate, Installation, KeyChange,
-    Login, NewAccount, Place, Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals, Watermark,
+    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Gate, Installation,
+    KeyChange, Login, NewAccount, Place, Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals,
+    Watermark,
 };
 use crate::{
     account::Account,

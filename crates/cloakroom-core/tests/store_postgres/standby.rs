@@ -20,7 +20,7 @@ use cloakroom_core::{
     revocation::Hold,
     session::{Write, Written},
     store::{
-        AccountChange, AccountStore, Basis, Creation, EndRequest, NewAccount, SessionStore, StoreError,
+        AccountChange, AccountStore, Basis, Creation, EndRequest, KeyChange, NewAccount, SessionStore, StoreError,
         postgres::Postgres,
     },
     verify::{Activity, Identity, Question},
@@ -299,6 +299,7 @@ async fn the_store_does_not_say_that_something_is_done_before_it_is_durable() {
         from: NOW,
         killed: None,
     };
+    let stamp = store.keys().await.unwrap().stamp;
     let stalled = rig.standby.stall();
     let end = || async {
         store.end(&[(EndRequest::Session(ended), Hold::lasting(DAY))], None).await.map(|lines| lines.len())
@@ -306,7 +307,8 @@ async fn the_store_does_not_say_that_something_is_done_before_it_is_durable() {
     let create = || async {
         store.write(id, Write::Create(record.clone())).await.map(|written| matches!(written, Written::Done(_)))
     };
-    let add_key = || async { store.add_key(key.clone()).await };
+    let add_key =
+        || async { store.change_keys(&stamp, KeyChange::Add(key.clone()), None).await.map(|lines| lines.is_some()) };
     let remove = || async {
         store
             .change(account, AccountChange::Delete(Basis::Operator), Hold::lasting(DAY), None)

@@ -14,8 +14,8 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation, KeyChange, Login,
-        NewAccount, Service, Standing, StoreError, Vitals,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation,
+        KeyChange, Login, NewAccount, Service, Standing, StoreError, Vitals,
     },
 };
 

@@ -105,13 +105,17 @@ async fn a_session_of_either_store_is_found_changed_listed_and_ended() {
     let Written::Done(Some(rotated)) = moving.write(old, write.clone()).await.unwrap() else { panic!() };
     assert_eq!(rotated.generation, Generation(1));
     assert!(matches!(moving.write(old, write).await.unwrap(), Written::Conflict(_)));
-    // An exchange that is repeated elsewhere finds its first session.
-    assert_eq!(moving.write(old, Write::Create(record)).await.unwrap(), Written::Conflict(rotated.clone()));
     assert_eq!(moving.list(rotated.account, None, 10).await.unwrap(), [(old, rotated)]);
-    assert_eq!(moving.count().await.unwrap()[0].2, 2);
+    // What two servers make of one exchange, one step apart, is one session.
+    let (both, record) = fresh(&rng);
+    for server in [&moving, &behind] {
+        assert!(matches!(server.write(both, Write::Create(record.clone())).await.unwrap(), Written::Done(_)));
+    }
+    assert_eq!(moving.list(record.account, None, 10).await.unwrap(), [(both, record)]);
+    assert_eq!(moving.count().await.unwrap()[0].2, 3);
     lab.copy().await.unwrap();
-    assert_eq!(moving.count().await.unwrap()[0].2, 2, "what is in both counts once");
-    for id in [old, new] {
+    assert_eq!(moving.count().await.unwrap()[0].2, 3, "what is in both counts once");
+    for id in [old, new, both] {
         assert_eq!(moving.write(id, Write::Delete).await.unwrap(), Written::Done(None));
         assert_eq!((lab.old.read(id).await.unwrap(), lab.new.read(id).await.unwrap()), (None, None));
         assert_eq!(moving.write(id, Write::Touch(NOW + DAY)).await.unwrap(), Written::Absent);

@@ -61,7 +61,7 @@ impl Backing for Shared {
 impl Shared {
     /// A session's record with its app and its account's standing, all of it alive.
     pub(super) async fn live_record(&self, id: SessionId) -> Result<(Record, Arc<App>, Standing), Refusal> {
-        let mut record = self.stores.sessions.read(id).await?.ok_or(Reason::NoSession)?;
+        let mut record = self.record(id).await?.ok_or(Reason::NoSession)?;
         // Activity that waits to be written counts: a store that is slow to take it makes nobody idle.
         record.last_active = record.last_active.max(self.noted(id).unwrap_or_default());
         let app = self.apps.by_tag(record.app).ok_or(Reason::AppGone)?;

@@ -67,8 +67,7 @@ impl Engine {
         let now = self.shared.clock.now();
         for (id, record) in list {
             let Some(app) = self.shared.apps.by_tag(record.app) else { continue };
-            // A method without a record has one for a moment, while an exchange may be repeated.
-            if record.lapsed(app, now).is_some() || !record.method.keeps_record() {
+            if record.lapsed(app, now).is_some() {
                 continue;
             }
             let marks = (record.epoch, record.app_epoch);

@@ -13,11 +13,11 @@ use crate::{
     method::{Method, Upstream},
     refusal::{Reason, Refusal},
     revocation::{End, Hold},
-    session::Write,
+    session::{Record, Write},
     store::{Acting, Basis, EndRequest},
-    ticket::{StatelessRefreshToken, Successor, Ticket},
+    ticket::{StatelessRefreshToken, Ticket},
     token,
-    verify::{Activity, Identity, KnownEnd, Question},
+    verify::{Activity, Identity, Question},
 };
 
 /// Which sessions to end.
@@ -36,8 +36,8 @@ struct Ended {
     app: Option<AppId>,
     /// When what stands without a record ends by itself.
     expires: Option<Timestamp>,
-    /// What took its place, if some app lets its sessions be exchanged and it is one that can be.
-    successor: Option<Successor>,
+    /// What takes its place if it is exchanged; an access token does not tell.
+    successor: Option<SessionId>,
     kind: Presented,
 }
 
@@ -100,26 +100,11 @@ impl Engine {
 
     async fn end_presented(&self, ended: Ended, client: &Client) -> Result<(), Refusal> {
         self.end_session(ended.session, ended.expires).await?;
-        self.end_successors(ended.successor).await?;
         let mut event = self.event(Kind::SignedOut, client);
         event.account = ended.account;
         event.session = Some(ended.session);
         event.app = ended.app;
         self.audit.push(event);
-        Ok(())
-    }
-
-    /// A session that was exchanged goes on in its successor, which ends with it.
-    async fn end_successors(&self, first: Option<Successor>) -> Result<(), Refusal> {
-        let mut next = first;
-        while let Some(successor) = next {
-            let Some(record) = self.shared.stores.sessions.read(successor.id()).await? else { break };
-            let app = self.shared.apps.by_tag(record.app);
-            let longest = app.map_or_else(|| self.shared.apps.longest_session(), |app| app.absolute_timeout);
-            let expires = (!record.method.keeps_record()).then(|| record.rotated + longest);
-            self.end_session(successor.id(), expires).await?;
-            next = successor.successor(&self.shared.keychain.ring(), self.shared.clock.now());
-        }
         Ok(())
     }
 
@@ -153,23 +138,23 @@ impl Engine {
         }
     }
 
-    /// Ends one session. `expires`: when its refresh token ends, for one without a record, where that is known.
+    /// Ends one session, and what took its place in an exchange. `expires`: when its refresh token ends, for one without a
+    /// record, where that is known.
     pub(super) async fn end_session(&self, id: SessionId, expires: Option<Timestamp>) -> Result<(), Refusal> {
-        // Ended already: another line would say nothing new. Else whoever holds one old ticket could fill the log with it,
-        // and the set of what has ended, which loses the lease when it is full. But somebody else wrote it, and may be waiting
-        // for that still.
-        let known = self.verifier.known_end(id, expires) == KnownEnd::OfNow;
-        if known {
-            self.shared.stores.accounts.settled().await?;
-        } else {
-            let hold = Hold::of(self.shared.apps.longest_access_token(), expires);
-            let ends = [(EndRequest::Session(id), hold)];
-            let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
-            self.verifier.hear(&entries);
-        }
-        if known || !self.shared.stores.end_deletes {
-            // The log has it: should this fail, the session is refused all the same, and the client may repeat.
-            let _ = self.shared.stores.sessions.write(id, Write::Delete).await?;
+        // The store writes no second line of what has ended already, except once for a line that is older than a minute; else
+        // whoever holds one old ticket could fill the log with it. But it is asked, because what took the session's place may
+        // live, and because what somebody else wrote may not be on the disk yet.
+        let hold = Hold::of(self.shared.apps.longest_access_token(), expires);
+        let ends = [(EndRequest::Session(id), hold)];
+        let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
+        self.verifier.hear(&entries);
+        if !self.shared.stores.end_deletes {
+            for entry in &entries {
+                if let End::Session { session } = entry.end {
+                    // The log has it: should this fail, the session is refused all the same, and the client may repeat.
+                    let _ = self.shared.stores.sessions.write(session, Write::Delete).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -375,7 +360,7 @@ impl Engine {
         let of_app = if let Some(id) = &old.app {
             (*id == app.id).then_some(old.account)
         } else {
-            let record = self.shared.stores.sessions.read(old.session).await?;
+            let record = self.record_or_successors(&old).await?;
             record.filter(|record| record.app == app.id.tag()).map(|record| Some(record.account))
         };
         let Some(account) = of_app else { return Ok(()) };
@@ -387,6 +372,14 @@ impl Engine {
         event.detail = Some("replaced by a new sign-in".to_owned());
         self.audit.push(event);
         Ok(())
+    }
+
+    /// The record of a session; of one that was exchanged, what took its place.
+    async fn record_or_successors(&self, ended: &Ended) -> Result<Option<Record>, Refusal> {
+        let record = self.shared.stores.sessions.read(ended.session).await?;
+        let (None, Some(successor)) = (&record, ended.successor) else { return Ok(record) };
+        let past = self.shared.stores.accounts.past_exchange(successor, self.shared.clock.by_hand()).await?;
+        Ok(past.map(|past| past.succession.record))
     }
 
     /// Reads a credential of any kind for its session alone: MAC or signature must be good, times do not matter.
@@ -418,8 +411,7 @@ impl Engine {
             });
         }
         let ticket = Ticket::parse(credential, ring)?;
-        let exchanges = self.shared.apps.iter().any(|app| !app.migrate_from.is_empty());
-        let successor = exchanges.then(|| ticket.successor(ring, self.shared.clock.now())).flatten();
+        let successor = ticket.successor(ring, self.shared.clock.now()).map(|successor| successor.id());
         let kept =
             |session, successor, kind| Ended { session, account: None, app: None, expires: None, successor, kind };
         Ok(match ticket {
@@ -451,6 +443,6 @@ impl Engine {
     }
 }
 
-fn acting(session: SessionId, app: &AppId, method: Method, (epoch, app_epoch): (Epoch, Epoch)) -> Acting {
+pub(super) fn acting(session: SessionId, app: &AppId, method: Method, (epoch, app_epoch): (Epoch, Epoch)) -> Acting {
     Acting { session, epoch, app: app.clone(), method, app_epoch }
 }

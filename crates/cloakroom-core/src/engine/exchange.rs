@@ -1,43 +1,45 @@
 //! Exchange: a session of an app's former method for one of its present method, without a password.
 //!
 //! The successor's secret is derived from the old ticket's, so that an old session has one successor, whoever asks how
-//! often: its record is created once, and that decides between tabs. For a method that keeps no record one stands there all
-//! the same while the grace period lasts. Creating comes before ending, so that a crash between the two loses nothing.
+//! often. One line in the revocation log ends the old session and holds the successor's record: that decides between tabs,
+//! servers and ends. Where records are in another store than the log, the successor's is made after the line; should the server
+//! die in between, whoever misses the record makes it from the line.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Client, Credentials, Engine, SignedIn, issue::Subject};
+use super::{Client, Credentials, Engine, SignedIn, end::acting, issue::Subject, operations::Underway, shared::Shared};
 use crate::{
     account::Account,
     app::App,
     audit::Kind,
     clock::Timestamp,
-    ids::{Epoch, Generation, SessionId},
-    method::{Check, Memory, Method},
+    ids::{Generation, SessionId},
+    method::{Check, Memory},
     refusal::{Reason, Refusal},
     revocation::Hold,
     secret::SecretText,
-    session::{AuthMethods, Record, Rotation, Write, Written},
-    store::{EndRequest, Standing},
-    tasks,
+    session::{AuthMethods, Record, Rotation, Succession, Write, Written},
+    store::{Acting, Exchange, Exchanged, PastExchange, Standing},
     ticket::{StatelessClaims, Successor, Ticket},
     verify::{Activity, Finding},
 };
 
 /// The old session, all of it alive.
 struct Old {
-    session: SessionId,
-    method: Method,
+    acting: Acting,
     created: Timestamp,
     ends: Timestamp,
-    epoch: Epoch,
     auth_time: Timestamp,
     amr: AuthMethods,
+    /// The generation of its refresh token; 0 where it has none.
+    generation: Generation,
     standing: Standing,
 }
 
-/// How long whoever created a successor has to end the old session, before another does it.
-const ENDING: Duration = Duration::from_secs(3);
+/// How long a successor that has no record may get one from the log. Later a record that is missing has ended.
+const COMPLETION: Duration = Duration::from_secs(30);
+/// How often an exchange is judged anew because its account or app changed meanwhile.
+const TRIES: usize = 8;
 
 impl Engine {
     /// Exchanges the session of a ticket or refresh token for one of the app's method, with the same `auth_time`, `amr` and
@@ -56,9 +58,9 @@ impl Engine {
         let ticket = ticket.map_err(|refusal| self.not_exchanged(None, refusal, app, client))?;
         let place = self.places.sign_ins.enter().await?;
         let (credential, app, client) = (SecretText::new(credential.to_owned()), Arc::clone(app), client.clone());
-        self.operation(place, |engine, _| async move {
+        self.operation(place, |engine, underway| async move {
             let session = ticket.id();
-            let exchanged = engine.exchange_ticket(credential.expose(), ticket, &app, &client).await;
+            let exchanged = engine.exchange_ticket(credential.expose(), ticket, &app, &client, &underway).await;
             exchanged.map_err(|refusal| engine.not_exchanged(Some(session), refusal, &app, &client))
         })
         .await
@@ -79,102 +81,125 @@ impl Engine {
         ticket: Ticket,
         app: &Arc<App>,
         client: &Client,
+        underway: &Underway,
     ) -> Result<SignedIn, Refusal> {
         if app.migrate_from.is_empty() {
             return Err(Reason::NotFound.into());
         }
-        let now = self.shared.clock.now();
-        let successor = ticket.successor(&self.shared.keychain.ring(), now).ok_or(Reason::UnknownKey)?;
-        if let Some(record) = self.shared.stores.sessions.read(successor.id()).await? {
-            return self.again(&ticket, successor, record, app).await;
-        }
-        let old = match self.old_session(&ticket, app, client).await {
-            Ok(old) => old,
-            // Another tab may have exchanged it since we looked: that made the successor before it ended the old one.
-            Err(refusal) => {
-                return match self.shared.stores.sessions.read(successor.id()).await? {
-                    Some(record) => self.again(&ticket, successor, record, app).await,
-                    None => Err(refusal),
-                };
+        for _ in 0..TRIES {
+            let now = self.shared.clock.now();
+            let successor = ticket.successor(&self.shared.keychain.ring(), now).ok_or(Reason::UnknownKey)?;
+            let old = match self.old_session(&ticket, app, client).await {
+                Ok(old) => old,
+                Err(refusal) if matches!(refusal.reason, Reason::NoSession | Reason::SessionEnded) => {
+                    let past =
+                        self.shared.stores.accounts.past_exchange(successor.id(), self.shared.clock.by_hand()).await?;
+                    return self.again(&ticket, successor, past.ok_or(refusal)?, app, client).await;
+                }
+                Err(refusal) => return Err(refusal),
+            };
+            if old.acting.method == app.method {
+                return self.as_it_is(credential, &ticket, old, app, client).await;
             }
-        };
-        if old.method == app.method {
-            return self.as_it_is(credential, &ticket, old, app, client).await;
+            if !app.migrate_from.contains(&old.acting.method) {
+                return Err(
+                    Refusal::from(Reason::WrongKind).because("the app takes no session of this method in exchange")
+                );
+            }
+            let exchange = self.exchange_for(successor.id(), &old, app, now, client);
+            let record = exchange.succession.record.clone();
+            underway.begin()?;
+            match self.carry_out(exchange, client).await? {
+                Exchanged::Done(_) => return self.hand_over(successor, &record, old.standing.account, app),
+                Exchanged::Before(past) => return self.again(&ticket, successor, past, app, client).await,
+                Exchanged::Ended => return Err(Reason::SessionEnded.into()),
+                Exchanged::Changed => tokio::task::yield_now().await,
+            }
         }
-        if !app.migrate_from.contains(&old.method) {
-            return Err(Refusal::from(Reason::WrongKind).because("the app takes no session of this method in exchange"));
-        }
-        let ends = old.ends.min(now + app.absolute_timeout).whole_secs();
-        let (last_active, expires) = match app.method.properties().memory {
-            Memory::Record => (now, ends),
-            // Nobody asks how idle this one is: there stands when the session ends, for who asks again.
-            Memory::Nothing => (ends, now + app.refresh_grace),
-        };
+        Err(Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1)))
+    }
+
+    /// The exchange of a session for one of the app's method.
+    fn exchange_for(&self, successor: SessionId, old: &Old, app: &App, now: Timestamp, client: &Client) -> Exchange {
         let record = Record {
             account: old.standing.account.id,
-            epoch: old.epoch,
+            epoch: old.acting.epoch,
             app: app.id.tag(),
             app_epoch: old.standing.app_epoch,
             method: app.method,
             created: old.created,
-            last_active,
-            expires,
+            last_active: now,
+            expires: old.ends.min(now + app.absolute_timeout).whole_secs(),
             generation: Generation(0),
             rotated: now,
             auth_time: old.auth_time,
             amr: old.amr,
             client: client.kind(),
         };
-        let id = successor.id();
-        match self.shared.stores.sessions.write(id, Write::Create(record.clone())).await? {
-            Written::Done(_) => {}
-            Written::Conflict(first) => return self.again(&ticket, successor, first, app).await,
-            Written::Absent => return Err(Reason::Fault.into()),
+        Exchange {
+            old: old.acting.clone(),
+            succession: Succession { session: successor, spent: old.generation, record },
+            hold: Hold::of(self.shared.apps.longest_access_token(), Some(old.ends)),
+            records: self.shared.stores.records(),
         }
-        if !self.end_exchanged(&ticket, &old).await? {
-            // Signed out meanwhile: then nothing of it goes on.
-            self.end_session(id, Some(ends)).await?;
-            return Err(Reason::SessionEnded.into());
-        }
-        let mut event = self.event(Kind::Exchanged, client);
-        event.account = Some(record.account);
-        event.session = Some(id);
-        event.app = Some(app.id.clone());
-        event.detail = Some(format!("{} {}", old.method.name(), old.session));
-        self.audit.push(event);
-        self.hand_over(successor, &record, ends, old.standing.account, app)
     }
 
-    /// The same successor again. Whoever made it may have gone before the old session was ended.
+    /// Writes the line, and the records where they are elsewhere.
+    async fn carry_out(&self, exchange: Exchange, client: &Client) -> Result<Exchanged, Refusal> {
+        let Exchange { old, succession, .. } = exchange.clone();
+        let exchanged = self.shared.stores.accounts.exchange(exchange, self.shared.clock.by_hand()).await?;
+        if let Exchanged::Done(line) = &exchanged {
+            self.verifier.hear(std::slice::from_ref(line));
+            let mut event = self.event(Kind::Exchanged, client);
+            event.account = Some(succession.record.account);
+            event.session = Some(succession.session);
+            event.app = Some(old.app);
+            event.detail = Some(format!("{} {}", old.method.name(), old.session));
+            self.audit.push(event);
+            if !self.shared.stores.end_deletes {
+                self.shared.make(succession).await?;
+            }
+            self.shared.forget_exchanged(old.session).await?;
+        }
+        Ok(exchanged)
+    }
+
+    /// The same successor again.
     async fn again(
         &self,
         ticket: &Ticket,
         successor: Successor,
-        record: Record,
+        past: PastExchange,
         app: &Arc<App>,
+        client: &Client,
     ) -> Result<SignedIn, Refusal> {
-        if record.app != app.id.tag() {
+        let PastExchange { succession, age, ended } = past;
+        if succession.record.app != app.id.tag() {
             return Err(Reason::WrongApp.into());
         }
-        let now = self.shared.clock.now();
-        if now >= record.rotated + app.refresh_grace || record.generation != Generation(0) {
+        // A tab may be one rotation behind, but no more.
+        if let Ticket::Refresh(token) = ticket
+            && token.generation().next() < succession.spent
+        {
+            let record = Record { generation: succession.spent, ..succession.record };
+            return Err(self.stolen(ticket.id(), &record, token, app, client).await);
+        }
+        if ended || age >= app.refresh_grace {
             return Err(Reason::SessionEnded.into());
         }
+        let id = successor.id();
+        let record = if succession.record.method.keeps_record() {
+            let record = self.shared.record(id).await?;
+            record.filter(|record| record.generation == Generation(0)).ok_or(Reason::SessionEnded)?
+        } else {
+            succession.record
+        };
+        self.shared.forget_exchanged(ticket.id()).await?;
         let marks = (record.epoch, record.app_epoch);
         let standing = self.shared.standing(record.account, app, record.method, marks).await?;
-        let id = successor.id();
-        if self.verifier.has_ended(id) {
-            return Err(Reason::SessionEnded.into());
-        }
+        // It rests on a line that somebody else wrote.
         self.shared.stores.accounts.settled().await?;
-        let ends = match record.method.properties().memory {
-            Memory::Record => record.expires,
-            Memory::Nothing => record.last_active,
-        };
-        if !self.verifier.has_ended(ticket.id()) {
-            self.end_later(ticket.id(), ends);
-        }
-        self.hand_over(successor, &record, ends, standing.account, app)
+        self.hand_over(successor, &record, standing.account, app)
     }
 
     /// A session that is of the app's method already, as with a tab that asks after another one did.
@@ -192,56 +217,23 @@ impl Engine {
         };
         Ok(SignedIn {
             account: old.standing.account,
-            session: old.session,
+            session: old.acting.session,
             app: Arc::clone(app),
-            method: old.method,
+            method: old.acting.method,
             created: old.created,
             expires: old.ends,
             credentials,
         })
     }
 
-    /// Ends the old session; `false`: it had been ended by somebody else before.
-    async fn end_exchanged(&self, ticket: &Ticket, old: &Old) -> Result<bool, Refusal> {
-        let head = self.shared.stores.accounts.log_head().await?;
-        let refresh_expires = matches!(ticket, Ticket::Stateless(_)).then_some(old.ends);
-        let hold = Hold::of(self.shared.apps.longest_access_token(), refresh_expires);
-        let ends = [(EndRequest::Session(old.session), hold)];
-        let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
-        self.verifier.hear(&entries);
-        if !self.shared.stores.end_deletes {
-            let _ = self.shared.stores.sessions.write(old.session, Write::Delete).await?;
-        }
-        Ok(entries.iter().all(|entry| entry.sequence > head.sequence))
-    }
-
-    /// Ends the old session once its exchange is surely over, if that was not done.
-    fn end_later(&self, session: SessionId, expires: Timestamp) {
-        let (stores, verifier, clock) =
-            (self.shared.stores.clone(), Arc::clone(&self.verifier), self.shared.clock.clone());
-        let longest = self.shared.apps.longest_access_token();
-        tasks::once("end-exchanged", async move {
-            tokio::time::sleep(ENDING).await;
-            if verifier.has_ended(session) {
-                return;
-            }
-            let ends = [(EndRequest::Session(session), Hold::of(longest, Some(expires)))];
-            match stores.accounts.end(&ends, clock.by_hand()).await {
-                Ok(entries) => verifier.hear(&entries),
-                Err(error) => tracing::error!(%session, %error, "a session that was exchanged could not be ended"),
-            }
-        });
-    }
-
     fn hand_over(
         &self,
         successor: Successor,
         record: &Record,
-        ends: Timestamp,
         account: Account,
         app: &Arc<App>,
     ) -> Result<SignedIn, Refusal> {
-        let session = successor.id();
+        let (session, ends) = (successor.id(), record.expires);
         let properties = record.method.properties();
         let ticket = match (properties.check, properties.memory) {
             (Check::LookUp, _) => successor.into_ticket(),
@@ -297,7 +289,8 @@ impl Engine {
             let claims = token.claims();
             let standing = self.shared.standing(claims.account, app, method, marks).await?;
             let (created, auth_time, amr) = (claims.auth_time, claims.auth_time, claims.amr);
-            return Ok(Old { session, method, created, ends, epoch: marks.0, auth_time, amr, standing });
+            let (acting, generation) = (acting(session, &app.id, method, marks), Generation(0));
+            return Ok(Old { acting, created, ends, auth_time, amr, generation, standing });
         }
         let alive = self.shared.live_record(session).await;
         let (record, its_app, standing) = alive.map_err(|refusal| self.with_memory(refusal, session))?;
@@ -311,21 +304,56 @@ impl Engine {
         let found = Finding::of_record(session, &record, app, ticket.kid());
         let ends = found.expires;
         self.verifier.judge_renewal(found, app).await?;
+        let mut generation = record.generation;
         if let Ticket::Refresh(token) = ticket {
             let rotation = record.rotation(token.generation(), self.shared.clock.now(), app.refresh_grace);
             if rotation == Rotation::Stolen {
                 return Err(self.stolen(session, &record, token, app, client).await);
             }
+            generation = generation.max(token.generation());
         }
         Ok(Old {
-            session,
-            method: record.method,
+            acting: acting(session, &app.id, record.method, (record.epoch, record.app_epoch)),
             created: record.created,
             ends,
-            epoch: record.epoch,
             auth_time: record.auth_time,
             amr: record.amr,
+            generation,
             standing,
+        })
+    }
+}
+
+impl Shared {
+    /// A session's record; if it took another's place a moment ago and has none, it gets it from the log. In one database the
+    /// line and the record are one transaction, and what is missing has ended.
+    pub(super) async fn record(&self, id: SessionId) -> Result<Option<Record>, Refusal> {
+        let found = self.stores.sessions.read(id).await?;
+        if found.is_some() || self.stores.end_deletes {
+            return Ok(found);
+        }
+        let past = self.stores.accounts.past_exchange(id, self.clock.by_hand()).await?;
+        let Some(past) = past.filter(|past| !past.ended && past.age < COMPLETION) else { return Ok(None) };
+        self.make(past.succession).await
+    }
+
+    /// Deletes the record of a session that was exchanged, where that was not one transaction with the line.
+    async fn forget_exchanged(&self, old: SessionId) -> Result<(), Refusal> {
+        if !self.stores.end_deletes {
+            let _ = self.stores.sessions.write(old, Write::Delete).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the record of a successor, unless it is there or its method keeps none.
+    async fn make(&self, succession: Succession) -> Result<Option<Record>, Refusal> {
+        if !succession.record.method.keeps_record() {
+            return Ok(None);
+        }
+        Ok(match self.stores.sessions.write(succession.session, Write::Create(succession.record)).await? {
+            Written::Done(record) => record,
+            Written::Conflict(there) => Some(there),
+            Written::Absent => None,
         })
     }
 }

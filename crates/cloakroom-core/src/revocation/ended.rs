@@ -32,15 +32,12 @@ struct Held {
     until: Timestamp,
     /// The same on the clock that nobody sets: a wall clock that leaps ahead lets go of nothing.
     let_go: Boot,
-    /// When the log last said so.
-    heard: Boot,
 }
 
 impl Held {
     fn extend(&mut self, by: Self) {
         self.until = self.until.max(by.until);
         self.let_go = self.let_go.max(by.let_go);
-        self.heard = self.heard.max(by.heard);
     }
 }
 
@@ -137,11 +134,6 @@ impl Ended {
         self.sessions.contains_key(&session)
     }
 
-    /// Until when this session's end is held, and when the log last said so, if it is among the ended ones.
-    pub fn session_held(&self, session: SessionId) -> Option<(Timestamp, Boot)> {
-        self.sessions.get(&session).map(|held| (held.until, held.heard))
-    }
-
     /// Whether this key is among the killed ones.
     pub fn has_key(&self, kid: Kid) -> bool {
         self.keys.contains_key(&kid)
@@ -151,18 +143,13 @@ impl Ended {
     /// takes no room.
     pub(super) fn insert(&mut self, entry: &Entry, wall: Timestamp, boot: Boot) -> Result<(), Full> {
         if self.holds(entry) {
-            if let End::Session { session } = &entry.end
-                && let Some(held) = self.sessions.get_mut(session)
-            {
-                held.heard = held.heard.max(boot);
-            }
             return Ok(());
         }
         if self.order.len() >= self.capacity {
             return Err(Full);
         }
         let let_go = boot + entry.until.since(wall).max(HOLD_AT_LEAST);
-        let held = Held { until: entry.until, let_go, heard: boot };
+        let held = Held { until: entry.until, let_go };
         let raise = |at: &mut (Epoch, Held), epoch: Epoch| {
             at.0 = at.0.max(epoch);
             at.1.extend(held);

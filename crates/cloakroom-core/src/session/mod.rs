@@ -8,10 +8,12 @@ mod client;
 mod properties;
 mod record;
 mod refresh;
+mod succession;
 mod write;
 
 pub use client::{Browser, ClientKind, System};
 pub use record::{AuthMethods, BrokenRecord, Lapse, Record};
 pub use refresh::Rotation;
+pub use succession::Succession;
 pub(crate) use write::Effect;
 pub use write::{Write, Written};

@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod copy;
 mod deletion;
 mod ended;
+mod exchange;
 mod gate;
 pub mod memory;
 mod moving;
@@ -29,6 +30,7 @@ pub(crate) use basis::Present;
 pub use basis::{Acting, Basis};
 pub use deletion::DeletionClock;
 pub(crate) use ended::{behind, forget_ended};
+pub use exchange::{Exchange, Exchanged, PastExchange, Records};
 pub(crate) use gate::Gate;
 pub use moving::Moving;
 use thiserror::Error;
@@ -375,9 +377,19 @@ pub trait AccountStore: Send + Sync + 'static {
     ) -> Result<Option<Changed>, StoreError>;
 
     /// Writes ends into the revocation log, durably, each with how long it must be held. Unknown accounts are left
-    /// out of the answer, and so is what went by something that has changed. `at`: the moment that a test gives; `None`:
+    /// out of the answer, and so is what went by something that has changed. What took an ended session's place in an
+    /// exchange ends with it, in the same transaction, and follows it in the answer. `at`: the moment that a test gives; `None`:
     /// the store's own time, because those of its servers may disagree.
     async fn end(&self, ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Result<Vec<Entry>, StoreError>;
+    /// Ends a session in favour of its successor, by one line of the log, if no other line ends it and it stands as it was read.
+    /// `at`: as in [`Self::end`].
+    async fn exchange(&self, exchange: Exchange, at: Option<Timestamp>) -> Result<Exchanged, StoreError>;
+    /// The exchange that a session came from, as long as the log has its line. `at`: as in [`Self::end`].
+    async fn past_exchange(
+        &self,
+        successor: SessionId,
+        at: Option<Timestamp>,
+    ) -> Result<Option<PastExchange>, StoreError>;
     /// Answers when everything that was visible before this was asked is as durable as a write of one's own: for an
     /// acknowledgement that rests on what somebody else wrote. One commit for all who ask at a time. The verbs of this port that
     /// find a thing done already (an address that is taken, a line that is there) wait so themselves.
@@ -462,6 +474,11 @@ impl Stores {
     /// that is found, and the ends that a store may have missed are done again from its watermark on.
     pub fn may_diverge(&self) -> bool {
         !self.end_deletes
+    }
+
+    /// Where the account store is to look for the records of sessions.
+    pub(crate) const fn records(&self) -> Records {
+        if self.end_deletes { Records::Here } else { Records::Elsewhere }
     }
 }
 

@@ -8,7 +8,8 @@
 //! makes a session in one and then reads the other again; here `main` is asked once more where only `other` had it. Of the
 //! two, one comes last and sees what the other did: so no change is lost that was made while a session was copied. An end
 //! deletes in `other` before and after `main`, for the same reason: either the copy finds the session gone, or a deletion
-//! finds the copy. Both stores must answer.
+//! finds the copy. A record that two servers make of one exchange, each in its own `main`, is the same in both. Both stores must
+//! answer.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -38,17 +39,6 @@ impl Moving {
     /// Sessions begin in `main` and are looked for in `other` too.
     pub fn new(main: Arc<dyn SessionStore>, other: Arc<dyn SessionStore>) -> Self {
         Self { main, other }
-    }
-
-    async fn create(&self, id: SessionId, record: Record) -> Result<Written, StoreError> {
-        // An id is given again where an exchange is repeated, and the first time may have been elsewhere.
-        match self.other.read(id).await? {
-            Some(there) => Ok(Written::Conflict(match self.main.read(id).await? {
-                Some(here) => here.latest(&there),
-                None => there,
-            })),
-            None => self.main.write(id, Write::Create(record)).await,
-        }
     }
 
     async fn alter(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
@@ -92,7 +82,7 @@ impl SessionStore for Moving {
 
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
         match write {
-            Write::Create(record) => self.create(id, record).await,
+            Write::Create(_) => self.main.write(id, write).await,
             Write::Delete => {
                 let _ = self.other.write(id, Write::Delete).await?;
                 let _ = self.main.write(id, Write::Delete).await?;

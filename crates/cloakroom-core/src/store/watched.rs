@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Gate, Installation,
-    KeyChange, Login, NewAccount, Place, Service, SessionStore, Standing, StoreError, Stores, Stretch, Vitals,
-    Watermark,
+    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
+    Gate, Installation, KeyChange, Login, NewAccount, PastExchange, Place, Service, SessionStore, Standing, StoreError,
+    Stores, Stretch, Vitals, Watermark,
 };
 use crate::{
     account::Account,
@@ -216,6 +216,8 @@ watched! {
     async fn change(id: AccountId, change: AccountChange, hold: Hold, at: Option<Timestamp>) -> Option<Changed>;
     async fn end(ends: &[(EndRequest, Hold)], at: Option<Timestamp>) -> Vec<Entry>;
     async fn settled() -> ();
+    async fn exchange(exchange: Exchange, at: Option<Timestamp>) -> Exchanged;
+    async fn past_exchange(successor: SessionId, at: Option<Timestamp>) -> Option<PastExchange>;
     async fn log_since(after: Option<Position>, at: Option<Timestamp>) -> Answer;
     async fn log_head() -> Position;
     async fn lineage() -> Lineage;

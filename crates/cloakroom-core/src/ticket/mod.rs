@@ -217,11 +217,6 @@ impl Successor {
         self.0.id()
     }
 
-    /// The successor of the successor.
-    pub fn successor(&self, keys: &KeyRing, now: Timestamp) -> Option<Self> {
-        self.0.successor(keys, now).map(Self)
-    }
-
     /// As the cookie of a `session` or `phantom`.
     pub fn into_ticket(self) -> Ticket {
         Ticket::Session(SessionTicket(self.0))

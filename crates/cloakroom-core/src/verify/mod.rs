@@ -18,7 +18,6 @@ pub use backing::{Backing, NotFound};
 pub use cache::CacheBounds;
 pub use fact::{Fact, Finding, Identity};
 pub use lag::{LAG_BOUNDS, LagCounts};
-pub(crate) use verifier::KnownEnd;
 pub use verifier::{
     Activity, CLOCK_TOLERANCE, Counts, FILLING, IAT_LEEWAY, MOST_UNDER_WAY, Question, Verifier, VerifierSettings,
 };

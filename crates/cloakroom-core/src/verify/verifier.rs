@@ -16,7 +16,6 @@ use std::{
 use parking_lot::RwLock;
 use tokio::sync::{Notify, watch};
 
-pub(crate) use self::hearing::KnownEnd;
 use self::{counts::Counters, hearing::RENEWAL_LIMIT};
 use super::{
     accept::{Basis, Judgement, Moment, judge},

@@ -151,6 +151,37 @@ async fn signing_out_ends_old_and_new() {
     }
 }
 
+/// R16: the old one's credentials of every kind and age end what took its place, long after the exchange, too.
+#[tokio::test]
+async fn what_is_left_of_the_old_session_signs_out_the_new_one() {
+    for (from, to) in pairs() {
+        for later in [0, 600] {
+            let (lab, old) = changed(from, to).await;
+            let new = exchange(&lab, &old).await;
+            lab.advance(later);
+            lab.engine.sweep().await.unwrap();
+            let out = match old.body["access_token"].as_str() {
+                Some(token) => lab.post("/v1/logout").bearer(token),
+                None => lab.post("/v1/logout").json(json!({"refresh_token": old.credential()})),
+            };
+            assert_eq!(out.await.status, 204, "{from} to {to}");
+            assert_eq!(lab.verify(new.credential()).await.status, 401, "{from} to {to} after {later} s");
+            if let Some(token) = new.body["refresh_token"].as_str() {
+                let refusal = lab.refresh(token).await.refusal();
+                assert_eq!(refusal, (401, "session_revoked".into()), "{from} to {to} after {later} s");
+            }
+        }
+    }
+}
+
+/// A successor without a record shows up nowhere as a device, and leaves nothing behind.
+#[tokio::test]
+async fn an_exchange_for_a_stateless_session_keeps_no_record() {
+    let (lab, old) = changed("session", "jwt-stateless").await;
+    exchange(&lab, &old).await;
+    assert_eq!(lab.engine.stores().sessions.count().await.unwrap(), []);
+}
+
 /// F060 for an exchange: what ended before, or everything at once, leaves nothing behind.
 #[tokio::test]
 async fn what_has_ended_is_not_exchanged() {

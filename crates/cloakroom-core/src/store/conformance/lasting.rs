@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    DAY, HASH, MINUTE, NOW, OTHER_HASH, account::epoch_of, account_id, app, hash, key, log::said, new_account,
+    DAY, HASH, MINUTE, NOW, OTHER_HASH, account::epoch_of, account_id, app, exchange, hash, key, log::said, new_account,
     password, record, registered, session_id,
 };
 use crate::{
@@ -163,4 +163,5 @@ pub async fn one_database(stores: Stores) {
     deleted.expect("it is there");
     assert_eq!(stores.sessions.list(ada.account.id, None, 10).await.unwrap(), []);
     assert_eq!(stores.sessions.list(eve.account.id, None, 10).await.unwrap().len(), 3);
+    exchange::records_go_and_come_with_the_line(&stores).await;
 }

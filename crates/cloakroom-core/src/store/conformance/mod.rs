@@ -6,6 +6,7 @@
 
 mod account;
 mod audit;
+mod exchange;
 mod key;
 mod lasting;
 mod limits;
@@ -107,6 +108,12 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         log::the_log_answers_what_follows_or_a_snapshot,
         log::a_pruned_log_keeps_what_is_needed,
         log::ended_sessions_are_told_in_order,
+        exchange::an_exchange_is_one_line_that_remembers_the_successor,
+        exchange::an_exchange_loses_against_what_was_not_read,
+        exchange::an_end_follows_what_took_a_sessions_place,
+        exchange::an_exchange_is_remembered_for_as_long_as_its_successor_can_live,
+        exchange::an_exchange_beside_others_and_an_end_is_done_once_or_not_at_all,
+        exchange::any_exchanges_and_ends_leave_alive_what_should_be,
         key::only_one_server_makes_the_next_key,
         key::keys_are_killed_rewrapped_and_forgotten,
         key::a_change_of_the_keys_is_told_and_loses_against_another,

@@ -131,6 +131,7 @@ pub(crate) static TABLES: [Table; 7] = {
                 ("epoch", Int),
                 ("at", Int),
                 ("until", Int),
+                ("successor", Blob),
             ],
         },
         Table { name: "lineage", key: 1, columns: &[("incarnation", Int), ("last", Int)] },

@@ -189,7 +189,7 @@ impl Postgres {
 }
 
 /// An account's epoch, if what a change of it goes by still stands.
-async fn present(connection: &Connection, id: AccountId, basis: &Basis) -> Result<Option<Epoch>, Failure> {
+pub(super) async fn present(connection: &Connection, id: AccountId, basis: &Basis) -> Result<Option<Epoch>, Failure> {
     let (session, app, method) = basis.acting().map_or((&[][..], "", 0), |acting| {
         (&acting.session.bytes()[..], acting.app.as_str(), method_code(Some(acting.method)))
     });

@@ -25,7 +25,15 @@ use crate::{
     store::{EndRequest, StoreError},
 };
 
-const KNOWN: &str = "SELECT subject, sequence, until, at FROM cloakroom_log WHERE kind = 1 AND subject = ANY ($1)";
+/// The lines of these sessions, and of what took their places.
+const KNOWN: &str = "WITH RECURSIVE chain (session) AS (
+         SELECT unnest($1)
+         UNION
+         SELECT substr(line.successor, 1, 16) FROM chain JOIN cloakroom_log AS line ON line.subject = chain.session
+         WHERE line.kind = 1 AND line.successor IS NOT NULL
+     )
+     SELECT line.subject, line.sequence, line.until, line.at, substr(line.successor, 1, 16)
+     FROM chain JOIN cloakroom_log AS line ON line.kind = 1 AND line.subject = chain.session";
 const ACCOUNTS: &str = "SELECT id, epoch, disabled FROM cloakroom_accounts WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 const APPS: &str = "SELECT app, method, epoch FROM cloakroom_app_ends WHERE app = ANY ($1)";
 
@@ -101,7 +109,7 @@ async fn transact(pool: &Pool, requests: &[Ending]) -> Result<Vec<Vec<Entry>>, S
         let now = present.time;
         let mut plan = Plan::new(present);
         let entries = requests.iter().map(|request| plan.take(&request.ends, request.at.unwrap_or(now))).collect();
-        match pool.within(&writer, Box::pin(write(&writer, &transaction, &asked, &plan))).await {
+        match pool.within(&writer, Box::pin(write(&writer, &transaction, &plan))).await {
             Ok(()) => {
                 transaction.committed();
                 return Ok(entries);
@@ -130,6 +138,9 @@ async fn read(connection: &Connection, transaction: &Transaction<'_>, asked: &As
         let session = SessionId::from_bytes(bytes(row, 0)?);
         let (sequence, until, at) = (number(row, 1)?, moment(row, 2)?, Some(moment(row, 3)?));
         present.line(session, Entry { sequence, end: End::Session { session }, at, until });
+        if get::<Option<&[u8]>>(row, 4)?.is_some() {
+            present.successors.insert(session, (SessionId::from_bytes(bytes(row, 4)?), until));
+        }
     }
     for row in &accounts? {
         present.accounts.insert(AccountId::from_bytes(bytes(row, 0)?), (epoch(row, 1)?, !get::<bool>(row, 2)?));
@@ -150,13 +161,9 @@ async fn some(
 }
 
 /// Writes what was settled, and commits.
-async fn write(
-    connection: &Connection,
-    transaction: &Transaction<'_>,
-    asked: &Asked<'_>,
-    plan: &Plan,
-) -> Result<(), Failure> {
-    let sessions = [Value::Blobs(&asked.sessions)];
+async fn write(connection: &Connection, transaction: &Transaction<'_>, plan: &Plan) -> Result<(), Failure> {
+    let sessions: Vec<_> = plan.sessions.iter().map(|session| &session.bytes()[..]).collect();
+    let sessions = [Value::Blobs(&sessions)];
     let (accounts, account_epochs): (Vec<_>, Vec<_>) =
         plan.accounts.iter().map(|(id, epoch)| (&id.bytes()[..], i64::from(epoch.0))).unzip();
     let accounts = [Value::Blobs(&accounts), Value::Ints(&account_epochs)];
@@ -179,7 +186,7 @@ async fn write(
     let (was, becomes) = (epochs(|(_, was, _)| *was), epochs(|(.., becomes)| *becomes));
     let carried = [Value::Blobs(&ids), Value::Ints(&was), Value::Ints(&becomes)];
     let writes: [(&'static str, &[Value<'_>], bool); 5] = [
-        (DELETE_SESSIONS, &sessions, !asked.sessions.is_empty()),
+        (DELETE_SESSIONS, &sessions, !plan.sessions.is_empty()),
         (RAISE_ACCOUNTS, &accounts, !plan.accounts.is_empty()),
         (CARRY_OVER, &carried, !plan.carried.is_empty()),
         (RAISE_APPS, &apps, !plan.apps.is_empty()),

@@ -19,6 +19,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
+    session::Succession,
     store::{DeletionClock, EndedSessions, StoreError},
 };
 
@@ -33,6 +34,7 @@ macro_rules! its_time {
         "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
     };
 }
+pub(super) use its_time;
 
 /// The head of the log. Its incarnation is made of what tells this log from any other: its own random number; the cluster
 /// and its timeline, because a standby that becomes the primary may lack lines and give their numbers again; and the
@@ -88,8 +90,8 @@ const ENDED_SESSIONS: &str = "SELECT head.pruned, line.sequence, line.subject
      ORDER BY line.sequence";
 
 const APPEND: &str = "WITH head AS (UPDATE cloakroom_log_head SET sequence = sequence + 1 RETURNING sequence)
-     INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until)
-     SELECT head.sequence, $1, $2, $3, $4, $5, $6 FROM head RETURNING sequence";
+     INSERT INTO cloakroom_log (sequence, kind, subject, method, epoch, at, until, successor)
+     SELECT head.sequence, $1, $2, $3, $4, $5, $6, ($7)[1] FROM head RETURNING sequence";
 const DELETION: &str = concat!("SELECT deletion, ", its_time!(), " FROM cloakroom_log_head");
 const MOVE_DELETION: &str = "UPDATE cloakroom_log_head SET deletion = $2 WHERE deletion = $1";
 /// Over for as long as the log is kept at least: then a line is also older than that, and one index finds both. How far that
@@ -160,7 +162,20 @@ pub(super) async fn append(
     at: Timestamp,
     until: Timestamp,
 ) -> Result<Entry, Failure> {
+    append_with(connection, end, None, at, until).await
+}
+
+/// The same of a line that may name what takes an ended session's place.
+pub(super) async fn append_with(
+    connection: &Connection,
+    end: End,
+    succession: Option<&Succession>,
+    at: Timestamp,
+    until: Timestamp,
+) -> Result<Entry, Failure> {
     let line = Line::of(&end);
+    let successor = succession.map(Succession::encode);
+    let successor = [successor.as_deref()];
     let values = [
         Value::Small(line.kind),
         Value::Bytes(line.subject),
@@ -168,6 +183,7 @@ pub(super) async fn append(
         Value::Int(line.epoch),
         at.into(),
         until.into(),
+        Value::MaybeBlobs(&successor),
     ];
     let rows = connection.rows(APPEND, &values).await?;
     let row = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;

@@ -12,6 +12,7 @@ mod commits;
 mod connection;
 mod ends;
 mod error;
+mod exchange;
 mod gather;
 mod keys;
 mod limits;

@@ -57,6 +57,8 @@ pub(super) struct Present {
     pub(super) time: Timestamp,
     /// Of each session that has ended, its lines.
     pub(super) sessions: HashMap<SessionId, Vec<Entry>>,
+    /// What took the place of each that was exchanged, and how long that line is kept.
+    pub(super) successors: HashMap<SessionId, (SessionId, Timestamp)>,
     /// Each account's epoch, and whether it is active.
     pub(super) accounts: HashMap<AccountId, (Epoch, bool)>,
     /// How far each app has been ended, by method; 0: all of them.
@@ -96,6 +98,8 @@ pub(super) struct Plan {
     pub(super) sequence: u64,
     /// New lines, in order, with when they were written.
     pub(super) entries: Vec<(Entry, Timestamp)>,
+    /// Whose records go.
+    pub(super) sessions: HashSet<SessionId>,
     pub(super) accounts: HashMap<AccountId, Epoch>,
     pub(super) apps: HashMap<(AppId, Option<Method>), Epoch>,
     /// Sessions that go on in a new epoch: from which, to which.
@@ -105,18 +109,39 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(present: Present) -> Self {
         let sequence = present.sequence;
-        let (accounts, apps, carried) = Default::default();
-        Self { present, sequence, entries: Vec::new(), accounts, apps, carried }
+        let (sessions, accounts, apps, carried) = Default::default();
+        Self { present, sequence, entries: Vec::new(), sessions, accounts, apps, carried }
     }
 
     /// Settles what one request ends, after those before it; the lines that say so.
     pub(super) fn take(&mut self, ends: &[(EndRequest, Hold)], at: Timestamp) -> Vec<Entry> {
-        ends.iter().filter_map(|(request, hold)| self.take_one(request, at, hold.until(at))).collect()
+        let mut lines = Vec::with_capacity(ends.len());
+        for (request, hold) in ends {
+            let until = hold.until(at);
+            lines.extend(self.take_one(request, at, until));
+            if let EndRequest::Session(session) = request {
+                self.follow(*session, at, until, &mut lines);
+            }
+        }
+        lines
+    }
+
+    /// Ends what took an ended session's place, and the place of that. It can live as long as the line is kept that names it.
+    fn follow(&mut self, first: SessionId, at: Timestamp, until: Timestamp, lines: &mut Vec<Entry>) {
+        let mut session = first;
+        let mut met: HashSet<_> = [first].into();
+        while let Some((successor, kept)) = self.present.successors.get(&session).copied()
+            && met.insert(successor)
+        {
+            lines.extend(self.take_one(&EndRequest::Session(successor), at, kept.max(until)));
+            session = successor;
+        }
     }
 
     fn take_one(&mut self, request: &EndRequest, at: Timestamp, until: Timestamp) -> Option<Entry> {
         match request {
             EndRequest::Session(session) => {
+                self.sessions.insert(*session);
                 let lines = self.present.sessions.get(session).map_or(&[][..], Vec::as_slice);
                 if let Some(line) = line_that_stands(lines, at, until) {
                     return Some(line.clone());

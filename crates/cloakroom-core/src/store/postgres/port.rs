@@ -16,8 +16,8 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation,
-        KeyChange, Login, NewAccount, Service, Standing, StoreError, Vitals,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
+        Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError, Vitals,
     },
 };
 
@@ -73,6 +73,18 @@ impl AccountStore for Postgres {
 
     async fn settled(&self) -> Result<(), StoreError> {
         self.settle_others().await
+    }
+
+    async fn exchange(&self, exchange: Exchange, at: Option<Timestamp>) -> Result<Exchanged, StoreError> {
+        self.exchange_session(&exchange, at).await
+    }
+
+    async fn past_exchange(
+        &self,
+        successor: SessionId,
+        at: Option<Timestamp>,
+    ) -> Result<Option<PastExchange>, StoreError> {
+        self.exchanged_into(successor, at).await
     }
 
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {

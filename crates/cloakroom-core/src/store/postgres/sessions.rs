@@ -50,7 +50,7 @@ const READ_MANY: &str = concat!(
     columns!(),
     ", asked.place FROM unnest((SELECT $1)) WITH ORDINALITY AS asked (id, place) JOIN cloakroom_sessions ON sid = asked.id"
 );
-const CREATE: &str = concat!(
+pub(super) const CREATE: &str = concat!(
     "INSERT INTO cloakroom_sessions (sid, ",
     columns!(),
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (sid) DO NOTHING"
@@ -79,7 +79,7 @@ const TOUCH: &str = concat!(
 );
 const CARRY_OVER: &str =
     concat!("UPDATE cloakroom_sessions SET epoch = $3 WHERE sid = $1 AND epoch = $2 RETURNING ", columns!());
-const DELETE: &str = "DELETE FROM cloakroom_sessions WHERE sid = $1";
+pub(super) const DELETE: &str = "DELETE FROM cloakroom_sessions WHERE sid = $1";
 /// Rows are locked in one order by all, so that no two wait for each other. What this writes may be lost in a crash: it is not
 /// waited for.
 const TOUCH_MANY: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
@@ -207,22 +207,8 @@ impl SessionStore for Postgres {
 
 impl Postgres {
     async fn insert(&self, id: SessionId, record: &Record) -> Result<Written, StoreError> {
-        let values = [
-            Value::Bytes(id.bytes()),
-            Value::Bytes(record.account.bytes()),
-            record.created.into(),
-            record.expires.into(),
-            record.last_active.into(),
-            record.rotated.into(),
-            number_of(record.generation.0),
-            number_of(record.epoch.0),
-            number_of(record.app_epoch.0),
-            record.auth_time.into(),
-            Value::Small(record.method.properties().code.into()),
-            Value::Small(record.amr.0.into()),
-            Value::Bytes(&record.app.0),
-            Value::Bytes(&record.client.codes()),
-        ];
+        let client = record.client.codes();
+        let values = columns_of(&id, record, &client);
         loop {
             if self.pool().execute(CREATE, &values).await? == 1 {
                 return Ok(Written::Done(Some(record.clone())));
@@ -254,6 +240,26 @@ impl Postgres {
             }
         }
     }
+}
+
+/// The values of [`CREATE`].
+pub(super) fn columns_of<'a>(id: &'a SessionId, record: &'a Record, client: &'a [u8; 2]) -> [Value<'a>; 14] {
+    [
+        Value::Bytes(id.bytes()),
+        Value::Bytes(record.account.bytes()),
+        record.created.into(),
+        record.expires.into(),
+        record.last_active.into(),
+        record.rotated.into(),
+        number_of(record.generation.0),
+        number_of(record.epoch.0),
+        number_of(record.app_epoch.0),
+        record.auth_time.into(),
+        Value::Small(record.method.properties().code.into()),
+        Value::Small(record.amr.0.into()),
+        Value::Bytes(&record.app.0),
+        Value::Bytes(client),
+    ]
 }
 
 /// Which record is looked up.

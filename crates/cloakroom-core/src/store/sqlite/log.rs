@@ -15,7 +15,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
     revocation::{Answer, End, Entry, Hold, Incarnation, KeySet, LOG_LIFE, Lineage, Position, line_that_stands},
-    session::Write,
+    session::{Succession, Write},
     store::{Basis, EndRequest, EndedSessions, StoreError},
 };
 
@@ -30,9 +30,32 @@ pub(super) fn end(
     settle(connection)?;
     let mut entries = Vec::with_capacity(ends.len());
     for (request, hold) in ends {
-        entries.extend(end_one(connection, request, at, hold.until(at))?);
+        let until = hold.until(at);
+        entries.extend(end_one(connection, request, at, until)?);
+        if let EndRequest::Session(session) = request {
+            for (successor, kept) in successors(connection, *session)? {
+                entries.extend(end_one(connection, &EndRequest::Session(successor), at, kept.max(until))?);
+            }
+        }
     }
     Ok(entries)
+}
+
+/// What took a session's place, and the place of that, each with how long the line is kept that names it: it can live for so
+/// long.
+fn successors(connection: &Connection, session: SessionId) -> Result<Vec<(SessionId, Timestamp)>, StoreError> {
+    rows(
+        connection,
+        "WITH RECURSIVE chain (session, until) AS (
+             SELECT substr(successor, 1, 16), until FROM log WHERE kind = 1 AND subject = ?1 AND successor IS NOT NULL
+             UNION
+             SELECT substr(line.successor, 1, 16), line.until FROM chain JOIN log AS line ON line.subject = chain.session
+             WHERE line.kind = 1 AND line.successor IS NOT NULL
+         )
+         SELECT session, until FROM chain",
+        [session.bytes()],
+        |row| Ok((SessionId::from_bytes(row.get(0)?), moment(row, 1)?)),
+    )
 }
 
 fn end_one(
@@ -125,6 +148,17 @@ pub(super) fn settle(connection: &Connection) -> Result<(), StoreError> {
 
 /// Writes one line.
 pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Timestamp) -> Result<Entry, StoreError> {
+    append_with(connection, end, None, at, until)
+}
+
+/// Writes one line, which may name what takes an ended session's place.
+pub(super) fn append_with(
+    connection: &Connection,
+    end: End,
+    succession: Option<&Succession>,
+    at: Timestamp,
+    until: Timestamp,
+) -> Result<Entry, StoreError> {
     let sequence = row(connection, "UPDATE installation SET sequence = sequence + 1 RETURNING sequence", [], |row| {
         number(row, 0)
     })?
@@ -137,8 +171,18 @@ pub(super) fn append(connection: &Connection, end: End, at: Timestamp, until: Ti
     };
     execute(
         connection,
-        "INSERT INTO log (sequence, kind, subject, method, epoch, at, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![integer(sequence), kind, subject, method, epoch, millis(at), millis(until)],
+        "INSERT INTO log (sequence, kind, subject, method, epoch, at, until, successor)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            integer(sequence),
+            kind,
+            subject,
+            method,
+            epoch,
+            millis(at),
+            millis(until),
+            succession.map(Succession::encode)
+        ],
     )?;
     Ok(Entry { sequence, end, at: Some(at), until })
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod audit;
 mod columns;
 mod error;
+mod exchange;
 mod keys;
 mod lock;
 mod log;

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use super::{Sqlite, accounts, audit as audit_log, keys, log, writer::Shape};
+use super::{Sqlite, accounts, audit as audit_log, exchange, keys, log, writer::Shape};
 use crate::{
     account::Account,
     audit,
@@ -14,8 +14,8 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Installation,
-        KeyChange, Login, NewAccount, Service, Standing, StoreError, Vitals,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
+        Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError, Vitals,
     },
 };
 
@@ -95,6 +95,19 @@ impl AccountStore for Sqlite {
 
     async fn settled(&self) -> Result<(), StoreError> {
         self.write_with(Shape::OneStatement, log::write_through).await
+    }
+
+    async fn exchange(&self, exchange: Exchange, at: Option<Timestamp>) -> Result<Exchanged, StoreError> {
+        let work = move |c: &Connection| exchange::exchange(c, &exchange, at.unwrap_or_else(machine_time));
+        self.write_with(Shape::Several, work).await
+    }
+
+    async fn past_exchange(
+        &self,
+        successor: SessionId,
+        at: Option<Timestamp>,
+    ) -> Result<Option<PastExchange>, StoreError> {
+        self.read_with(move |c| exchange::past(c, successor, at.unwrap_or_else(machine_time))).await
     }
 
     async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {

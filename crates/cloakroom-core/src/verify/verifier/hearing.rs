@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::Verifier;
 use crate::{
-    clock::{Boot, LEAP, Timestamp, Told},
+    clock::{Boot, LEAP, Told},
     ids::SessionId,
     method::Check,
     refusal::{Reason, Refusal},
@@ -16,17 +16,6 @@ use crate::{
 
 /// How long the question for what has ended may take.
 pub(super) const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
-
-/// What a verifier knows of a session's end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum KnownEnd {
-    /// Nothing, or not for long enough.
-    Unknown,
-    /// The log has it, or had it a minute ago.
-    OfNow,
-    /// The log had it.
-    OfBefore,
-}
 
 /// A wall clock that is further off than this from the store's time is told of.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
@@ -51,17 +40,6 @@ impl Verifier {
     /// Whether this session is known to have ended, as long as the log remembers.
     pub fn has_ended(&self, session: SessionId) -> bool {
         self.vigil.read().ended().has_session(session)
-    }
-
-    /// What is known of a session's end that is to be held for as long as its refresh token could be shown (`expires`; `None`:
-    /// it has a record, which went with the end).
-    pub(crate) fn known_end(&self, session: SessionId, expires: Option<Timestamp>) -> KnownEnd {
-        let held = self.vigil.read().ended().session_held(session);
-        match held.filter(|(until, _)| expires.is_none_or(|expires| *until >= expires)) {
-            None => KnownEnd::Unknown,
-            Some((_, heard)) if self.clock.boot() < heard + KNOWN_FOR => KnownEnd::OfNow,
-            Some(_) => KnownEnd::OfBefore,
-        }
     }
 
     /// How far it has heard.

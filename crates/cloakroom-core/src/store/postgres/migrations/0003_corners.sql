@@ -14,5 +14,6 @@ CREATE TABLE cloakroom_lineage (
     last        bigint NOT NULL
 );
 
--- Of a session that was exchanged: the id and the record of the one that took its place.
+-- Of a session that was exchanged: the one that took its place, in the form of `Succession`, which begins with its id.
 ALTER TABLE cloakroom_log ADD COLUMN successor bytea;
+CREATE INDEX cloakroom_log_by_successor ON cloakroom_log (substr(successor, 1, 16)) WHERE successor IS NOT NULL;

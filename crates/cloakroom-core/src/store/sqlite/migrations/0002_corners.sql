@@ -16,5 +16,6 @@ CREATE TABLE lineage (
     last        INTEGER NOT NULL
 ) STRICT;
 
--- Of a session that was exchanged: the id and the record of the one that took its place.
+-- Of a session that was exchanged: the one that took its place, in the form of `Succession`, which begins with its id.
 ALTER TABLE log ADD COLUMN successor BLOB;
+CREATE INDEX log_by_successor ON log (substr(successor, 1, 16)) WHERE successor IS NOT NULL;

@@ -7,6 +7,7 @@ mod churn;
 mod clocks;
 mod cluster;
 mod database;
+mod exchange;
 mod faults;
 mod gather;
 #[path = "../lab/mod.rs"]

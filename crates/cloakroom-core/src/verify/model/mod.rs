@@ -7,6 +7,7 @@
 //! design away, and the model must then find what goes wrong.
 
 mod checks;
+mod exchange;
 mod image;
 mod steps;
 mod world;

@@ -16,10 +16,11 @@ use cloakroom_core::{
     ids::{AccountId, AppTag, SessionId},
     method::Method,
     refusal::Refusal,
+    revocation::Position,
     secret::SecretText,
     session::{Record, Write, Written},
     store::{
-        Place, SessionStore, StoreError, Stores, Stretch,
+        Place, SessionStore, StoreError, Stores, Stretch, Watermark,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
@@ -290,8 +291,12 @@ impl SessionStore for Sessions {
         self.inner.sweep(now, limit).await
     }
 
-    fn may_lose_deletions(&self) -> bool {
-        true
+    async fn watermark(&self) -> Result<Watermark, StoreError> {
+        self.inner.watermark().await
+    }
+
+    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
+        self.inner.advance_watermark(from, to).await
     }
 
     async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {

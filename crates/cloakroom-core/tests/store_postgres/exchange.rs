@@ -64,7 +64,7 @@ impl Rig {
                     app.migrate_from.clone_from(&migrate_from);
                 }
             };
-            lab::open_over(store.stores(), secret.path(), clock.clone(), change).await
+            lab::open_on(store.stores(), secret.path(), clock.clone(), change).await.unwrap()
         };
         let client = Client::new(Some([203, 0, 113, 7].into()), Some("curl/8"));
         let before = server(Method::Jwt, Vec::new()).await;

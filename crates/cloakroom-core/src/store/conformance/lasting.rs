@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    DAY, HASH, MINUTE, NOW, OTHER_HASH, account::epoch_of, account_id, app, exchange, hash, key, log::said, new_account,
-    password, record, registered, session_id,
+    DAY, HASH, MINUTE, NOW, OTHER_HASH, account::epoch_of, account_id, app, exchange, hash, key, log::said,
+    new_account, password, record, registered, session_id,
 };
 use crate::{
     account::AccountState,

@@ -1,6 +1,6 @@
 //! What a batch of ends makes of what is there: pure, so that it can be looked at without a database.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{columns::method_code, log::Line, value::integer};
 use crate::{

@@ -10,7 +10,7 @@ use crate::{
     ids::SessionId,
     method::Check,
     refusal::{Reason, Refusal},
-    revocation::{Answer, Entry, Gap, KNOWN_FOR, Position},
+    revocation::{Answer, Entry, Gap, Position},
     tasks::{Over, Pulse},
 };
 

@@ -305,7 +305,7 @@ async fn an_older_store_is_told_when_it_is_checked_or_copied() {
     apart.days_pass(3).await;
     apart.accounts.new_incarnation().await.unwrap();
     let (now, apps) = (apart.clock.now(), Apps::new(vec![lab::app("web", Method::Session)]).unwrap());
-    let found = check::look(&apart.accounts, &*old, &apps).await.unwrap();
+    let found = check::look(&apart.accounts, &*old, &apps, Some(now)).await.unwrap();
     assert_eq!(found.too_old.map(|old| (old.seen, old.pruned)), Some((Some(0), 1)));
     let new = MemorySessions::new();
     for (from, to) in [(&*old, &new), (&new, &*old)] {
@@ -313,7 +313,7 @@ async fn an_older_store_is_told_when_it_is_checked_or_copied() {
         assert!(matches!(refused, StoreError::TooOld(_)), "{refused}");
     }
     assert!(new.is_empty());
-    let found = check::look(&apart.accounts, &apart.socket, &apps).await.unwrap();
+    let found = check::look(&apart.accounts, &apart.socket, &apps, Some(now)).await.unwrap();
     assert_eq!(found.too_old, None);
 }
 

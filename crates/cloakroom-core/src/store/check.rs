@@ -59,7 +59,7 @@ pub struct Findings {
     pub too_old: Option<TooOld>,
 }
 
-/// Reads everything.
+/// Reads everything. `at`: the moment that a test gives; `None`: the store's own time.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when accounts, keys, services or the log cannot be read; otherwise as of any store.
@@ -67,10 +67,11 @@ pub async fn look(
     accounts: &dyn AccountStore,
     sessions: &dyn SessionStore,
     apps: &Apps,
+    at: Option<Timestamp>,
 ) -> Result<Findings, StoreError> {
     accounts.keys().await?;
     accounts.services().await?;
-    let now = accounts.log_since(None, None).await?.time;
+    let now = accounts.log_since(None, at).await?.time;
     let too_old = match behind(sessions, accounts, now).await {
         Ok(_) => None,
         Err(StoreError::TooOld(old)) => Some(old),

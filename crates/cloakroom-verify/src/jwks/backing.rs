@@ -137,7 +137,7 @@ impl JwksBacking {
         }
         if held.is_wanted(now) {
             let shared = Arc::clone(&self.0);
-            tokio::spawn(async move { shared.fetch_newer().await });
+            tasks::once("newer keys", async move { shared.fetch_newer().await });
         }
     }
 }

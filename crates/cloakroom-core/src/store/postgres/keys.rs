@@ -90,6 +90,11 @@ impl Postgres {
             };
             match done {
                 Err(failure) => attempts.again(failure).await?,
+                Ok(None) => {
+                    // Somebody else changed them, and whoever asked will go by that.
+                    self.settle_others().await?;
+                    return Ok(None);
+                }
                 Ok(changed) => return Ok(changed),
             }
         }

@@ -20,7 +20,7 @@ pub(super) async fn run(common: &Common, output: Output) -> Result<(), Failure> 
     let (mut people, mut sessions_there) = (0, 0);
     for at in looked.into_iter().filter(|at| **at != SessionsAt::Memory) {
         let sessions = sessions(at, &config.data_dir).await?;
-        match check::look(&*accounts, &*sessions, &apps).await {
+        match check::look(&*accounts, &*sessions, &apps, None).await {
             Ok(found) => {
                 people = found.accounts;
                 sessions_there += found.sessions;

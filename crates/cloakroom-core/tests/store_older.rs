@@ -153,7 +153,7 @@ async fn start(
     open_on(stores, dir.path(), clock.clone(), |_| {}).await
 }
 
-fn is_too_old(started: Result<Arc<Engine>, StartError>) -> bool {
+fn is_too_old(started: &Result<Arc<Engine>, StartError>) -> bool {
     matches!(started, Err(StartError::Store(StoreError::TooOld(_))))
 }
 
@@ -181,7 +181,7 @@ async fn an_older_store_that_comes_back_under_a_server_is_not_used() {
             assert_eq!(lab.verify(credential).await.unwrap_err().reason, Reason::StoreDown);
         }
         assert_eq!(lab.try_login("ada", lab::PASSWORD, "web").await.unwrap_err().reason, Reason::StoreDown);
-        assert!(is_too_old(apart.start_another().await));
+        assert!(is_too_old(&apart.start_another().await));
     }
     assert_eq!(lab.engine.refused_sessions().unwrap().pruned, 1);
 
@@ -221,7 +221,7 @@ async fn another_incarnation_of_the_log_hides_no_older_store_and_refuses_no_newe
                 .unwrap();
         }
         let present = apart.socket.put(&old);
-        assert!(is_too_old(apart.start_another().await), "written: {written}");
+        assert!(is_too_old(&apart.start_another().await), "written: {written}");
         apart.socket.put(&present);
         apart.start_another().await.unwrap();
         lab.engine.assert_ends().await.unwrap();
@@ -255,7 +255,7 @@ async fn a_store_that_says_nothing_is_used_only_if_the_log_knows_all_about_its_s
     apart.days_pass(3).await;
     let young = lab.login("ada", "web").await;
     let present = apart.socket.put(&unmarked().await);
-    assert!(is_too_old(apart.start_another().await));
+    assert!(is_too_old(&apart.start_another().await));
     lab.engine.assert_ends().await.unwrap_err();
     apart.socket.put(&present);
     lab.engine.assert_ends().await.unwrap();

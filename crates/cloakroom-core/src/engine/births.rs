@@ -68,7 +68,7 @@ impl Births {
         let until = accounts.get(&account).copied().unwrap_or(now).max(now) + EACH;
         let wait = until.since(now).saturating_sub(EACH * AT_ONCE);
         if wait > LONGEST_WAIT {
-            return Err(wait - LONGEST_WAIT);
+            return Err(wait.saturating_sub(LONGEST_WAIT));
         }
         accounts.insert(account, until);
         Ok(wait)

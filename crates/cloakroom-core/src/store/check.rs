@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     app::Apps,
+    clock::Timestamp,
     ids::{AccountId, SessionId},
 };
 

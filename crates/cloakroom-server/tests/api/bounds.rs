@@ -37,13 +37,13 @@ fn the_documented_bounds_are_those_of_the_code() {
     assert_eq!(configured, keys.len());
 }
 
-/// `8 KiB`, `20,000`, `10 s`: bytes, a number, milliseconds.
+/// `8 KiB`, `20,000`, `10 s`, `700 ms`: bytes, a number, milliseconds.
 fn documented(text: &str) -> u64 {
     let (number, unit) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     let number: u64 = number.replace(',', "").parse().unwrap_or_else(|_| panic!("no number: {text}"));
     number
         * match unit {
-            "" => 1,
+            "" | "ms" => 1,
             "KiB" => 1024,
             "MiB" => 1 << 20,
             "s" => 1000,
@@ -73,6 +73,9 @@ fn evaluated(expression: &str) -> Option<u64> {
     }
     if let Some(seconds) = expression.strip_prefix("Duration::from_secs(") {
         return Some(evaluated(seconds.strip_suffix(')')?)? * 1000);
+    }
+    if let Some(millis) = expression.strip_prefix("Duration::from_millis(") {
+        return evaluated(millis.strip_suffix(')')?);
     }
     expression.replace('_', "").parse().ok()
 }

@@ -15,6 +15,9 @@ use crate::{
     token::Algorithm,
 };
 
+/// No session lives for longer: browsers keep no cookie for more (RFC 6265bis section 5.5).
+pub const LONGEST_SESSION: Duration = Duration::from_hours(400 * 24);
+
 /// Something that people sign in to (an OAuth "client").
 #[derive(Clone, Debug)]
 pub struct App {

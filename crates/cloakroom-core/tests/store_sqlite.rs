@@ -14,7 +14,7 @@ use cloakroom_core::{
     ids::{AccountId, AppId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
-    revocation::Hold,
+    revocation::{Hold, Since},
     session::{AuthMethods, ClientKind, Record, Write, Written},
     store::{
         AccountStore, Creation, EndRequest, NewAccount, SessionStore, StoreError, conformance,
@@ -372,8 +372,8 @@ async fn a_backup_is_whole_and_has_a_log_of_its_own() {
     assert_eq!((restored.read(gone).await.unwrap(), restored.read(late).await.unwrap()), (None, None));
     let (old, new) = (store.log_head().await.unwrap(), restored.log_head().await.unwrap());
     assert_ne!(new.incarnation, old.incarnation, "whoever followed the old log must not go on with this one");
-    assert_eq!(restored.log_since(Some(old), Some(NOW)).await.unwrap().entries, entries);
-    assert!(restored.log_since(Some(old), Some(NOW)).await.unwrap().snapshot);
+    assert_eq!(restored.log_since(Since::Line(old), Some(NOW)).await.unwrap().entries, entries);
+    assert!(restored.log_since(Since::Line(old), Some(NOW)).await.unwrap().snapshot);
     assert_eq!(restored.installation().await.unwrap(), store.installation().await.unwrap());
     assert!(store.size().unwrap() > 0);
 }

@@ -20,7 +20,7 @@ use cloakroom_core::{
     method::{Method, OnFeedLoss},
     random::Rng,
     refusal::{Code, Reason, Refusal},
-    revocation::{Answer, End, Entry, Incarnation, KeySet, Position},
+    revocation::{Answer, End, Entry, Incarnation, KeySet, Position, Since, VERIFIERS_HOLD},
     session::AuthMethods,
     token::{self, Algorithm, Claims, TokenId},
     verify::{Activity, Backing, CacheBounds, Finding, Identity, NotFound, Question, Verifier, VerifierSettings},
@@ -28,6 +28,8 @@ use cloakroom_core::{
 use tokio::sync::Semaphore;
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// How many ends the verifier can hold.
+const CAPACITY: usize = 1000;
 const ISSUER: &str = "http://localhost:8080";
 
 /// What stands behind the verifier: tickets by their text, a log, keys; and how often each was asked.
@@ -46,6 +48,8 @@ struct Behind {
     gate: Semaphore,
     look_ups: AtomicUsize,
     questions: AtomicUsize,
+    /// Questions about one token.
+    asked: AtomicUsize,
     fetches: AtomicUsize,
     uses: Mutex<Vec<(SessionId, Timestamp)>>,
     clock: Clock,
@@ -64,7 +68,7 @@ impl Backing for Behind {
         found.ok_or_else(|| Reason::NoSession.into())
     }
 
-    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
+    async fn ended_since(&self, since: Since) -> Result<Answer, Refusal> {
         self.questions.fetch_add(1, Ordering::SeqCst);
         if *self.log_is_down.lock().unwrap() {
             return Err(Reason::StoreDown.into());
@@ -72,6 +76,7 @@ impl Backing for Behind {
         let log = self.log.lock().unwrap().clone();
         let incarnation = Incarnation(*self.incarnation.lock().unwrap());
         let head = Position { incarnation, sequence: log.len() as u64 };
+        let after = if let Since::Line(after) = since { Some(after) } else { None };
         let after = after.filter(|after| after.incarnation == incarnation);
         let entries = log.into_iter().skip(after.map_or(0, |after| after.sequence as usize)).collect();
         Ok(Answer {
@@ -79,6 +84,8 @@ impl Backing for Behind {
             time: *self.time.lock().unwrap() + self.clock.boot().since(self.began),
             keys: KeySet(*self.key_set.lock().unwrap()),
             snapshot: after.is_none(),
+            rest: None,
+            hold: VERIFIERS_HOLD,
             entries,
         })
     }
@@ -88,6 +95,19 @@ impl Backing for Behind {
         let there = at_hand.as_mut().ok_or(Reason::StoreDown)?;
         *there = answer.keys.0;
         Ok(())
+    }
+
+    async fn ask(&self, _: &str, _: &App, found: &Finding) -> Result<(), Refusal> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let knows = !*self.log_is_down.lock().unwrap();
+        let ended = self.log.lock().unwrap().iter().any(|entry| entry.end == End::Session { session: found.session });
+        self.gate.acquire().await.unwrap().forget();
+        self.gate.add_permits(1);
+        match (knows, ended) {
+            (false, _) => Err(Reason::StoreDown.into()),
+            (true, true) => Err(Reason::SessionEnded.into()),
+            (true, false) => Ok(()),
+        }
     }
 
     fn keys(&self) -> Arc<VerifyingKeys> {
@@ -146,13 +166,15 @@ fn start_with(change: impl Fn(&mut App)) -> Check {
         gate: Semaphore::new(1),
         look_ups: AtomicUsize::new(0),
         questions: AtomicUsize::new(0),
+        asked: AtomicUsize::new(0),
         fetches: AtomicUsize::new(0),
         uses: Mutex::default(),
         began: clock.boot(),
         clock: clock.clone(),
         time: Mutex::new(START),
     });
-    let settings = VerifierSettings { issuer: ISSUER.to_owned(), cache: CacheBounds::default(), ended_capacity: 1000 };
+    let settings =
+        VerifierSettings { issuer: ISSUER.to_owned(), cache: CacheBounds::default(), ended_capacity: CAPACITY };
     let apps = Arc::new(Apps::new(apps.to_vec()).unwrap());
     let verifier = Arc::new(Verifier::new(apps, settings, Arc::clone(&behind) as _, clock.clone(), &rng));
     Check { verifier, behind, hands, clock, key, rng }
@@ -199,6 +221,14 @@ impl Check {
         session
     }
 
+    fn ticket_of_another(&self, text: &str) -> SessionId {
+        self.ticket_with(text, |found| found.account = AccountId::from_bytes(self.rng.bytes()))
+    }
+
+    fn token_of_another(&self, app: &str) -> String {
+        self.token_with(app, |claims| claims.account = AccountId::from_bytes(self.rng.bytes()))
+    }
+
     /// An access token, issued just now.
     fn token(&self, app: &str) -> String {
         self.token_with(app, |_| {})
@@ -241,6 +271,13 @@ impl Check {
         entry
     }
 
+    /// Ends so many sessions of nobody.
+    fn flood(&self, ends: usize) {
+        for _ in 0..ends {
+            self.end(End::Session { session: SessionId::from_bytes(self.rng.bytes()) });
+        }
+    }
+
     /// The same by this very process.
     fn end_here(&self, end: End) {
         self.verifier.hear(&[self.end(end)]);
@@ -268,6 +305,10 @@ impl Check {
 
     fn look_ups(&self) -> usize {
         self.behind.look_ups.load(Ordering::SeqCst)
+    }
+
+    fn asked(&self) -> usize {
+        self.behind.asked.load(Ordering::SeqCst)
     }
 
     fn questions(&self) -> usize {
@@ -635,26 +676,123 @@ async fn with_no_lag_at_all_each_check_reads_the_record() {
     assert_eq!(check.questions(), asked + 1);
 }
 
-/// More has ended than may be held: that is no lease, and who asks whether there is one is told so.
+/// R1: one floods the log. All others go on as before, and so does the lease; only those whose place a line has marked that
+/// found no room are asked about, once for each such line.
 #[tokio::test]
-async fn a_full_set_is_a_lease_that_is_lost() {
+async fn a_full_set_asks_about_marked_credentials_alone() {
     let check = start();
-    let session = check.ticket("ticket");
-    let strict = check.token("strict");
-    assert!(check.verify(&strict).await.is_ok());
-    for n in 0..=1000_u64 {
-        let mut id = [1; 16];
-        id[..8].copy_from_slice(&n.to_be_bytes());
-        check.end(End::Session { session: SessionId::from_bytes(id) });
+    check.flood(CAPACITY);
+    let tickets: Vec<_> = (0..50).map(|n| format!("ticket{n}")).collect();
+    let sessions: Vec<_> = tickets.iter().map(|ticket| check.ticket_of_another(ticket)).collect();
+    let tokens: Vec<_> = (0..50).map(|_| check.token_of_another("strict")).collect();
+    for (ticket, session) in tickets.iter().zip(&sessions) {
+        assert_eq!(check.verify(ticket).await, Ok(*session));
     }
-    let renewed = check.verifier.renew_lease().await;
-    assert_eq!(renewed.map_err(|refusal| refusal.reason), Err(Reason::LeaseLost));
-    assert_eq!(check.verifier.counts().ended, 1000);
-    assert_eq!(check.verify(&strict).await, Err(Reason::LeaseLost));
-    assert_eq!(check.verify("ticket").await, Ok(session), "its record is read anew");
-    check.behind.log.lock().unwrap().truncate(1000);
-    check.hands.advance(secs(400));
-    assert_eq!(check.verify(&check.token("strict")).await.map(|_| ()), Ok(()), "there is room again");
+    for token in &tokens {
+        assert!(check.verify(token).await.is_ok());
+    }
+    let look_ups = check.look_ups();
+    assert_eq!((look_ups, check.asked()), (50, 0));
+
+    // 20 more, of which the set holds none.
+    check.flood(20);
+    for _ in 0..5 {
+        check.verifier.renew_lease().await.unwrap();
+        for (ticket, session) in tickets.iter().zip(&sessions) {
+            assert_eq!(check.verify(ticket).await, Ok(*session));
+        }
+        for token in &tokens {
+            assert!(check.verify(token).await.is_ok());
+        }
+        assert!(check.look_ups() - look_ups <= 2 && check.asked() <= 2, "20 of 65,536 places");
+    }
+    let counts = check.verifier.counts();
+    assert_eq!((counts.ended as usize, counts.marks), (CAPACITY, 20));
+
+    // Every place is marked, many times over.
+    let (look_ups, asked) = (check.look_ups(), check.asked());
+    check.flood(400_000);
+    check.verifier.renew_lease().await.unwrap();
+    for _ in 0..3 {
+        for (ticket, session) in tickets.iter().zip(&sessions) {
+            assert_eq!(check.verify(ticket).await, Ok(*session));
+        }
+        for token in &tokens {
+            assert!(check.verify(token).await.is_ok());
+        }
+        assert_eq!((check.look_ups() - look_ups, check.asked() - asked), (50, 50), "once, and no more");
+    }
+    check.hands.advance(VERIFIERS_HOLD + secs(10));
+    assert!(check.verify(&check.token_of_another("strict")).await.is_ok());
+    assert_eq!((check.asked() - asked, check.verifier.counts().marks), (50, 0), "an hour later all is as before");
+}
+
+/// R1: what ended is refused though there was no room for it, by ticket and by token, and by the app that does without a lease.
+#[tokio::test]
+async fn what_a_full_set_cannot_hold_has_ended_all_the_same() {
+    let check = start();
+    check.flood(CAPACITY);
+    let ticket = check.ticket("ticket");
+    let tokens = ["strict", "api"].map(|app| (app, SessionId::from_bytes(check.rng.bytes())));
+    let tokens = tokens.map(|(app, session)| (check.token_with(app, |claims| claims.session = session), session));
+    assert_eq!(check.verify("ticket").await, Ok(ticket));
+    for (token, session) in &tokens {
+        assert_eq!(check.verify(token).await, Ok(*session));
+    }
+    check.behind.tickets.lock().unwrap().clear();
+    for session in [ticket, tokens[0].1, tokens[1].1] {
+        check.end(End::Session { session });
+    }
+    check.verifier.renew_lease().await.unwrap();
+    assert_eq!(check.verify("ticket").await, Err(Reason::NoSession));
+    for (token, _) in &tokens {
+        assert_eq!(check.verify(token).await, Err(Reason::SessionEnded));
+    }
+}
+
+/// R1: where nobody can be asked, an app that does without a lease goes on as if nothing had been heard, and the other answers
+/// 503 for that credential alone.
+#[tokio::test]
+async fn who_cannot_be_asked_about_is_let_in_or_not_as_the_app_says() {
+    let check = start();
+    check.flood(CAPACITY);
+    let at_once = |app| check.token_with(app, |claims| claims.session = SessionId::from_bytes([9; 16]));
+    let (strict, api) = (at_once("strict"), at_once("api"));
+    let other = check.token_of_another("strict");
+    for token in [&strict, &api, &other] {
+        assert!(check.verify(token).await.is_ok());
+    }
+    check.end(End::Session { session: SessionId::from_bytes([9; 16]) });
+    check.verifier.renew_lease().await.unwrap();
+    *check.behind.log_is_down.lock().unwrap() = true;
+    assert_eq!(check.verify(&strict).await, Err(Reason::StoreDown));
+    assert!(check.verify(&other).await.is_ok(), "its lease lives on");
+    let asked = check.asked();
+    for _ in 0..10 {
+        assert!(check.verify(&api).await.is_ok());
+    }
+    assert_eq!(check.asked(), asked + 1, "and it is not asked again at once");
+    *check.behind.log_is_down.lock().unwrap() = false;
+    check.hands.advance(secs(1));
+    assert_eq!(check.verify(&api).await, Err(Reason::SessionEnded));
+}
+
+/// R1: many who show one token at once ask once.
+#[tokio::test]
+async fn many_who_show_a_marked_token_ask_once() {
+    let check = start();
+    check.flood(CAPACITY);
+    let token = check.token("strict");
+    assert!(check.verify(&token).await.is_ok());
+    check.flood(400_000);
+    check.verifier.renew_lease().await.unwrap();
+    let close = check.behind.gate.acquire().await.unwrap();
+    let all = tokio::join!(futures_util::future::join_all((0..100).map(|_| check.verify(&token))), async {
+        tokio::task::yield_now().await;
+        drop(close);
+    });
+    assert!(all.0.iter().all(Result::is_ok));
+    assert_eq!(check.asked(), 1);
 }
 
 /// A verifier that has never heard the log asks before it lets a token in, even where the app would do without.

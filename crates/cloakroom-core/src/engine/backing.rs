@@ -13,7 +13,7 @@ use crate::{
     key::VerifyingKeys,
     method::{Check, Method},
     refusal::{Reason, Refusal},
-    revocation::{Answer, Position},
+    revocation::{Answer, Since},
     session::{Lapse, Record},
     store::Standing,
     ticket::Ticket,
@@ -37,8 +37,13 @@ impl Backing for Shared {
         Ok((app.id.clone(), found))
     }
 
-    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
-        Ok(self.stores.accounts.log_since(after, self.clock.by_hand()).await?)
+    async fn ended_since(&self, since: Since) -> Result<Answer, Refusal> {
+        Ok(self.stores.accounts.log_since(since, self.clock.by_hand()).await?)
+    }
+
+    async fn ask(&self, _: &str, app: &App, found: &Finding) -> Result<(), Refusal> {
+        let marks = (found.epoch, found.app_epoch);
+        self.standing_in_log(found.account, app, found.method, marks, found.session).await.map(|_| ())
     }
 
     fn keys(&self) -> Arc<VerifyingKeys> {
@@ -71,8 +76,14 @@ impl Shared {
             None => {}
         }
         let marks = (record.epoch, record.app_epoch);
-        let standing = self.standing_of(record.account, app, record.method, marks, Some(id)).await?;
-        Ok((record, Arc::clone(app), standing))
+        let session = self.stores.may_diverge().then_some(id);
+        let standing = self.standing_of(record.account, app, record.method, marks, session).await;
+        if session.is_some() && standing.as_ref().is_err_and(|refusal| refusal.reason == Reason::SessionEnded) {
+            // It had been deleted, and came back: the log knows better.
+            tracing::warn!(session = %id, "a session that had ended was still in its store");
+            self.stores.sessions.forget(&[id]).await?;
+        }
+        Ok((record, Arc::clone(app), standing?))
     }
 
     /// An account's standing at an app, if a credential that carries these epochs may go on.
@@ -86,7 +97,18 @@ impl Shared {
         self.standing_of(account, app, method, marks, None).await
     }
 
-    /// The same for a session that was found in its store.
+    /// The same where the log must not know of an end of the session: for one without a record, whose end is nowhere else.
+    pub(super) async fn standing_in_log(
+        &self,
+        account: AccountId,
+        app: &App,
+        method: Method,
+        marks: (Epoch, Epoch),
+        session: SessionId,
+    ) -> Result<Standing, Refusal> {
+        self.standing_of(account, app, method, marks, Some(session)).await
+    }
+
     async fn standing_of(
         &self,
         account: AccountId,
@@ -95,13 +117,9 @@ impl Shared {
         (epoch, app_epoch): (Epoch, Epoch),
         session: Option<SessionId>,
     ) -> Result<Standing, Refusal> {
-        let session = session.filter(|_| self.stores.may_diverge());
         let standing = self.stores.accounts.standing(account, &app.id, method, session).await?;
         let standing = standing.ok_or(Reason::AccountGone)?;
-        if let Some(id) = session.filter(|_| standing.ended) {
-            // It had been deleted, and came back: the log knows better.
-            tracing::warn!(session = %id, "a session that had ended was still in its store");
-            self.stores.sessions.forget(&[id]).await?;
+        if standing.ended {
             return Err(Reason::SessionEnded.into());
         }
         if standing.account.state != AccountState::Active {

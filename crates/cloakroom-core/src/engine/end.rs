@@ -7,7 +7,6 @@ use crate::{
     account::AccountState,
     app::App,
     audit::{Event, Kind},
-    clock::Timestamp,
     ids::{AccountId, AppId, Epoch, SessionId},
     key::KeyRing,
     method::{Method, Upstream},
@@ -34,8 +33,8 @@ struct Ended {
     session: SessionId,
     account: Option<AccountId>,
     app: Option<AppId>,
-    /// When what stands without a record ends by itself.
-    expires: Option<Timestamp>,
+    /// How long the log holds its end.
+    hold: Hold,
     /// What takes its place if it is exchanged; an access token does not tell.
     successor: Option<SessionId>,
     kind: Presented,
@@ -99,7 +98,7 @@ impl Engine {
     }
 
     async fn end_presented(&self, ended: Ended, client: &Client) -> Result<(), Refusal> {
-        self.end_session(ended.session, ended.expires).await?;
+        self.end_session(ended.session, ended.hold).await?;
         let mut event = self.event(Kind::SignedOut, client);
         event.account = ended.account;
         event.session = Some(ended.session);
@@ -129,22 +128,18 @@ impl Engine {
             }
             Presented::Stateless(token) => {
                 let (app, found) = self.stateless_finding(token)?;
-                let epochs = (found.epoch, found.app_epoch);
-                let (account, method) = (found.account, found.method);
-                self.verifier.judge_renewal(found, app).await?;
-                let account = self.shared.standing(account, app, method, epochs).await?.account.id;
+                let (method, epochs) = (found.method, (found.epoch, found.app_epoch));
+                let account = self.stateless_standing(ended.session, found, app).await?.account.id;
                 Ok((account, acting(ended.session, &app.id, method, epochs)))
             }
         }
     }
 
-    /// Ends one session, and what took its place in an exchange. `expires`: when its refresh token ends, for one without a
-    /// record, where that is known.
-    pub(super) async fn end_session(&self, id: SessionId, expires: Option<Timestamp>) -> Result<(), Refusal> {
+    /// Ends one session, and what took its place in an exchange.
+    pub(super) async fn end_session(&self, id: SessionId, hold: Hold) -> Result<(), Refusal> {
         // The store writes no second line of what has ended already, except once for a line that is older than a minute; else
         // whoever holds one old ticket could fill the log with it. But it is asked, because what took the session's place may
         // live, and because what somebody else wrote may not be on the disk yet.
-        let hold = Hold::of(self.shared.apps.longest_access_token(), expires);
         let ends = [(EndRequest::Session(id), hold)];
         let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
@@ -226,10 +221,8 @@ impl Engine {
     }
 
     async fn raise_by(&self, account: AccountId, request: EndRequest) -> Result<Epoch, Refusal> {
-        // Stateless sessions of the old epoch can renew until they expire; the account's row refuses that. The log only has
-        // to cover what is believed without a reading.
-        let hold = Hold::of(self.shared.apps.longest_access_token(), None);
-        let entries = self.shared.stores.accounts.end(&[(request, hold)], self.shared.clock.by_hand()).await?;
+        let ends = [(request, Hold::NOTED)];
+        let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
         let raised = entries.iter().find_map(|entry| match &entry.end {
             End::Account { epoch, .. } => Some(*epoch),
@@ -271,8 +264,7 @@ impl Engine {
     }
 
     async fn end_app_now(&self, app: AppId, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
-        let hold = Hold::of(self.shared.apps.longest_access_token(), None);
-        let ends = [(EndRequest::App(app.clone(), method), hold)];
+        let ends = [(EndRequest::App(app.clone(), method), Hold::NOTED)];
         let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
         let mut event = self.event(Kind::AppEnded, client);
@@ -296,9 +288,8 @@ impl Engine {
     ) -> Result<bool, Refusal> {
         let own = id == identity.session();
         let account = identity.account();
-        let (app, expires) = if own && !identity.method().keeps_record() {
-            let expires = identity.auth_time() + identity.app().absolute_timeout;
-            (Some(identity.app_id().clone()), Some(expires))
+        let (app, hold) = if own && !identity.method().keeps_record() {
+            (Some(identity.app_id().clone()), hold_of(identity.method()))
         } else {
             let record = self.shared.stores.sessions.read(id).await?;
             let Some(record) = record.filter(|record| record.account == account) else {
@@ -306,7 +297,7 @@ impl Engine {
                 self.shared.stores.accounts.settled().await?;
                 return Ok(false);
             };
-            (self.shared.apps.by_tag(record.app).map(|app| app.id.clone()), None)
+            (self.shared.apps.by_tag(record.app).map(|app| app.id.clone()), hold_of(record.method))
         };
         if !own {
             self.prove(identity, proof, client).await?;
@@ -314,7 +305,7 @@ impl Engine {
             self.acting(identity).await?;
         }
         self.ending(client, move |engine, client| async move {
-            engine.end_session(id, expires).await?;
+            engine.end_session(id, hold).await?;
             let mut event = engine.event(Kind::SessionEnded, &client);
             event.account = Some(account);
             event.session = Some(id);
@@ -329,8 +320,7 @@ impl Engine {
     /// goes into the log for as long as any refresh token of it could live.
     pub async fn revoke(self: &Arc<Self>, id: SessionId, client: &Client) -> Result<(), Refusal> {
         self.ending(client, move |engine, client| async move {
-            let expires = engine.shared.clock.now() + engine.shared.apps.longest_session();
-            engine.end_session(id, Some(expires)).await?;
+            engine.end_session(id, Hold::stateless(None)).await?;
             let mut event = engine.event(Kind::SessionEnded, &client);
             event.session = Some(id);
             engine.audit.push(event);
@@ -364,7 +354,7 @@ impl Engine {
             record.filter(|record| record.app == app.id.tag()).map(|record| Some(record.account))
         };
         let Some(account) = of_app else { return Ok(()) };
-        self.end_session(old.session, old.expires).await?;
+        self.end_session(old.session, old.hold).await?;
         let mut event = self.event(Kind::SessionEnded, client);
         event.account = account;
         event.session = Some(old.session);
@@ -393,18 +383,14 @@ impl Engine {
             if claims.issuer != self.settings.issuer {
                 return Err(Reason::BadClaims);
             }
-            let app = self.shared.apps.get(claims.app.as_str());
-            let longest = app.map_or_else(|| self.shared.apps.longest_session(), |app| app.absolute_timeout);
-            // What has a record ends with it, and need not be held for as long as it might have lived.
-            let properties = claims.token_id.method().properties();
-            let stateless = !claims.token_id.method().keeps_record();
+            let method = claims.token_id.method();
             return Ok(Ended {
                 session: claims.session,
                 account: Some(claims.account),
                 app: Some(claims.app),
-                expires: stateless.then(|| claims.auth_time + longest),
+                hold: hold_of(method),
                 successor: None,
-                kind: match properties.upstream {
+                kind: match method.properties().upstream {
                     Upstream::MintedToken => Presented::MintedToken,
                     Upstream::Headers => Presented::Token,
                 },
@@ -412,8 +398,8 @@ impl Engine {
         }
         let ticket = Ticket::parse(credential, ring)?;
         let successor = ticket.successor(ring, self.shared.clock.now()).map(|successor| successor.id());
-        let kept =
-            |session, successor, kind| Ended { session, account: None, app: None, expires: None, successor, kind };
+        let hold = hold_of_ticket(&ticket);
+        let kept = |session, successor, kind| Ended { session, account: None, app: None, hold, successor, kind };
         Ok(match ticket {
             Ticket::Session(ticket) => kept(ticket.id(), successor, Presented::SessionTicket),
             Ticket::Refresh(token) => kept(token.id(), successor, Presented::RefreshToken),
@@ -421,7 +407,7 @@ impl Engine {
                 session: token.id(),
                 account: Some(token.claims().account),
                 app: self.shared.apps.by_tag(token.claims().app).map(|app| app.id.clone()),
-                expires: Some(token.claims().expires),
+                hold,
                 successor,
                 kind: Presented::Stateless(token),
             },
@@ -445,4 +431,18 @@ impl Engine {
 
 pub(super) fn acting(session: SessionId, app: &AppId, method: Method, (epoch, app_epoch): (Epoch, Epoch)) -> Acting {
     Acting { session, epoch, app: app.clone(), method, app_epoch }
+}
+
+/// How long the log holds the end of a session of this method of which no refresh token was presented.
+pub(super) fn hold_of(method: Method) -> Hold {
+    if method.keeps_record() { Hold::NOTED } else { Hold::stateless(None) }
+}
+
+/// How long it holds the end of the session of a ticket that was presented.
+pub(super) fn hold_of_ticket(ticket: &Ticket) -> Hold {
+    match ticket {
+        Ticket::Session(_) | Ticket::Refresh(_) => Hold::NOTED,
+        // As it says itself: the app's configuration may have been another then, and may be so again.
+        Ticket::Stateless(token) => Hold::stateless(Some(token.claims().expires)),
+    }
 }

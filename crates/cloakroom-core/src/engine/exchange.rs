@@ -7,7 +7,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Client, Credentials, Engine, SignedIn, end::acting, issue::Subject, operations::Underway, shared::Shared};
+use super::{
+    Client, Credentials, Engine, SignedIn,
+    end::{acting, hold_of_ticket},
+    issue::Subject,
+    operations::Underway,
+    shared::Shared,
+};
 use crate::{
     account::Account,
     app::App,
@@ -16,12 +22,11 @@ use crate::{
     ids::{Generation, SessionId},
     method::{Check, Memory},
     refusal::{Reason, Refusal},
-    revocation::Hold,
     secret::SecretText,
     session::{AuthMethods, Record, Rotation, Succession, Write, Written},
     store::{Acting, Exchange, Exchanged, PastExchange, Standing},
     ticket::{StatelessClaims, Successor, Ticket},
-    verify::{Activity, Finding},
+    verify::{Activity, Finding, Renewal},
 };
 
 /// The old session, all of it alive.
@@ -106,7 +111,7 @@ impl Engine {
                     Refusal::from(Reason::WrongKind).because("the app takes no session of this method in exchange")
                 );
             }
-            let exchange = self.exchange_for(successor.id(), &old, app, now, client);
+            let exchange = self.exchange_for(successor.id(), &ticket, &old, app, client);
             let record = exchange.succession.record.clone();
             underway.begin()?;
             match self.carry_out(exchange, client).await? {
@@ -120,7 +125,8 @@ impl Engine {
     }
 
     /// The exchange of a session for one of the app's method.
-    fn exchange_for(&self, successor: SessionId, old: &Old, app: &App, now: Timestamp, client: &Client) -> Exchange {
+    fn exchange_for(&self, successor: SessionId, ticket: &Ticket, old: &Old, app: &App, client: &Client) -> Exchange {
+        let now = self.shared.clock.now();
         let record = Record {
             account: old.standing.account.id,
             epoch: old.acting.epoch,
@@ -139,7 +145,7 @@ impl Engine {
         Exchange {
             old: old.acting.clone(),
             succession: Succession { session: successor, spent: old.generation, record },
-            hold: Hold::of(self.shared.apps.longest_access_token(), Some(old.ends)),
+            hold: hold_of_ticket(ticket).and_past(old.ends),
             records: self.shared.stores.records(),
         }
     }
@@ -285,13 +291,13 @@ impl Engine {
                 return Err(Reason::WrongApp.into());
             }
             let (method, ends, marks) = (found.method, found.expires, (found.epoch, found.app_epoch));
-            self.verifier.judge_renewal(found, its_app).await?;
+            let standing = self.stateless_standing(session, found, its_app).await?;
             let claims = token.claims();
-            let standing = self.shared.standing(claims.account, app, method, marks).await?;
             let (created, auth_time, amr) = (claims.auth_time, claims.auth_time, claims.amr);
             let (acting, generation) = (acting(session, &app.id, method, marks), Generation(0));
             return Ok(Old { acting, created, ends, auth_time, amr, generation, standing });
         }
+        let reading = self.verifier.reading();
         let alive = self.shared.live_record(session).await;
         let (record, its_app, standing) = alive.map_err(|refusal| self.with_memory(refusal, session))?;
         if its_app.id != app.id {
@@ -303,7 +309,9 @@ impl Engine {
         }
         let found = Finding::of_record(session, &record, app, ticket.kid());
         let ends = found.expires;
-        self.verifier.judge_renewal(found, app).await?;
+        if self.verifier.judge_renewal(found, app, reading).await? == Renewal::ReadAgain {
+            return Err(Refusal::from(Reason::Busy).retry_after(Duration::from_secs(1)));
+        }
         let mut generation = record.generation;
         if let Ticket::Refresh(token) = ticket {
             let rotation = record.rotation(token.generation(), self.shared.clock.now(), app.refresh_grace);

@@ -57,7 +57,7 @@ use crate::{
     key::{KeyTrouble, MasterSecrets, RingError, SecretError},
     random::Rng,
     refusal::{Reason, Refusal},
-    revocation::{Answer, KeySet, Position},
+    revocation::{Answer, KeySet, Position, Since},
     rounds::Rounds,
     store::{Service, StoreError, Stores, Watch},
     verify::{CacheBounds, Verifier, VerifierSettings},
@@ -164,7 +164,7 @@ impl Engine {
             shared.clock.clone(),
             &shared.rng,
         ));
-        verifier.renew_lease().await.map_err(StartError::Log)?;
+        verifier.take_first_lease().await.map_err(StartError::Log)?;
         let engine = Self {
             places: Places::new(&settings.passwords),
             operations: Operations::default(),
@@ -247,9 +247,9 @@ impl Engine {
         self.shared.keychain.set()
     }
 
-    /// What has ended after a position, with the head of the log; for the feed.
-    pub async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
-        Ok(self.shared.stores.accounts.log_since(after, self.shared.clock.by_hand()).await?)
+    /// What has ended since, with the head of the log; for the feed.
+    pub async fn ended_since(&self, since: Since) -> Result<Answer, Refusal> {
+        Ok(self.shared.stores.accounts.log_since(since, self.shared.clock.by_hand()).await?)
     }
 
     /// The head of the log, read after this was asked, once for all who ask at a time.

@@ -13,7 +13,7 @@ use crate::{
     key::{KeyListing, MasterSecret, Purpose},
     method::Method,
     refusal::{Reason, Refusal},
-    revocation::{EXP_LEEWAY, Hold},
+    revocation::Hold,
     secret::SecretText,
     store::{AccountChange, Basis, Service},
 };
@@ -85,9 +85,8 @@ impl Engine {
         client: &Client,
     ) -> Result<Account, Refusal> {
         self.ending(client, move |engine, client| async move {
-            let hold = Hold::of(engine.shared.apps.longest_access_token(), None);
             let at = engine.shared.clock.by_hand();
-            let changed = engine.shared.stores.accounts.change(id, change, hold, at).await?;
+            let changed = engine.shared.stores.accounts.change(id, change, Hold::NOTED, at).await?;
             let changed = changed.ok_or(Reason::NotFound)?;
             engine.verifier.hear(changed.entry.as_slice());
             let mut event = engine.event(kind, &client);
@@ -115,10 +114,7 @@ impl Engine {
     /// Kills a key: everything it has made is refused at once, at every verifier that hears the log (F042).
     pub async fn kill_key(&self, kid: Kid, client: &Client) -> Result<(), Refusal> {
         let shared = &self.shared;
-        // A ticket outlives any access token: the key's name is held as long as one could be shown.
-        let hold = Hold::of(shared.apps.longest_access_token(), None);
-        let hold = hold.and_lasting(shared.apps.longest_session() + EXP_LEEWAY);
-        let killed = shared.keychain.kill(kid, hold, &shared.stores, &shared.clock, &shared.rng).await;
+        let killed = shared.keychain.kill(kid, Hold::KEY, &shared.stores, &shared.clock, &shared.rng).await;
         let killed = killed.map_err(|error| {
             tracing::error!(%error, "a key cannot be killed");
             Refusal::from(Reason::StoreDown)

@@ -110,9 +110,8 @@ impl Engine {
     }
 
     async fn change(&self, identity: &Identity, change: AccountChange) -> Result<Changed, Refusal> {
-        let hold = Hold::of(self.shared.apps.longest_access_token(), None);
         let at = self.shared.clock.by_hand();
-        match self.shared.stores.accounts.change(identity.account(), change, hold, at).await? {
+        match self.shared.stores.accounts.change(identity.account(), change, Hold::NOTED, at).await? {
             Some(changed) => {
                 self.verifier.hear(changed.entry.as_slice());
                 Ok(changed)

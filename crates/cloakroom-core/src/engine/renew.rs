@@ -10,10 +10,12 @@ use crate::{
     ids::{AppId, Generation, SessionId},
     method::{Check, Method},
     refusal::{Reason, Refusal},
+    revocation::Hold,
     session::{Record, Rotation, Write, Written},
+    store::Standing,
     ticket::{RefreshToken, StatelessRefreshToken, Ticket},
     trace::span,
-    verify::{Activity, Finding},
+    verify::{Activity, Finding, Renewal},
 };
 
 /// A renewal that succeeded.
@@ -134,6 +136,7 @@ impl Engine {
     ) -> Result<Renewed, Refusal> {
         let id = token.id();
         for _ in 0..TRIES {
+            let reading = self.verifier.reading();
             let alive = span("read the session", self.shared.live_record(id)).await;
             let (record, app, standing) = alive.map_err(|refusal| self.with_memory(refusal, id))?;
             if record.method.properties().check != Check::Signature {
@@ -141,7 +144,9 @@ impl Engine {
             }
             demand(wanted.app.as_ref(), &app)?;
             let found = Finding::of_record(id, &record, &app, token.kid());
-            span("judge", self.verifier.judge_renewal(found, &app)).await?;
+            if span("judge", self.verifier.judge_renewal(found, &app, reading)).await? == Renewal::ReadAgain {
+                continue;
+            }
             let now = self.shared.clock.now();
             let rotation = record.rotation(token.generation(), now, app.refresh_grace);
             let write = match rotation {
@@ -200,10 +205,8 @@ impl Engine {
     async fn renew_stateless(&self, token: &StatelessRefreshToken, wanted: Option<&AppId>) -> Result<Renewed, Refusal> {
         let (app, found) = self.stateless_finding(token)?;
         demand(wanted, app)?;
-        let (id, claims, ends) = (token.id(), token.claims(), found.expires);
-        let epochs = (found.epoch, found.app_epoch);
-        span("judge", self.verifier.judge_renewal(found, app)).await?;
-        let standing = self.shared.standing(claims.account, app, Method::JwtStateless, epochs).await?;
+        let (id, claims, ends, epochs) = (token.id(), token.claims(), found.expires, (found.epoch, found.app_epoch));
+        let standing = self.stateless_standing(id, found, app).await?;
         let ring = self.shared.keychain.ring();
         let refresh = token.text(&ring).ok_or(Reason::UnknownKey)?;
         let subject = Subject {
@@ -224,6 +227,23 @@ impl Engine {
             created: claims.auth_time,
             tokens: self.tokens(&subject, refresh)?,
         })
+    }
+
+    /// The standing of a session without a record, by the whole acceptance rule. It can live for far longer than verifiers hold
+    /// its end: the log, which keeps that for as long, is asked in the reading that is made of its account anyway.
+    pub(super) async fn stateless_standing(
+        &self,
+        session: SessionId,
+        found: Finding,
+        app: &Arc<App>,
+    ) -> Result<Standing, Refusal> {
+        let (account, method, marks) = (found.account, found.method, (found.epoch, found.app_epoch));
+        let reading = self.verifier.reading();
+        let standing = self.shared.standing_in_log(account, app, method, marks, session).await?;
+        match span("judge", self.verifier.judge_renewal(found, app, reading)).await? {
+            Renewal::Goes => Ok(standing),
+            Renewal::ReadAgain => Err(Refusal::from(Reason::Busy).retry_after(std::time::Duration::from_secs(1))),
+        }
     }
 
     /// What a stateless refresh token says of itself, if its time is not over.
@@ -266,7 +286,7 @@ impl Engine {
         event.detail = Some(format!("generation {} of {}", token.generation().0, record.generation.0));
         tracing::warn!(session = %id, account = %record.account, "a refresh token was used after its successor: theft");
         self.audit.push(event);
-        match self.end_session(id, None).await {
+        match self.end_session(id, Hold::NOTED).await {
             Ok(()) => Reason::GenerationReused.into(),
             Err(refusal) => refusal,
         }

@@ -1,49 +1,38 @@
 //! The set of what has ended, as a verifier holds it in memory.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use hashbrown::HashMap;
-use thiserror::Error;
+use hashbrown::HashSet;
 
-use super::{EXP_LEEWAY, End, Entry, FACT_LIFE, REQUEST_LIMIT};
+use super::{End, Marks, recent::Recent};
 use crate::{
-    clock::{Boot, Timestamp},
+    clock::Boot,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
 };
 
-/// What has ended and can still be presented. Bounded: when it is full nothing is dropped; the lease is lost instead.
+/// What has ended and can still be presented: one entry for a subject, however often it ends. It is bounded; of what finds it
+/// full it keeps [marks](Self::mark), so that nothing is forgotten.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    sessions: HashMap<SessionId, Held>,
-    accounts: HashMap<AccountId, (Epoch, Held)>,
-    apps: HashMap<(AppId, Option<Method>), (Epoch, Held)>,
-    keys: HashMap<Kid, Held>,
-    /// By when each may be let go of; the number tells those of one moment apart.
-    order: BTreeMap<(Boot, u64), End>,
-    taken: u64,
+    sessions: Recent<SessionId, ()>,
+    accounts: Recent<AccountId, Epoch>,
+    apps: Recent<(AppId, Option<Method>), Epoch>,
+    /// Held for good: what a killed key has made may live for longer than anything else here.
+    keys: HashSet<Kid>,
+    marks: Marks,
+    hold: Duration,
     capacity: usize,
 }
 
-/// How long an end is held.
-#[derive(Clone, Copy, Default, Debug)]
-struct Held {
-    /// What its entry says.
-    until: Timestamp,
-    /// The same on the clock that nobody sets: a wall clock that leaps ahead lets go of nothing.
-    let_go: Boot,
-}
+/// Sessions and accounts end by anybody's doing, apps and keys by an operator's, and have room of their own: so many each.
+const BY_OPERATORS: usize = 1024;
 
-impl Held {
-    fn extend(&mut self, by: Self) {
-        self.until = self.until.max(by.until);
-        self.let_go = self.let_go.max(by.let_go);
-    }
-}
+/// How many entries are let go of at once: those of a flood run out as fast as they came, and requests wait meanwhile.
+const EXPIRE_AT_ONCE: usize = 10_000;
 
-/// An end is held for at least this long after it was heard: facts from before it are gone by then, whatever the wall
-/// clock says.
-const HOLD_AT_LEAST: Duration = FACT_LIFE.saturating_add(EXP_LEEWAY).saturating_add(REQUEST_LIMIT);
+/// The longest hold that a feed may ask for.
+const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// What an [`Ended`] set is asked about: the marks of one credential.
 #[derive(Clone, Copy, Debug)]
@@ -75,45 +64,53 @@ pub enum Verdict {
     Key,
 }
 
-/// The set is full.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("the set of what has ended is full; raise its bound, or the lease stays lost until entries expire")]
-pub struct Full;
-
 impl Ended {
-    /// An empty set that holds at most `capacity` ends.
-    pub fn new(capacity: usize) -> Self {
+    /// An empty set that holds at most `capacity` sessions and accounts, each for `hold` after it was heard.
+    pub fn new(capacity: usize, hold: Duration) -> Self {
         Self {
-            sessions: HashMap::new(),
-            accounts: HashMap::new(),
-            apps: HashMap::new(),
-            keys: HashMap::new(),
-            order: BTreeMap::new(),
-            taken: 0,
+            sessions: Recent::new(),
+            accounts: Recent::new(),
+            apps: Recent::new(),
+            keys: HashSet::new(),
+            marks: Marks::default(),
+            hold,
             capacity,
         }
     }
 
     /// How many ends it holds.
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.sessions.len() + self.accounts.len() + self.apps.len() + self.keys.len()
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.len() == 0
     }
 
-    /// Whether a credential with these marks has ended.
+    /// The last line that it could not hold and that may be about this credential; 0: there is none.
+    #[inline]
+    pub fn mark(&self, subject: &Subject<'_>, now: Boot) -> u64 {
+        self.marks.line(subject, now, self.hold)
+    }
+
+    /// The last line of all that it could not hold: what is read after that knows of each.
+    pub const fn latest_mark(&self) -> u64 {
+        self.marks.latest()
+    }
+
+    /// How many places of its table of marks are marked.
+    pub fn marks(&self, now: Boot) -> usize {
+        self.marks.count(now, self.hold)
+    }
+
+    /// Whether a credential with these marks has ended, as far as is held here.
     #[inline]
     pub fn judge(&self, subject: &Subject<'_>) -> Verdict {
-        if self.order.is_empty() {
-            return Verdict::Goes;
-        }
-        if self.sessions.contains_key(&subject.session) {
+        if self.sessions.contains(&subject.session) {
             return Verdict::Session;
         }
-        let below = |cut: Option<&(Epoch, Held)>, epoch: Epoch| cut.is_some_and(|(first, _)| epoch < *first);
+        let below = |cut: Option<&Epoch>, epoch: Epoch| cut.is_some_and(|first| epoch < *first);
         if below(self.accounts.get(&subject.account.0), subject.account.1) {
             return Verdict::Account;
         }
@@ -124,89 +121,91 @@ impl Ended {
             }
         }
         match subject.kid {
-            Some(kid) if self.keys.contains_key(&kid) => Verdict::Key,
+            Some(kid) if self.keys.contains(&kid) => Verdict::Key,
             _ => Verdict::Goes,
         }
     }
 
-    /// Whether this session is among the ended ones.
+    /// Whether this session is among the ended ones that it holds.
     pub fn has_session(&self, session: SessionId) -> bool {
-        self.sessions.contains_key(&session)
+        self.sessions.contains(&session)
     }
 
     /// Whether this key is among the killed ones.
     pub fn has_key(&self, kid: Kid) -> bool {
-        self.keys.contains_key(&kid)
+        self.keys.contains(&kid)
     }
 
-    /// Takes in an end that was heard at these moments; harmless when repeated or out of order, and what is held already
-    /// takes no room.
-    pub(super) fn insert(&mut self, entry: &Entry, wall: Timestamp, boot: Boot) -> Result<(), Full> {
-        if self.holds(entry) {
-            return Ok(());
-        }
-        if self.order.len() >= self.capacity {
-            return Err(Full);
-        }
-        let let_go = boot + entry.until.since(wall).max(HOLD_AT_LEAST);
-        let held = Held { until: entry.until, let_go };
-        let raise = |at: &mut (Epoch, Held), epoch: Epoch| {
-            at.0 = at.0.max(epoch);
-            at.1.extend(held);
-        };
-        match &entry.end {
-            End::Session { session } => self.sessions.entry(*session).or_default().extend(held),
-            End::Account { account, epoch } => raise(self.accounts.entry(*account).or_default(), *epoch),
-            End::App { app, method, epoch } => raise(self.apps.entry((app.clone(), *method)).or_default(), *epoch),
-            End::Key { kid } => self.keys.entry(*kid).or_default().extend(held),
-        }
-        self.taken += 1;
-        self.order.insert((let_go, self.taken), entry.end.clone());
-        Ok(())
+    /// From now on everything is held for so long at least, because whoever passes the log on asks for it.
+    pub(super) fn hold_for(&mut self, hold: Duration) {
+        self.hold = self.hold.max(hold.min(LONGEST_HOLD));
     }
 
-    /// Whether this end, or one that covers it, is held for long enough: it says nothing new.
-    pub(crate) fn holds(&self, entry: &Entry) -> bool {
-        let long_enough = |held: Option<&Held>| held.is_some_and(|held| held.until >= entry.until);
-        let covers = |cut: Option<&(Epoch, Held)>, epoch: Epoch| {
-            cut.is_some_and(|(first, held)| *first >= epoch && held.until >= entry.until)
-        };
-        match &entry.end {
-            End::Session { session } => long_enough(self.sessions.get(session)),
+    /// Takes in what a line ends; harmless when repeated or out of order. Without room for it, it leaves a mark.
+    pub(super) fn insert(&mut self, line: u64, end: &End, now: Boot) {
+        if self.holds(end) {
+            return;
+        }
+        let has_room = self.sessions.len() + self.accounts.len() < self.capacity;
+        match end {
+            End::Session { session } if has_room => self.sessions.put(*session, (), now),
+            End::Session { session } => self.marks.session(*session, line, now),
+            End::Account { account, epoch } if has_room || self.accounts.contains(account) => {
+                self.accounts.put(*account, *epoch, now);
+            }
+            End::Account { account, .. } => self.marks.account(*account, line, now),
+            End::App { app, method, epoch } => {
+                let key = (app.clone(), *method);
+                if self.apps.len() < BY_OPERATORS || self.apps.contains(&key) {
+                    self.apps.put(key, *epoch, now);
+                } else {
+                    self.marks.everybody(line, now);
+                }
+            }
+            End::Key { kid } if self.keys.len() < BY_OPERATORS => {
+                self.keys.insert(*kid);
+            }
+            End::Key { .. } => self.marks.everybody(line, now),
+        }
+    }
+
+    /// Whether this end, or one that covers it, is held: it says nothing new.
+    pub(crate) fn holds(&self, end: &End) -> bool {
+        let covers = |cut: Option<&Epoch>, epoch: Epoch| cut.is_some_and(|first| *first >= epoch);
+        match end {
+            End::Session { session } => self.sessions.contains(session),
             End::Account { account, epoch } => covers(self.accounts.get(account), *epoch),
             End::App { app, method, epoch } => covers(self.apps.get(&(app.clone(), *method)), *epoch),
-            End::Key { kid } => long_enough(self.keys.get(kid)),
+            End::Key { kid } => self.keys.contains(kid),
         }
     }
 
     /// Lets go of what nobody can present any more.
     pub(super) fn expire(&mut self, now: Boot) {
-        while let Some(first) = self.order.first_entry() {
-            if first.key().0 > now {
-                return;
-            }
-            match first.remove() {
-                End::Session { session } => drop_if(&mut self.sessions, &session, now, |held| held.let_go),
-                End::Account { account, .. } => drop_if(&mut self.accounts, &account, now, |(_, held)| held.let_go),
-                End::App { app, method, .. } => drop_if(&mut self.apps, &(app, method), now, |(_, held)| held.let_go),
-                End::Key { kid } => drop_if(&mut self.keys, &kid, now, |held| held.let_go),
-            }
-        }
+        self.sessions.expire(now, self.hold, EXPIRE_AT_ONCE);
+        self.accounts.expire(now, self.hold, EXPIRE_AT_ONCE);
+        self.apps.expire(now, self.hold, EXPIRE_AT_ONCE);
+        self.marks.expire(now, self.hold);
     }
 
+    /// Forgets what another log said, but for the killed keys: a log that has forgotten a kill undoes none.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.capacity);
+        let keys = std::mem::take(&mut self.keys);
+        *self = Self { keys, ..Self::new(self.capacity, self.hold) };
     }
 
-    /// What it holds and until when, for the model.
+    /// What it holds and since when, for the model.
     #[cfg(test)]
-    pub(super) fn image(&self) -> Vec<(Boot, End)> {
-        self.order.iter().map(|((let_go, _), end)| (*let_go, end.clone())).collect()
+    pub(super) fn image(&self) -> Vec<(u32, End)> {
+        let sessions = self.sessions.iter().map(|(session, (), came)| (came, End::Session { session: *session }));
+        let accounts = self.accounts.iter();
+        let accounts = accounts.map(|(id, epoch, came)| (came, End::Account { account: *id, epoch: *epoch }));
+        sessions.chain(accounts).collect()
     }
-}
 
-fn drop_if<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>, key: &K, now: Boot, let_go: impl Fn(&V) -> Boot) {
-    if map.get(key).is_some_and(|held| let_go(held) <= now) {
-        map.remove(key);
+    /// The marks that it keeps, for the model.
+    #[cfg(test)]
+    pub(super) fn marks_image(&self) -> Vec<(u16, u64, Boot)> {
+        self.marks.image()
     }
 }

@@ -6,17 +6,24 @@
 
 mod ended;
 mod lineage;
+mod marks;
+mod pages;
+mod recent;
 mod vigil;
 
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-pub use ended::{Ended, Full, Subject, Verdict};
+use marks::Marks;
+
+pub use ended::{Ended, Subject, Verdict};
 pub use lineage::Lineage;
-pub use vigil::{Answer, Gap, Vigil};
+pub use pages::{Extent, Head, PAGE, reach};
+pub use vigil::{Answer, Gap, Heard, Reading, Since, Vigil};
 
 use crate::{
+    app::LONGEST_SESSION,
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
@@ -28,6 +35,10 @@ pub const FACT_LIFE: Duration = Duration::from_secs(300);
 pub const EXP_LEEWAY: Duration = Duration::from_secs(5);
 /// The longest that a request may run.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+/// How long a verifier holds an end after it has heard it, by the clock that nobody sets: an access token lives for an hour at
+/// most, and the rest is for leeways, for requests that run and for clocks that differ. Neither the configuration nor the
+/// clock of the server that wrote the end has a say in it.
+pub const VERIFIERS_HOLD: Duration = Duration::from_secs(65 * 60);
 /// The log holds every end for at least this long.
 pub const LOG_LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -77,12 +88,12 @@ pub struct Entry {
     /// When the line was written, by the store's clock; what it says is acknowledged a moment later.
     /// `None`: whoever passed it on did not say.
     pub at: Option<Timestamp>,
-    /// Until when a verifier must hold it.
+    /// Until when the log holds it at least. A verifier goes by [`VERIFIERS_HOLD`].
     pub until: Timestamp,
 }
 
-/// How long an end must be held, from when its line is written. Servers give durations, and the store adds its own time:
-/// a server whose clock is behind would otherwise let go of what it ends at once.
+/// How long the log holds the line of an end. How long a verifier does is another matter, and the same for all:
+/// [`VERIFIERS_HOLD`]. Servers give durations, and the store adds its own time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hold {
     least: Duration,
@@ -91,22 +102,29 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// As long as a fact could live or a token be checked anew, and, for a session without a record, until its refresh token
-    /// expires.
-    pub fn of(longest_access_token: Duration, refresh_expires: Option<Timestamp>) -> Self {
-        let least = FACT_LIFE.max(longest_access_token) + EXP_LEEWAY + REQUEST_LIMIT;
-        Self { least, expires: refresh_expires.map_or(Timestamp::default(), |expires| expires + EXP_LEEWAY) }
+    /// Of what says so itself once verifiers have heard of it: a record that is gone, or an epoch that was raised.
+    pub const NOTED: Self = Self::lasting(VERIFIERS_HOLD);
+    /// Of a key: for as long as anything that it made could be presented.
+    pub const KEY: Self = Self::lasting(LONGEST_SESSION);
+
+    /// Of a session without a record, which is asked about at each renewal: until the refresh token that was `presented` expires.
+    /// Where none was, for as long as any could live, whatever the configuration says of that now.
+    pub fn stateless(presented: Option<Timestamp>) -> Self {
+        match presented {
+            Some(expires) => Self::NOTED.and_past(expires),
+            None => Self::lasting(LONGEST_SESSION),
+        }
     }
 
-    /// As long as this.
+    /// And past this moment, until which something that the line is about can be presented.
+    #[must_use]
+    pub fn and_past(self, expires: Timestamp) -> Self {
+        Self { expires: self.expires.max(expires + EXP_LEEWAY), ..self }
+    }
+
+    /// For as long as this.
     pub const fn lasting(least: Duration) -> Self {
         Self { least, expires: Timestamp::from_millis(0) }
-    }
-
-    /// As long as this too.
-    #[must_use]
-    pub fn and_lasting(self, least: Duration) -> Self {
-        Self { least: self.least.max(least), ..self }
     }
 
     /// Until when, for a line that is written at this moment.

@@ -14,6 +14,7 @@ use crate::{
     app::Apps,
     clock::Timestamp,
     ids::{AccountId, SessionId},
+    revocation::Since,
 };
 
 /// A record that is over is swept within a minute where a server runs; where none has run for a while it may wait.
@@ -72,7 +73,7 @@ pub async fn look(
 ) -> Result<Findings, StoreError> {
     accounts.keys().await?;
     accounts.services().await?;
-    let now = accounts.log_since(None, at).await?.time;
+    let now = accounts.log_since(Since::Ever, at).await?.time;
     let too_old = match behind(sessions, accounts, now).await {
         Ok(_) => None,
         Err(StoreError::TooOld(old)) => Some(old),

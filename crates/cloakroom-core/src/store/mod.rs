@@ -50,7 +50,7 @@ use crate::{
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     key::{KeyRow, KeyStamp, Keys, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Hold, Lineage, Position},
+    revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     session::{Record, Write, Written},
 };
 
@@ -376,7 +376,7 @@ pub trait AccountStore: Send + Sync + 'static {
         at: Option<Timestamp>,
     ) -> Result<Option<Changed>, StoreError>;
 
-    /// Writes ends into the revocation log, durably, each with how long it must be held. Unknown accounts are left
+    /// Writes ends into the revocation log, durably, each with how long the log holds it. Unknown accounts are left
     /// out of the answer, and so is what went by something that has changed. What took an ended session's place in an
     /// exchange ends with it, in the same transaction, and follows it in the answer. `at`: the moment that a test gives; `None`:
     /// the store's own time, because those of its servers may disagree.
@@ -394,13 +394,14 @@ pub trait AccountStore: Send + Sync + 'static {
     /// acknowledgement that rests on what somebody else wrote. One commit for all who ask at a time. The verbs of this port that
     /// find a thing done already (an address that is taken, a line that is there) wait so themselves.
     async fn settled(&self) -> Result<(), StoreError>;
-    /// What follows `after`, or a snapshot of what must be held now when that is `None`, of another incarnation or
-    /// further back than the log reaches. The head is read in the same transaction. `at`: as in [`Self::end`].
-    async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError>;
+    /// What has ended since, at most a [page](crate::revocation::PAGE) of it. A snapshot has what ended since
+    /// [`reach`](crate::revocation::reach) of the clock of deletion, whatever became of the server that wrote it. The head is
+    /// read in the same transaction. `at`: as in [`Self::end`].
+    async fn log_since(&self, since: Since, at: Option<Timestamp>) -> Result<Answer, StoreError>;
     /// The store's own time. `at`: as in [`Self::end`].
     async fn time(&self, at: Option<Timestamp>) -> Result<Timestamp, StoreError> {
         let head = self.log_head().await?;
-        Ok(self.log_since(Some(head), at).await?.time)
+        Ok(self.log_since(Since::Line(head), at).await?.time)
     }
     /// The head of the log.
     async fn log_head(&self) -> Result<Position, StoreError>;

@@ -28,7 +28,7 @@ use crate::{
     ids::{AccountId, AppId, AppTag, SessionId},
     key::{KeyStamp, Keys, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Hold, Lineage, Position},
+    revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     session::{Record, Write, Written},
     tally::{TimeCounts, Times},
     trace::{Outcome, span_of},
@@ -218,7 +218,7 @@ watched! {
     async fn settled() -> ();
     async fn exchange(exchange: Exchange, at: Option<Timestamp>) -> Exchanged;
     async fn past_exchange(successor: SessionId, at: Option<Timestamp>) -> Option<PastExchange>;
-    async fn log_since(after: Option<Position>, at: Option<Timestamp>) -> Answer;
+    async fn log_since(since: Since, at: Option<Timestamp>) -> Answer;
     async fn log_head() -> Position;
     async fn lineage() -> Lineage;
     async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;

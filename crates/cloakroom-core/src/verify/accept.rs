@@ -41,11 +41,24 @@ pub enum Judgement {
     ReadAgain,
     /// The log has not been heard in time; renew the lease, or read anew.
     NoLease,
+    /// An end that could not be held may be its own: ask about it, or read anew. Nothing else speaks against it, unless
+    /// [`judge_unasked`] says so.
+    Ask,
 }
 
 /// Applies the acceptance rule.
 #[inline]
 pub fn judge(fact: &Fact, basis: Basis, vigil: &Vigil, now: Moment) -> Judgement {
+    match judge_unasked(fact, basis, vigil, now) {
+        Judgement::Accept | Judgement::NoLease if fact.is_marked(vigil, now.boot) => Judgement::Ask,
+        judgement => judgement,
+    }
+}
+
+/// Applies the acceptance rule as if what could not be held had not been heard: so it goes where nobody can be asked and the
+/// app does without.
+#[inline]
+pub fn judge_unasked(fact: &Fact, basis: Basis, vigil: &Vigil, now: Moment) -> Judgement {
     use Judgement::{Accept, NoLease, ReadAgain, Refuse};
 
     if fact.is_over(now.wall) {

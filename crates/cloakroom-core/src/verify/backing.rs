@@ -6,11 +6,12 @@ use async_trait::async_trait;
 
 use super::fact::Finding;
 use crate::{
+    app::App,
     clock::Timestamp,
     ids::{AppId, SessionId},
     key::VerifyingKeys,
     refusal::{Reason, Refusal},
-    revocation::{Answer, Position},
+    revocation::{Answer, Since},
 };
 
 /// Where a [`Verifier`](super::Verifier) gets what it does not know: the stores, inside the server; the server, inside an
@@ -18,11 +19,19 @@ use crate::{
 #[async_trait]
 pub trait Backing: Send + Sync + 'static {
     /// Checks a ticket's MAC and reads its record together with its account's epoch and state, from a primary. Garbage
-    /// and forgeries are refused before anything is read.
+    /// and forgeries are refused before anything is read. As with [`Self::ask`], the answer knows of every line that had been
+    /// heard here.
     async fn look_up(&self, ticket: &str) -> Result<(AppId, Finding), NotFound>;
 
-    /// What has ended after `after`; without one, everything that must be held.
-    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal>;
+    /// What has ended since.
+    async fn ended_since(&self, since: Since) -> Result<Answer, Refusal>;
+
+    /// Asks a primary whether an access token's session, account and app go on. The answer knows of every line of the log that
+    /// had been heard here when this was called.
+    ///
+    /// # Errors
+    /// As the token would be refused; [passing](Refusal::is_passing) where nobody can tell.
+    async fn ask(&self, token: &str, app: &App, found: &Finding) -> Result<(), Refusal>;
 
     /// The keys that check access tokens.
     fn keys(&self) -> Arc<VerifyingKeys>;

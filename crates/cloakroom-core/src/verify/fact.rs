@@ -13,7 +13,7 @@ use crate::{
     clock::{Boot, Timestamp},
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::{Check, Method, Upstream},
-    revocation::{EXP_LEEWAY, FACT_LIFE, Subject},
+    revocation::{EXP_LEEWAY, FACT_LIFE, Reading, Subject, Vigil},
     session::{AuthMethods, Record},
 };
 
@@ -68,6 +68,8 @@ pub struct Fact {
     /// When the reading began; what it says is believed for [`FACT_LIFE`] from then.
     read_at: Boot,
     pub(super) era: u32,
+    /// Up to which line of the log it is known that nothing has ended it, of those that left a mark.
+    asked: AtomicU64,
     /// When the session was last used here, in milliseconds; a request moves it on, nothing moves it back.
     seen: AtomicU64,
     /// The last activity that was handed on to be written.
@@ -75,10 +77,36 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// A fact whose reading began at `read_at`, while the vigil was in `era`.
-    pub fn new(found: Finding, app: Arc<App>, read_at: Boot, era: u32) -> Self {
+    /// What a primary told: as of when the reading began, nothing had ended it.
+    pub fn read(found: Finding, app: Arc<App>, reading: Reading) -> Self {
+        let line = reading.line;
+        Self::new(found, app, reading, line)
+    }
+
+    /// What a credential says of itself, by a signature that is good.
+    pub fn checked(found: Finding, app: Arc<App>, reading: Reading) -> Self {
+        Self::new(found, app, reading, 0)
+    }
+
+    fn new(found: Finding, app: Arc<App>, reading: Reading, asked: u64) -> Self {
         let seen = found.last_active.unwrap_or_default().millis();
-        Self { found, app, read_at, era, seen: AtomicU64::new(seen), noted: AtomicU64::new(seen) }
+        let (seen, noted, asked) = (AtomicU64::new(seen), AtomicU64::new(seen), AtomicU64::new(asked));
+        Self { found, app, read_at: reading.at, era: reading.era, asked, seen, noted }
+    }
+
+    /// It was asked about, from `reading` on, and has not ended.
+    pub(super) fn goes_on(&self, reading: Reading) {
+        if reading.era == self.era {
+            self.asked.fetch_max(reading.line, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether an end that could not be held may be its own.
+    #[inline]
+    pub(super) fn is_marked(&self, vigil: &Vigil, now: Boot) -> bool {
+        // The lines of another log have other numbers.
+        let asked = if self.era == vigil.era() { self.asked.load(Ordering::Relaxed) } else { 0 };
+        vigil.is_marked(&self.subject(), asked, now)
     }
 
     /// What the acceptance rule asks the set of what ended.
@@ -123,10 +151,13 @@ impl Fact {
         Timestamp::from_millis(self.seen.load(Ordering::Relaxed))
     }
 
-    /// Keeps what an older fact of the same session knew of its use.
+    /// Keeps what an older fact of the same credential knew of its use, and that it was asked about.
     pub(super) fn remember(&self, older: &Self) {
         if older.found.session == self.found.session {
             self.seen.fetch_max(older.seen.load(Ordering::Relaxed), Ordering::Relaxed);
+            if older.era == self.era {
+                self.asked.fetch_max(older.asked.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
         }
     }
 

@@ -13,11 +13,12 @@ mod lag;
 mod model;
 mod verifier;
 
-pub use accept::{Basis, Judgement, Moment, judge};
+pub use accept::{Basis, Judgement, Moment, judge, judge_unasked};
 pub use backing::{Backing, NotFound};
 pub use cache::CacheBounds;
 pub use fact::{Fact, Finding, Identity};
 pub use lag::{LAG_BOUNDS, LagCounts};
 pub use verifier::{
-    Activity, CLOCK_TOLERANCE, Counts, FILLING, IAT_LEEWAY, MOST_UNDER_WAY, Question, Verifier, VerifierSettings,
+    Activity, CLOCK_TOLERANCE, Counts, FILLING, IAT_LEEWAY, MOST_UNDER_WAY, Question, Renewal, Verifier,
+    VerifierSettings,
 };

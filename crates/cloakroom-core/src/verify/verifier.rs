@@ -8,7 +8,7 @@ pub use hearing::CLOCK_TOLERANCE;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,19 +18,19 @@ use tokio::sync::{Notify, watch};
 
 use self::{counts::Counters, hearing::RENEWAL_LIMIT};
 use super::{
-    accept::{Basis, Judgement, Moment, judge},
+    accept::{Basis, Judgement, Moment, judge, judge_unasked},
     backing::{Backing, NotFound},
     cache::{CacheBounds, FactCache, Fingerprint},
     fact::{Fact, Finding, Identity},
 };
 use crate::{
     app::{App, Apps},
-    clock::{Clock, Timestamp},
+    clock::{Boot, Clock, Timestamp},
     ids::AppId,
     method::{Check, OnFeedLoss},
     random::Rng,
     refusal::{Reason, Refusal},
-    revocation::Vigil,
+    revocation::{Reading, VERIFIERS_HOLD, Vigil},
     rounds::Rounds,
     seats::Seats,
     token,
@@ -66,8 +66,18 @@ pub struct VerifierSettings {
     pub issuer: String,
     /// The bounds of the near-cache.
     pub cache: CacheBounds,
-    /// How many ends it may hold; past that the lease is lost, never an end.
+    /// How many ends it may hold; of what is more it keeps marks, and asks about the credentials that they may be about.
     pub ended_capacity: usize,
+}
+
+/// Whether a renewal may go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Renewal {
+    /// It may.
+    Goes,
+    /// An end was heard while the session was read, and may be its own: read again.
+    ReadAgain,
 }
 
 /// Checks presented credentials. Shared; all of it is safe to call from many tasks at once.
@@ -81,6 +91,8 @@ pub struct Verifier {
     renewals: Rounds<Result<(), Refusal>>,
     /// How many questions are being answered by more than the cache.
     under_way: Seats,
+    /// When a question about a marked credential was last not answered, in milliseconds; 0: never.
+    unanswered: AtomicU64,
     wake: Notify,
     /// Whether the log did not answer when it was last asked.
     deaf: AtomicBool,
@@ -97,6 +109,12 @@ const USUAL_LIFETIME: Duration = Duration::from_secs(300);
 pub const MOST_UNDER_WAY: usize = 4096;
 /// How long a question waits for another one that looks up the same.
 pub const FILLING: Duration = Duration::from_secs(5);
+/// How long an app that does without is not asked about marked credentials, after a question was not answered.
+const UNANSWERED: Duration = Duration::from_millis(500);
+/// How often a credential is asked about before its request is refused, where new ends that may be its own are heard each time.
+const TRIES: usize = 3;
+/// What is held for longer than the longest access token lives: for leeways, and for requests that run.
+const BEYOND_TOKENS: Duration = Duration::from_secs(300);
 
 impl Verifier {
     /// A verifier that has heard nothing yet; its first lease comes with the first question or with [`Self::follow`].
@@ -107,15 +125,18 @@ impl Verifier {
         clock: Clock,
         rng: &Rng,
     ) -> Self {
+        // What this verifier itself could accept decides; the log's servers may know of shorter tokens only.
+        let hold = VERIFIERS_HOLD.max(apps.longest_access_token() + BEYOND_TOKENS);
         Self {
             apps,
             issuer: settings.issuer,
             clock,
             cache: FactCache::new(settings.cache, rng),
-            vigil: RwLock::new(Vigil::new(settings.ended_capacity)),
+            vigil: RwLock::new(Vigil::new(settings.ended_capacity, hold)),
             backing,
             renewals: Rounds::new(),
             under_way: Seats::new(MOST_UNDER_WAY),
+            unanswered: AtomicU64::new(0),
             wake: Notify::new(),
             deaf: AtomicBool::new(false),
             heard: watch::Sender::new(0),
@@ -135,13 +156,13 @@ impl Verifier {
         if let Some(fact) = self.cache.get(&at) {
             // One reading of the clocks serves the judgement and what follows from it.
             let now = self.moment();
-            match judge(&fact, Basis::Cached, &self.vigil.read(), now) {
+            match self.judge(&fact, Basis::Cached, now) {
                 Judgement::Accept => {
                     self.counts.warm.fetch_add(1, Ordering::Relaxed);
                     return self.admit(fact, question, now.wall);
                 }
                 Judgement::Refuse(reason) => return Err(self.refuse(reason.into())),
-                Judgement::ReadAgain | Judgement::NoLease => {}
+                Judgement::ReadAgain | Judgement::NoLease | Judgement::Ask => {}
             }
         } else if let Some(found) = self.check_at_once(&at, question.credential) {
             self.counts.cold.fetch_add(1, Ordering::Relaxed);
@@ -157,16 +178,22 @@ impl Verifier {
         }
     }
 
-    /// Applies the acceptance rule to a renewal: what it found was read or checked just now, and it needs a fresh lease
+    /// What has been heard by now; to be had before what a renewal rests on is read.
+    pub fn reading(&self) -> Reading {
+        self.vigil.read().reading(self.clock.boot())
+    }
+
+    /// Applies the acceptance rule to a renewal: what it found was read since `reading`, and it needs a fresh lease
     /// whatever the app does on feed loss, for it makes something that lives on.
-    pub async fn judge_renewal(&self, found: Finding, app: &Arc<App>) -> Result<(), Refusal> {
-        let fact = Fact::new(found, Arc::clone(app), self.clock.boot(), self.vigil.read().era());
+    pub async fn judge_renewal(&self, found: Finding, app: &Arc<App>, reading: Reading) -> Result<Renewal, Refusal> {
+        let fact = Fact::read(found, Arc::clone(app), reading);
         if !self.vigil.read().is_fresh(self.clock.boot(), app.lag(Check::Signature)) {
             self.renew_lease().await?;
         }
-        match self.judge(&fact, Basis::JustNow) {
+        match judge(&fact, Basis::JustNow, &self.vigil.read(), self.moment()) {
             Judgement::Refuse(reason) => Err(reason.into()),
-            Judgement::Accept => Ok(()),
+            Judgement::Accept => Ok(Renewal::Goes),
+            Judgement::Ask => Ok(Renewal::ReadAgain),
             Judgement::ReadAgain | Judgement::NoLease => Err(Reason::LeaseLost.into()),
         }
     }
@@ -188,15 +215,25 @@ impl Verifier {
 
     #[inline]
     fn moment(&self) -> Moment {
-        {
-            let (wall, boot) = self.clock.moment();
-            Moment { wall, boot }
-        }
+        let (wall, boot) = self.clock.moment();
+        Moment { wall, boot }
     }
 
     #[inline]
-    fn judge(&self, fact: &Fact, basis: Basis) -> Judgement {
-        judge(fact, basis, &self.vigil.read(), self.moment())
+    fn judge(&self, fact: &Fact, basis: Basis, now: Moment) -> Judgement {
+        let vigil = self.vigil.read();
+        match judge(fact, basis, &vigil, now) {
+            Judgement::Ask if self.does_without(fact, now.boot) => judge_unasked(fact, basis, &vigil, now),
+            judgement => judgement,
+        }
+    }
+
+    /// Whether what may have ended goes on because nobody can be asked.
+    fn does_without(&self, fact: &Fact, now: Boot) -> bool {
+        let unanswered = Boot::from_millis(self.unanswered.load(Ordering::Relaxed));
+        fact.app.on_feed_loss == OnFeedLoss::UntilExpiry
+            && unanswered != Boot::default()
+            && now.since(unanswered) < UNANSWERED
     }
 
     /// An accepted fact becomes an identity, if it is of the asked app.
@@ -224,10 +261,9 @@ impl Verifier {
         if !is_token(credential) {
             return None;
         }
-        let read_at = self.clock.boot();
-        let (era, never_heard) = {
+        let (reading, never_heard) = {
             let vigil = self.vigil.read();
-            (vigil.era(), vigil.position().is_none())
+            (vigil.reading(self.clock.boot()), vigil.position().is_none())
         };
         let (app, found) = match self.read_token(credential) {
             Ok(read) => read,
@@ -236,15 +272,15 @@ impl Verifier {
             Err(Reason::FromTheFuture) if never_heard => return None,
             Err(reason) => return Some(Err(reason.into())),
         };
-        let fact = Arc::new(Fact::new(found, Arc::clone(app), read_at, era));
-        match self.judge(&fact, Basis::JustNow) {
+        let fact = Arc::new(Fact::checked(found, Arc::clone(app), reading));
+        match self.judge(&fact, Basis::JustNow, self.moment()) {
             Judgement::Accept | Judgement::Refuse(_) if never_heard => None,
             Judgement::Accept => {
                 self.cache.insert(at, &fact);
                 Some(Ok(fact))
             }
             Judgement::Refuse(reason) => Some(Err(reason.into())),
-            Judgement::ReadAgain | Judgement::NoLease => None,
+            Judgement::ReadAgain | Judgement::NoLease | Judgement::Ask => None,
         }
     }
 
@@ -258,68 +294,119 @@ impl Verifier {
             // Were the wait not limited, each of many that ask for the same would in turn wait for a store that is gone.
             let filled = tokio::time::timeout(FILLING, self.cache.get_or_fill(at)).await;
             match filled.map_err(|_| Refusal::from(Reason::StoreDown).retry_after(RENEWAL_LIMIT))? {
-                Ok(fact) => match self.judge(&fact, Basis::Cached) {
+                Ok(fact) => match self.judge(&fact, Basis::Cached, self.moment()) {
                     Judgement::Accept => return Ok(fact),
                     Judgement::Refuse(reason) => return Err(reason.into()),
                     Judgement::NoLease if self.renew_lease().await.is_ok() => {}
-                    Judgement::ReadAgain | Judgement::NoLease => {
+                    Judgement::ReadAgain | Judgement::NoLease | Judgement::Ask => {
                         self.cache.drop_fact(at, &fact);
                         older = Some(fact);
                     }
                 },
                 Err(place) => {
-                    let fact = self.find(credential, older.as_deref()).await?;
+                    let fact = self.find(credential, older).await?;
                     // A place that was taken meanwhile keeps what it has; both are true.
                     let _ = place.insert(Arc::clone(&fact));
                     return Ok(fact);
                 }
             }
         }
-        self.find(credential, older.as_deref()).await
+        self.find(credential, older).await
     }
 
-    /// Checks or reads, and judges.
-    async fn find(&self, credential: &str, older: Option<&Fact>) -> Result<Arc<Fact>, Refusal> {
-        let read_at = self.clock.boot();
-        let (era, never_heard) = {
-            let vigil = self.vigil.read();
-            (vigil.era(), vigil.position().is_none())
-        };
-        let (app, found) = if is_token(credential) {
-            match self.check_token(credential).await {
+    /// Checks or reads, and judges; again, if an end that may be its own was heard meanwhile.
+    async fn find(&self, credential: &str, older: Option<Arc<Fact>>) -> Result<Arc<Fact>, Refusal> {
+        let mut older = older;
+        let never_heard = self.vigil.read().position().is_none();
+        for _ in 0..TRIES {
+            let fact = match self.find_fact(credential, older.as_deref()).await {
+                Ok(fact) => fact,
+                Err(refusal) => return self.do_without(refusal, older),
+            };
+            let mut judgement = self.judge(&fact, Basis::JustNow, self.moment());
+            if judgement == Judgement::Ask && fact.check() == Check::Signature {
+                self.ask(credential, &fact).await?;
+                judgement = self.judge(&fact, Basis::JustNow, self.moment());
+            }
+            let refused = matches!(judgement, Judgement::Refuse(_));
+            let without = fact.app.on_feed_loss == OnFeedLoss::UntilExpiry;
+            if judgement == Judgement::NoLease || (never_heard && (refused || without)) {
+                // A verifier that has never heard the log asks at least once, whatever happens without it: for what has ended,
+                // and for the time.
+                let renewed = self.renew_lease().await;
+                judgement = self.judge(&fact, Basis::JustNow, self.moment());
+                if judgement == Judgement::NoLease {
+                    return Err(renewed.err().unwrap_or_else(|| Reason::LeaseLost.into()));
+                }
+            }
+            match judgement {
+                Judgement::Accept => return Ok(fact),
+                Judgement::Refuse(reason) => return Err(reason.into()),
+                Judgement::Ask => older = Some(fact),
+                Judgement::ReadAgain | Judgement::NoLease => return Err(Reason::LeaseLost.into()),
+            }
+        }
+        Err(Refusal::from(Reason::Busy).retry_after(RENEWAL_LIMIT))
+    }
+
+    /// What a credential says of itself, or its record of it.
+    async fn find_fact(&self, credential: &str, older: Option<&Fact>) -> Result<Arc<Fact>, Refusal> {
+        let reading = self.reading();
+        let fact = if is_token(credential) {
+            let never_heard = self.vigil.read().position().is_none();
+            let (app, found) = match self.check_token(credential).await {
                 Err(refusal)
                     if never_heard && refusal.reason == Reason::FromTheFuture && self.renew_lease().await.is_ok() =>
                 {
                     self.check_token(credential).await?
                 }
                 checked => checked?,
-            }
+            };
+            Fact::checked(found, Arc::clone(app), reading)
         } else {
             let looked_up = self.backing.look_up(credential).await;
             let (app, found) = looked_up.map_err(|not_found| self.with_memory(not_found))?;
-            (self.apps.get(app.as_str()).ok_or(Reason::AppGone)?, found)
+            let app = self.apps.get(app.as_str()).ok_or(Reason::AppGone)?;
+            Fact::read(found, Arc::clone(app), reading)
         };
-        let fact = Arc::new(Fact::new(found, Arc::clone(app), read_at, era));
         if let Some(older) = older {
             fact.remember(older);
         }
-        let mut judgement = self.judge(&fact, Basis::JustNow);
-        let refused = matches!(judgement, Judgement::Refuse(_));
-        if judgement == Judgement::NoLease || (never_heard && (refused || app.on_feed_loss == OnFeedLoss::UntilExpiry))
-        {
-            // A verifier that has never heard the log asks at least once, whatever happens without it: for what has ended,
-            // and for the time.
-            let renewed = self.renew_lease().await;
-            judgement = self.judge(&fact, Basis::JustNow);
-            if judgement == Judgement::NoLease {
-                return Err(renewed.err().unwrap_or_else(|| Reason::LeaseLost.into()));
+        Ok(Arc::new(fact))
+    }
+
+    /// Asks about a token whose place is marked. Whoever holds the same one waits for the answer.
+    async fn ask(&self, token: &str, fact: &Fact) -> Result<(), Refusal> {
+        let reading = self.reading();
+        self.counts.asked.fetch_add(1, Ordering::Relaxed);
+        match self.backing.ask(token, &fact.app, &fact.found).await {
+            Ok(()) => {
+                fact.goes_on(reading);
+                Ok(())
             }
+            Err(refusal) if refusal.is_passing() && fact.app.on_feed_loss == OnFeedLoss::UntilExpiry => {
+                self.note_unanswered();
+                Ok(())
+            }
+            Err(refusal) => Err(refusal),
         }
-        match judgement {
-            Judgement::Accept => Ok(fact),
-            Judgement::Refuse(reason) => Err(reason.into()),
-            Judgement::ReadAgain | Judgement::NoLease => Err(Reason::LeaseLost.into()),
+    }
+
+    /// A record that cannot be read anew goes on as it was, if no more than a mark speaks against it and its app does without.
+    fn do_without(&self, refusal: Refusal, older: Option<Arc<Fact>>) -> Result<Arc<Fact>, Refusal> {
+        let without = |fact: &Arc<Fact>| fact.app.on_feed_loss == OnFeedLoss::UntilExpiry;
+        let Some(fact) = older.filter(without).filter(|_| refusal.is_passing()) else { return Err(refusal) };
+        let (vigil, now) = (self.vigil.read(), self.moment());
+        let marked = judge(&fact, Basis::Cached, &vigil, now) == Judgement::Ask;
+        if marked && judge_unasked(&fact, Basis::Cached, &vigil, now) == Judgement::Accept {
+            self.note_unanswered();
+            return Ok(Arc::clone(&fact));
         }
+        Err(refusal)
+    }
+
+    fn note_unanswered(&self) {
+        self.unanswered.store(self.clock.boot().millis().max(1), Ordering::Relaxed);
     }
 
     /// A record that is not there has ended, as long as the log remembers; otherwise its time was over.

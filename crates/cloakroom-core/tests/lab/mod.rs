@@ -66,6 +66,15 @@ impl Lab {
         Self { engine, hands, client: Client::new(Some([203, 0, 113, 7].into()), Some("curl/8")), dir }
     }
 
+    /// One whose verifier holds at most so many ends.
+    pub(crate) async fn start_with_room(ended: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (clock, hands) = Clock::manual(Timestamp::from_secs(1_800_000_000));
+        let stores = Sqlite::open(dir.path(), &Options::default()).unwrap().stores();
+        let engine = open_with_room(ended, stores, dir.path(), clock, |_| {}).await.unwrap();
+        Self { engine, hands, client: Client::new(Some([203, 0, 113, 7].into()), Some("curl/8")), dir }
+    }
+
     /// Signs in, and registers before if need be.
     pub(crate) async fn login(&self, name: &str, app: &str) -> SignedIn {
         match self.try_login(name, PASSWORD, app).await {
@@ -98,6 +107,14 @@ impl Lab {
         }
     }
 
+    /// What is presented to renew it.
+    pub(crate) fn refresh(signed_in: &SignedIn) -> &str {
+        match &signed_in.credentials {
+            Credentials::Ticket(ticket) => ticket.expose(),
+            Credentials::Tokens(tokens) => tokens.refresh.expose(),
+        }
+    }
+
     pub(crate) async fn verify(&self, credential: &str) -> Result<Identity, Refusal> {
         let question = Question { credential, app: None, activity: Activity::Active };
         self.engine.verifier().verify(question).await
@@ -115,6 +132,17 @@ pub(crate) async fn open(dir: &std::path::Path, clock: Clock, change: impl Fn(&m
 
 /// An engine on these stores, with the secret of a folder.
 pub(crate) async fn open_on(
+    stores: Stores,
+    dir: &std::path::Path,
+    clock: Clock,
+    change: impl Fn(&mut App),
+) -> Result<Arc<Engine>, StartError> {
+    open_with_room(100_000, stores, dir, clock, change).await
+}
+
+/// One whose verifier holds at most so many ends.
+pub(crate) async fn open_with_room(
+    ended_capacity: usize,
     stores: Stores,
     dir: &std::path::Path,
     clock: Clock,
@@ -143,7 +171,7 @@ pub(crate) async fn open_on(
         passwords: PoolSettings { parameters: HashParameters::weak_for_tests(), ..PoolSettings::default() },
         limits: LimitSettings::default(),
         cache: CacheBounds::default(),
-        ended_capacity: 100_000,
+        ended_capacity,
         keys: KeySettings::default(),
         audit_life: Duration::from_secs(90 * 86_400),
     };

@@ -11,7 +11,7 @@ use std::{
 use cloakroom_core::{
     ids::{Generation, SessionId},
     random::Rng,
-    revocation::Hold,
+    revocation::{Hold, Since},
     session::{Write, Written},
     store::{
         AccountStore, EndRequest, SessionStore, StoreError,
@@ -91,7 +91,7 @@ async fn what_was_acknowledged_outlives_a_killed_server() {
             pause().await;
         }
         let (mut ended, mut alive) = (0, 0);
-        let log = store.log_since(None, Some(NOW)).await.unwrap().entries;
+        let log = store.log_since(Since::Ever, Some(NOW)).await.unwrap().entries;
         for client in acknowledged {
             for id in &client.ended {
                 assert_eq!(store.read(*id).await.unwrap(), None, "an end was lost");

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use cloakroom_core::{
     random::Rng,
-    revocation::{Hold, Position},
+    revocation::{Hold, Position, Since},
     store::{AccountStore, EndRequest, StoreError, postgres::Postgres},
 };
 use tokio::task::JoinSet;
@@ -42,7 +42,7 @@ async fn servers_that_write_at_once_leave_no_gap_that_fills_later() {
     let mut at: Option<Position> = Some(Position { sequence: 0, ..servers[0].log_head().await.unwrap() });
     let mut heard = 0;
     while heard < all {
-        let answer = servers[0].log_since(at, Some(NOW)).await.unwrap();
+        let answer = servers[0].log_since(at.into(), Some(NOW)).await.unwrap();
         assert!(!answer.snapshot);
         for entry in &answer.entries {
             assert_eq!(entry.sequence, heard + 1, "a gap");
@@ -162,7 +162,7 @@ async fn a_failover_is_another_incarnation() {
     let after = again().await;
     assert_eq!(after.sequence, 1, "the line was lost");
     assert_eq!(end_one(&follower, &rng).await, 2, "and its number is given again");
-    let answer = follower.log_since(Some(known), Some(NOW)).await.unwrap();
+    let answer = follower.log_since(Since::Line(known), Some(NOW)).await.unwrap();
     assert_ne!(answer.head.incarnation, known.incarnation);
     assert!(answer.snapshot, "whoever knew the lost line starts anew");
     assert_eq!(answer.entries.len(), 2);
@@ -187,5 +187,5 @@ async fn a_restored_dump_is_another_incarnation() {
     let now = restored.log_head().await.unwrap();
     assert_eq!(now.sequence, head.sequence);
     assert_ne!(now.incarnation, head.incarnation);
-    assert!(restored.log_since(Some(head), Some(NOW)).await.unwrap().snapshot);
+    assert!(restored.log_since(Since::Line(head), Some(NOW)).await.unwrap().snapshot);
 }

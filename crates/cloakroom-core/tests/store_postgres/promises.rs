@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom_core::{
     random::Rng,
-    revocation::{Hold, Incarnation, Position},
+    revocation::{Hold, Incarnation, Position, Since},
     session::{Write, Written},
     store::{AccountStore, Basis, EndRequest, SessionStore, conformance, postgres::Postgres},
 };
@@ -155,12 +155,12 @@ async fn whoever_goes_away_in_the_middle_harms_nobody() {
         let change = cloakroom_core::store::AccountChange::State(cloakroom_core::account::AccountState::Disabled);
         let patience = Duration::from_micros(n * 20);
         let _ = tokio::time::timeout(patience, store.change(account, change, Hold::lasting(DAY), Some(NOW))).await;
-        let _ = tokio::time::timeout(patience, store.log_since(None, Some(NOW))).await;
+        let _ = tokio::time::timeout(patience, store.log_since(Since::Ever, Some(NOW))).await;
     }
     let head = store.log_head().await.unwrap();
     let epoch = store.account(account).await.unwrap().unwrap().account.epoch;
     // The first raise goes to the time, and each other one to the next number.
     let raises = u64::from(epoch.0).saturating_sub(NOW.secs() - 1);
     assert_eq!(raises, head.sequence, "each change stands with its line, or not at all");
-    assert_eq!(store.log_since(None, Some(NOW)).await.unwrap().entries.len() as u64, head.sequence);
+    assert_eq!(store.log_since(Since::Ever, Some(NOW)).await.unwrap().entries.len() as u64, head.sequence);
 }

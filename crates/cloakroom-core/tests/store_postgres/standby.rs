@@ -17,7 +17,7 @@ use cloakroom_core::{
     method::Method,
     random::Rng,
     refusal::{Reason, Refusal},
-    revocation::Hold,
+    revocation::{Hold, Since},
     session::{Write, Written},
     store::{
         AccountChange, AccountStore, Basis, Creation, EndRequest, KeyChange, NewAccount, SessionStore, StoreError,
@@ -350,7 +350,7 @@ async fn while_the_standby_stalls_reads_go_on_and_writes_are_refused_at_a_bound(
     while let Some(written) = tokio::time::timeout(Duration::from_millis(50), writes.join_next()).await.transpose() {
         most = most.max(rig.waiting_commits().await);
         assert!(store.read(id).await.unwrap().is_some(), "reads go on");
-        store.log_since(None, None).await.expect("leases go on");
+        store.log_since(Since::Ever, None).await.expect("leases go on");
         if let Ok(written) = written {
             assert!(matches!(written.unwrap(), Err(StoreError::Unavailable(_))));
         }

@@ -7,6 +7,7 @@ use axum::{
 };
 use cloakroom_core::{
     refusal::Refusal,
+    revocation::Position,
     store::Service,
     verify::{Activity, Question},
 };
@@ -28,6 +29,8 @@ pub(super) struct TokenForm {
     /// `1`: the session is in use, and the question counts as that.
     #[serde(rename = "use")]
     in_use: Option<String>,
+    /// `incarnation:sequence`: how far the asker has heard the revocation log. The answer knows of every line up to there.
+    as_of: Option<String>,
 }
 
 /// An introspection answer (RFC 7662 section 2.2).
@@ -81,6 +84,9 @@ pub(super) async fn introspect(
     authenticate(&state, &caller).await?;
     let form = form?;
     let token = form.require("token")?;
+    if let Some(heard) = form.get("as_of").and_then(Position::parse) {
+        state.engine.verifier().hear_up_to(heard).await?;
+    }
     let activity = if form.get("use") == Some("1") { Activity::Active } else { Activity::Passive };
     let question = Question { credential: token, app: None, activity };
     let found = match state.engine.verifier().verify(question).await {

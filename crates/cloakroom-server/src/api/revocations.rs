@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{answer, oauth};
 use crate::{
+    feed::SnapshotForm,
     http::problem::{Challenge, Problem},
     state::{Caller, ServerState},
 };
@@ -55,9 +56,13 @@ fn for_service(refusal: Refusal) -> Problem {
 }
 
 /// What ends, as it ends. `id` is `incarnation:sequence`; `Last-Event-ID` resumes, and without one, or from too far back,
-/// the stream begins with `event: snapshot`. A line of the log has a field `at` beside these: when it was written (RFC 3339).
+/// the stream begins with `event: snapshot`. A line of the log has a field `at` beside these: when it was written (RFC 3339);
+/// and each event has `hold`: for how many seconds what it ends must be held, counted from when it is received on a clock that
+/// nobody sets.
 #[utoipa::path(
     get, path = "/v1/revocations", tag = "services",
+    params(("pages" = Option<u8>, Query, description = "`1`: a long snapshot comes as events `page`, each of at most 1 MiB, and \
+        the `snapshot` is the last part of it")),
     responses(
         (status = 200, description = "`text/event-stream`", content_type = "text/event-stream"),
         (status = 401, description = "no service authenticated"),
@@ -67,7 +72,9 @@ fn for_service(refusal: Refusal) -> Problem {
 pub(super) async fn follow(State(state): State<ServerState>, caller: Caller) -> Result<Response, Problem> {
     let service = oauth::authenticate(&state, &caller).await.map_err(for_service)?;
     let last = caller.asker().headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let reader = state.feed.follow(service, last.and_then(Position::parse)).await.map_err(for_service)?;
+    let paged = caller.asker().parameter("pages").is_some_and(|pages| pages == "1");
+    let form = if paged { SnapshotForm::Pages } else { SnapshotForm::Whole };
+    let reader = state.feed.follow(service, last.and_then(Position::parse), form).await.map_err(for_service)?;
     let events = stream::unfold(reader, |mut reader| async move {
         let next = reader.next().await?;
         Some((Ok::<_, Infallible>(next), reader))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::{
-    app::{Admission, App, Registration},
+    app::{Admission, App, LONGEST_SESSION, Registration},
     ids::AppId,
     method::{Check, Method, OnFeedLoss, Upstream},
     token::Algorithm,
@@ -20,8 +20,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Browsers keep no cookie for longer (RFC 6265bis section 5.5).
-const LONGEST_SESSION: Duration = Duration::from_hours(400 * 24);
 /// An access token outlives an end that no one has told its verifier of, so it is short.
 const LONGEST_ACCESS_TOKEN: Duration = Duration::from_hours(1);
 /// Claims count whole seconds; a lifetime this short is for tests and demonstrations.

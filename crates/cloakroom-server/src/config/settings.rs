@@ -129,7 +129,8 @@ pub struct RateConfig {
 /// `[revocation]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RevocationConfig {
-    /// `capacity`: how many ends a verifier holds. When it is full none is dropped; the lease is lost instead.
+    /// `capacity`: how many ends a verifier holds. Of what is more it keeps marks, and asks about the credentials that they may
+    /// concern.
     pub capacity: usize,
 }
 

@@ -1,9 +1,9 @@
 //! The last of the log as text, as long as it fits.
 
-use std::{collections::VecDeque, fmt::Write as _};
+use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 
 use axum::body::Bytes;
-use cloakroom_core::revocation::{Answer, Position};
+use cloakroom_core::revocation::{Answer, End, Position};
 
 /// The most text that is kept, in bytes.
 const KEPT: usize = 4 << 20;
@@ -59,7 +59,7 @@ impl Lines {
         if answer.snapshot {
             return self.begin(answer.head);
         }
-        self.head = Some(answer.head);
+        self.head = Some(answer.reached());
         if batch.begins.is_empty() {
             return;
         }
@@ -108,8 +108,8 @@ impl Batch {
     }
 }
 
-/// The lines of an answer, an event each. `at` is a field that no reader of events must know, and that this project's
-/// verifiers measure their lag by: when the line was written (RFC 3339).
+/// The lines of an answer, an event each. `at` and `hold` are fields that no reader of events must know: when the line was
+/// written (RFC 3339), by which this project's verifiers measure their lag, and for how many seconds its end is to be held.
 pub(super) fn batch(answer: &Answer) -> Batch {
     let mut text = String::new();
     let mut begins = Vec::with_capacity(answer.entries.len());
@@ -120,33 +120,77 @@ pub(super) fn batch(answer: &Answer) -> Batch {
                 let _ = writeln!(text, "at: {}", at.precise());
             }
             let id = Position { sequence: entry.sequence, ..answer.head };
-            push(&mut text, id, &entry.end);
+            push(&mut text, id, answer.hold, &entry.end);
         }
     }
     let first = answer.entries.first().map_or(0, |entry| entry.sequence);
     Batch { first, begins, text: text.into() }
 }
 
-/// Everything that must be held, as one event.
-pub(super) fn snapshot(answer: &Answer) -> Bytes {
-    let ended: Vec<_> = answer.entries.iter().map(|entry| &entry.end).collect();
-    let mut text = "event: snapshot\n".to_owned();
-    push(&mut text, answer.head, &serde_json::json!({ "ended": ended }));
-    text.into()
+/// How somebody wants everything that must be held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SnapshotForm {
+    /// As one event, however long that is.
+    Whole,
+    /// In pages: an event `page` for each but the last, which is the snapshot that they are all of.
+    Pages,
 }
 
-fn push(text: &mut String, id: Position, data: &impl serde::Serialize) {
-    // Writing into a string cannot fail, and what ends has no map whose keys are no text.
-    let data = serde_json::to_string(data).unwrap_or_default();
-    let _ = write!(text, "id: {id}\ndata: {data}\n\n");
+/// What must be held, as text, a page at a time.
+pub(super) struct Snapshot {
+    form: SnapshotForm,
+    begun: bool,
+}
+
+impl Snapshot {
+    pub(super) const fn new(form: SnapshotForm) -> Self {
+        Self { form, begun: false }
+    }
+
+    /// The text of the next page.
+    pub(super) fn page(&mut self, answer: &Answer) -> Bytes {
+        let is_last = answer.rest.is_none();
+        let mut text = String::new();
+        let opens = self.form == SnapshotForm::Pages || !self.begun;
+        if opens {
+            let (head, hold) = (answer.head, answer.hold.as_secs());
+            // Only of all of it may somebody say that it was heard up to the head.
+            if self.form == SnapshotForm::Whole || is_last {
+                let _ = write!(text, "event: snapshot\nhold: {hold}\nid: {head}\ndata: {{\"ended\":[");
+            } else {
+                let _ = write!(text, "event: page\nhold: {hold}\ndata: {{\"head\":\"{head}\",\"ended\":[");
+            }
+        }
+        for (at, entry) in answer.entries.iter().enumerate() {
+            if at > 0 || !opens {
+                text.push(',');
+            }
+            text.push_str(&json(&entry.end));
+        }
+        if self.form == SnapshotForm::Pages || is_last {
+            text.push_str("]}\n\n");
+        }
+        self.begun = true;
+        text.into()
+    }
+}
+
+fn push(text: &mut String, id: Position, hold: Duration, end: &End) {
+    let _ = write!(text, "hold: {}\nid: {id}\ndata: {}\n\n", hold.as_secs(), json(end));
+}
+
+fn json(end: &End) -> String {
+    // What ends has no map whose keys are no text.
+    serde_json::to_string(end).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use cloakroom_core::{
         clock::Timestamp,
-        ids::SessionId,
-        revocation::{End, Entry, Incarnation, KeySet},
+        ids::{AccountId, AppId, Epoch, SessionId},
+        method::Method,
+        revocation::{Entry, Extent, Head, Incarnation, KeySet, PAGE},
     };
     use proptest::prelude::*;
 
@@ -158,6 +202,10 @@ mod tests {
         Position { incarnation: LOG, sequence }
     }
 
+    fn told(head: u64) -> Head {
+        Head { position: place(head), time: Timestamp::default(), keys: KeySet::default() }
+    }
+
     /// What the log answers about lines behind `after`, up to `head`.
     fn answer(after: u64, head: u64) -> Answer {
         let entry = |sequence| Entry {
@@ -166,8 +214,7 @@ mod tests {
             at: None,
             until: Timestamp::default(),
         };
-        let entries = (after + 1..=head).map(entry).collect();
-        Answer { head: place(head), time: Timestamp::default(), keys: KeySet::default(), snapshot: false, entries }
+        Answer::following(told(head), (after + 1..=head).map(entry).collect())
     }
 
     fn take(lines: &mut Lines, answer: &Answer) {
@@ -241,5 +288,40 @@ mod tests {
         take(&mut lines, &Answer { head: other, snapshot: true, ..answer(0, 2) });
         assert_eq!(walk(&lines, other), (vec![], false));
         assert!(walk(&lines, place(5)).1);
+    }
+
+    /// However it is asked for, a snapshot says the same; in pages none is over 1 MiB, and only the last has a place.
+    #[test]
+    fn a_snapshot_in_pages_says_what_a_whole_one_says() {
+        let app = || AppId::parse(&"a".repeat(32)).unwrap();
+        let longest = |n: u64| match n % 3 {
+            0 => End::App { app: app(), method: Some(Method::JwtStateless), epoch: Epoch(u32::MAX) },
+            1 => End::Account { account: AccountId::from_bytes([n as u8; 16]), epoch: Epoch(u32::MAX) },
+            _ => End::Session { session: SessionId::from_bytes([n as u8; 16]) },
+        };
+        let entry = |n| Entry { sequence: n, end: longest(n), at: None, until: Timestamp::default() };
+        let page = |lowest: u64, lines: usize| {
+            let entries = (lowest..lowest + lines as u64).map(entry).collect();
+            Answer::snapshot(told(20_000), Extent { lines, lowest }, entries)
+        };
+        let pages = [page(11_809, PAGE), page(3_617, PAGE), page(3_000, 617)];
+        let text = |form| {
+            let mut snapshot = Snapshot::new(form);
+            pages.each_ref().map(|page| String::from_utf8(snapshot.page(page).to_vec()).unwrap())
+        };
+        let ended = |event: &str| {
+            let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+            let data: serde_json::Value = serde_json::from_str(data).unwrap();
+            data["ended"].as_array().unwrap().clone()
+        };
+        let whole = text(SnapshotForm::Whole).concat();
+        assert_eq!((whole.matches("\n\n").count(), whole.matches("event: snapshot\n").count()), (1, 1));
+        let paged = text(SnapshotForm::Pages);
+        for (n, event) in paged.iter().enumerate() {
+            assert!(event.len() < 1 << 20 && event.ends_with("]}\n\n"));
+            assert_eq!(event.contains("\nid: "), n == 2);
+            assert!(event.starts_with(if n == 2 { "event: snapshot\n" } else { "event: page\n" }));
+        }
+        assert_eq!(ended(&whole), paged.iter().flat_map(|event| ended(event)).collect::<Vec<_>>());
     }
 }

@@ -19,7 +19,7 @@ use axum::body::Bytes;
 use cloakroom_core::{
     engine::Engine,
     refusal::{Reason, Refusal},
-    revocation::Position,
+    revocation::{Position, Since},
     store::Service,
     tasks::{self, Over, Pulse},
 };
@@ -29,7 +29,8 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use self::lines::{Found, Lines, snapshot};
+pub(crate) use self::lines::SnapshotForm;
+use self::lines::{Found, Lines, Snapshot};
 
 /// How often the log is asked when nothing is heard: also the longest that the stream of a removed service lives on.
 const POLL: Duration = Duration::from_secs(1);
@@ -84,14 +85,28 @@ impl Feed {
     ///
     /// # Errors
     /// `store_unavailable` where the log cannot be read.
-    pub(crate) async fn follow(self: &Arc<Self>, service: Service, after: Option<Position>) -> Result<Reader, Refusal> {
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        service: Service,
+        after: Option<Position>,
+        form: SnapshotForm,
+    ) -> Result<Reader, Refusal> {
         self.board.write().readers += 1;
         // From here on it is counted, and leaves when it is dropped.
         let beat = self.beat.subscribe();
-        let mut reader = Reader { feed: Arc::clone(self), service, beat, at: after, sent: Instant::now(), first: None };
+        let mut reader = Reader {
+            feed: Arc::clone(self),
+            service,
+            beat,
+            at: after,
+            sent: Instant::now(),
+            snapshot: Snapshot::new(form),
+            missed: None,
+            first: None,
+        };
         self.begin().await?;
         if !after.is_some_and(|after| self.board.read().lines.reach(after)) {
-            reader.first = Some(self.catch_up(&mut reader.at).await?);
+            reader.first = Some(reader.catch_up(after.into()).await?);
         }
         Ok(reader)
     }
@@ -168,28 +183,25 @@ impl Feed {
     /// Reads what is new in the log; at a poll, also who may hear it.
     async fn read_on(&self, polled: bool) -> Result<(), Refusal> {
         let services = if polled { Some(self.services().await?) } else { None };
-        let at = self.board.read().lines.head();
-        let answer = self.engine.ended_since(at).await?;
-        let text = lines::batch(&answer);
-        let mut board = self.board.write();
         if let Some(services) = services {
-            board.services = services;
+            self.board.write().services = services;
         }
-        board.lines.take(&answer, text);
-        Ok(())
+        loop {
+            let at = self.board.read().lines.head();
+            let answer = self.engine.ended_since(at.into()).await?;
+            let text = lines::batch(&answer);
+            self.board.write().lines.take(&answer, text);
+            // Of a snapshot the head is enough: who follows here has lost its place, and comes anew.
+            if answer.snapshot || answer.rest.is_none() {
+                return Ok(());
+            }
+            self.beat.send_replace(());
+        }
     }
 
     async fn services(&self) -> Result<Arc<HashMap<String, Service>>, Refusal> {
         let services = self.engine.services().await?;
         Ok(Arc::new(services.iter().map(|service| (service.id.clone(), service.clone())).collect()))
-    }
-
-    /// What somebody missed, from the log itself.
-    async fn catch_up(&self, at: &mut Option<Position>) -> Result<Bytes, Refusal> {
-        let _place = self.catching_up.acquire().await.map_err(|_| Refusal::from(Reason::StoreDown))?;
-        let answer = self.engine.ended_since(*at).await?;
-        *at = Some(answer.head);
-        Ok(if answer.snapshot { snapshot(&answer) } else { lines::batch(&answer).text() })
     }
 }
 
@@ -201,7 +213,10 @@ pub(crate) struct Reader {
     at: Option<Position>,
     /// When it was sent something last.
     sent: Instant,
-    /// What it had missed when it came.
+    snapshot: Snapshot,
+    /// What is to be read of the log itself before it hears what the others do.
+    missed: Option<Since>,
+    /// The first of that.
     first: Option<Bytes>,
 }
 
@@ -218,6 +233,9 @@ impl Reader {
         if let Some(first) = self.first.take().filter(|first| !first.is_empty()) {
             return Some(first);
         }
+        if let Some(missed) = self.missed.take() {
+            return if self.may_follow() { self.catch_up(missed).await.ok() } else { None };
+        }
         loop {
             self.beat.mark_unchanged();
             match self.look() {
@@ -231,11 +249,33 @@ impl Reader {
         }
     }
 
-    fn look(&mut self) -> Next {
+    /// A page of what it missed, from the log itself: no more of it is in memory than what it has yet to take.
+    async fn catch_up(&mut self, since: Since) -> Result<Bytes, Refusal> {
+        let feed = Arc::clone(&self.feed);
+        let _place = feed.catching_up.acquire().await.map_err(|_| Refusal::from(Reason::StoreDown))?;
+        let answer = feed.engine.ended_since(since).await?;
+        if matches!(since, Since::Below { head, .. } if head != answer.head) {
+            // Another log took this one's place in the middle of the snapshot.
+            return Err(Reason::StoreDown.into());
+        }
+        self.missed = answer.next();
+        self.at = Some(answer.reached());
+        self.sent = Instant::now();
+        Ok(if answer.snapshot { self.snapshot.page(&answer) } else { lines::batch(&answer).text() })
+    }
+
+    /// The feed of a removed service ends (F063).
+    fn may_follow(&self) -> bool {
         let board = self.feed.board.read();
-        // The feed of a removed service ends (F063).
-        let allowed = board.services.get(&self.service.id) == Some(&self.service);
-        let Some(at) = self.at.filter(|_| allowed && !board.stopped) else { return Next::End };
+        !board.stopped && board.services.get(&self.service.id) == Some(&self.service)
+    }
+
+    fn look(&mut self) -> Next {
+        if !self.may_follow() {
+            return Next::End;
+        }
+        let board = self.feed.board.read();
+        let Some(at) = self.at else { return Next::End };
         match board.lines.after(at) {
             Found::Text(text, head) => {
                 self.at = Some(head);

@@ -19,7 +19,11 @@ families! {
         "checks that the near-cache cannot answer and that are under way";
     CACHED_FACTS: Gauge "cloakroom_cached_facts" [] "facts in the near-cache";
     ENDS_HELD: Gauge "cloakroom_ends_held" [] "ends that the verifier holds";
-    ENDS_CAPACITY: Gauge "cloakroom_ends_capacity" [] "ends that it may hold; when they are more, there is no lease";
+    ENDS_CAPACITY: Gauge "cloakroom_ends_capacity" [] "ends that it may hold; of what is more it keeps marks";
+    ENDS_MARKED: Gauge "cloakroom_ends_marked" []
+        "places of 65,536 that are marked for an end that found no room: credentials of such a place are asked about";
+    MARKED_ASKED: Counter "cloakroom_marked_tokens_asked_total" []
+        "questions about access tokens whose place was marked: one for each token and mark";
     LEASES_RENEWED: Counter "cloakroom_leases_renewed_total" [] "leases that were renewed";
     LEASE_AGE: Gauge "cloakroom_lease_age_seconds" [] "how long ago the revocation log was asked; +Inf without a lease";
     CLOCK_OFFSET: Gauge "cloakroom_clock_offset_seconds" []

@@ -76,6 +76,8 @@ fn verifications(page: &mut Page, engine: &Engine) {
     page.one(&f::CACHED_FACTS, counts.facts as f64);
     page.one(&f::ENDS_HELD, counts.ended as f64);
     page.one(&f::ENDS_CAPACITY, engine.settings().ended_capacity as f64);
+    page.one(&f::ENDS_MARKED, counts.marks as f64);
+    page.one(&f::MARKED_ASKED, counts.asked as f64);
     page.one(&f::LEASES_RENEWED, counts.leases as f64);
     // Without a lease its age grows without end.
     page.one(&f::LEASE_AGE, counts.lease_age.map_or(f64::INFINITY, |age| age.as_secs_f64()));

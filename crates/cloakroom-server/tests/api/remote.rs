@@ -12,8 +12,12 @@ use std::{
 
 use cloakroom_core::{
     clock::Clock,
+    ids::SessionId,
     method::OnFeedLoss,
+    random::Rng,
     refusal::{Code, Refusal},
+    revocation::Hold,
+    store::EndRequest,
     verify::Identity,
 };
 use cloakroom_verify::{Guard, JwksError, Remote};
@@ -296,4 +300,73 @@ async fn a_service_that_the_server_does_not_know_is_told_at_once() {
     let error = remote(&lab, &line, &wrong, "web").guard().await.expect_err("it is refused");
     assert!(matches!(&error, JwksError::Feed(..)) && error.to_string().contains("401"), "{error}");
     assert!(!format!("{:?}", remote(&lab, &line, &service, "web")).contains(&service.secret));
+}
+
+/// Ends sessions of nobody, as the store is told to; the server's own verifier has not heard of them yet.
+async fn flood(lab: &Lab, ends: usize) {
+    let rng = Rng::system();
+    let end = |_| (EndRequest::Session(SessionId::from_bytes(rng.bytes())), Hold::NOTED);
+    let ends: Vec<_> = (0..ends).map(end).collect();
+    lab.engine.stores().accounts.end(&ends, lab.engine.clock().by_hand()).await.unwrap();
+}
+
+/// R1: more ends than an app's verifier can hold. Nobody loses the lease, what ended is refused, and the server is asked only
+/// about those that may be concerned.
+#[tokio::test]
+async fn a_verifier_that_is_flooded_asks_about_few() {
+    let (lab, line, service) = lab().await;
+    for app in APPS {
+        let guard = remote(&lab, &line, &service, app).ended_capacity(20).guard().await.unwrap();
+        let (ada, eve) = (lab.login("ada", app).await, lab.login("eve", app).await);
+        for one in [&ada, &eve] {
+            ask(&guard, one.credential()).await.unwrap();
+        }
+        flood(&lab, 20).await;
+        until("it is full", async || guard.verifier().counts().ended == 20).await;
+        assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).await.status, 204);
+        until(&format!("{app}: it has ended"), async || ask(&guard, ada.credential()).await.is_err()).await;
+        assert!(ask(&guard, ada.credential()).await.is_err(), "{app}");
+        for _ in 0..10 {
+            ask(&guard, eve.credential()).await.unwrap();
+        }
+        let counts = guard.verifier().counts();
+        assert!(counts.ended == 20 && counts.marks >= 1 && counts.asked <= 2, "{app}: {counts:?}");
+        lab.advance(66 * 60);
+    }
+}
+
+/// R1: what an app's verifier has heard the server that it asks may not have heard yet; that hears it before it answers.
+#[tokio::test]
+async fn who_is_asked_has_heard_as_much_as_who_asks() {
+    let lab = Lab::start().await;
+    let service = lab.service().await;
+    for app in ["web", "api"] {
+        let ada = lab.login("ada", app).await;
+        assert_eq!(lab.introspect(&service, ada.credential()).await["active"], true);
+        // Another server ends it, and some verifier has heard so.
+        let end = [(EndRequest::Session(SessionId::parse(&ada.session).unwrap()), Hold::NOTED)];
+        let stores = lab.engine.stores();
+        stores.accounts.end(&end, lab.engine.clock().by_hand()).await.unwrap();
+        let head = stores.accounts.log_head().await.unwrap().to_string();
+        let form = [("token", ada.credential()), ("as_of", &head)];
+        let told = lab.post("/oauth/introspect").basic(&service).form(&form).await.json();
+        assert_eq!(told, serde_json::json!({"active": false}), "{app}");
+    }
+}
+
+/// However much has ended, an app's verifier that starts hears all of it, in pages.
+#[tokio::test]
+async fn a_verifier_that_starts_hears_a_long_snapshot() {
+    let (lab, line, service) = lab().await;
+    let (ada, eve) = (lab.login("ada", "api").await, lab.login("eve", "api").await);
+    flood(&lab, 50_000).await;
+    assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).await.status, 204);
+    flood(&lab, 1_000).await;
+    let guard = remote(&lab, &line, &service, "api").guard().await.unwrap();
+    until("it has heard all", async || guard.verifier().counts().ended == 51_001).await;
+    until("it has a lease", async || ask(&guard, eve.credential()).await.is_ok()).await;
+    assert_eq!(refused(&guard, ada.credential()).await, Code::SessionRevoked);
+    // And what ends from then on.
+    flood(&lab, 20_000).await;
+    until("it has heard all", async || guard.verifier().counts().ended == 71_001).await;
 }

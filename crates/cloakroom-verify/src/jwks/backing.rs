@@ -4,12 +4,13 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cloakroom_core::{
+    app::App,
     clock::{Boot, Clock, Timestamp},
     engine::KEY_SET_AGE,
     ids::{AppId, Kid, SessionId},
     key::{JwkError, VerifyingKeys, read_jwks},
     refusal::{Reason, Refusal},
-    revocation::{Answer, KeySet, Position},
+    revocation::{Answer, KeySet, Since},
     tasks,
     verify::{Backing, Finding, NotFound},
 };
@@ -194,7 +195,12 @@ impl Backing for JwksBacking {
     }
 
     /// It never hears of an end. Under `until_expiry` a verifier takes that for a lost feed and accepts until expiry.
-    async fn ended_since(&self, _: Option<Position>) -> Result<Answer, Refusal> {
+    async fn ended_since(&self, _: Since) -> Result<Answer, Refusal> {
+        Err(Reason::LeaseLost.into())
+    }
+
+    /// It hears of no end, so that it is never asked.
+    async fn ask(&self, _: &str, _: &App, _: &Finding) -> Result<(), Refusal> {
         Err(Reason::LeaseLost.into())
     }
 

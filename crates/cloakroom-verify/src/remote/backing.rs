@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cloakroom_core::{
+    app::App,
     clock::{Boot, Clock, Timestamp},
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     key::VerifyingKeys,
     method::Method,
     refusal::{Reason, Refusal},
-    revocation::{Answer, Entry, Hold, Incarnation, KeySet, Position},
+    revocation::{Answer, Entry, Incarnation, KeySet, Position, Since},
     session::AuthMethods,
     ticket,
     verify::{Backing, Finding, NotFound},
@@ -17,7 +18,7 @@ use cloakroom_core::{
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use super::feed::Feed;
+use super::feed::{Feed, Page, Wanted};
 use crate::{
     jwks::{FetchError, JwksBacking},
     link::Link,
@@ -36,7 +37,6 @@ pub struct RemoteBacking {
     keys: JwksBacking,
     feed: Arc<Feed>,
     clock: Clock,
-    longest_access_token: Duration,
     /// When the server was not reached.
     failed: Mutex<Option<Boot>>,
 }
@@ -71,14 +71,8 @@ struct Introspection {
 }
 
 impl RemoteBacking {
-    pub(super) fn new(
-        link: Arc<Link>,
-        keys: JwksBacking,
-        feed: Arc<Feed>,
-        clock: Clock,
-        longest_access_token: Duration,
-    ) -> Self {
-        Self { link, keys, feed, clock, longest_access_token, failed: Mutex::default() }
+    pub(super) fn new(link: Arc<Link>, keys: JwksBacking, feed: Arc<Feed>, clock: Clock) -> Self {
+        Self { link, keys, feed, clock, failed: Mutex::default() }
     }
 
     /// The head, the store's time when it was told, and its set of keys.
@@ -94,10 +88,38 @@ impl RemoteBacking {
         Ok((position, time, KeySet(keys.unwrap_or_default())))
     }
 
-    async fn introspect(&self, ticket: &str) -> Result<Introspection, FetchError> {
-        // `use=1`: that this verifier asks at all means that the session is in use.
-        let body = self.link.post_form("/oauth/introspect", &[("token", ticket), ("use", "1")]).await?;
-        serde_json::from_slice(&body).map_err(|_| FetchError::Strange)
+    async fn introspect(&self, credential: &str) -> Result<Introspection, Refusal> {
+        let wait = Duration::from_secs(1);
+        if !self.may_ask() {
+            return Err(Refusal::from(Reason::StoreDown).retry_after(wait));
+        }
+        // `use=1`: that this verifier asks at all means that the session is in use. `as_of`: the server that answers may have
+        // heard less of the log than the one whose feed is followed here.
+        let heard = self.feed.position().borrow().map(|at| at.to_string()).unwrap_or_default();
+        let form = [("token", credential), ("use", "1"), ("as_of", &heard)];
+        let answer = self.link.post_form("/oauth/introspect", &form).await;
+        let answer = answer.and_then(|body| serde_json::from_slice(&body).map_err(|_| FetchError::Strange));
+        *self.failed.lock() = answer.is_err().then(|| self.clock.boot());
+        answer.map_err(|error| away(&error))
+    }
+
+    /// What the feed has given, when the head told this of the time and the keys.
+    fn answer(&self, wanted: Wanted, page: Page, time: Timestamp, keys: KeySet) -> Answer {
+        let hold = self.feed.hold();
+        // How long the log holds a line is its own matter.
+        let until = Timestamp::default();
+        match page {
+            Page::Snapshot(head, ends) => {
+                let entry = |end| Entry { sequence: head.sequence, end, at: None, until };
+                let entries = ends.into_iter().map(entry).collect();
+                Answer { head, time, keys, snapshot: true, rest: Some(head.sequence), hold, entries }
+            }
+            Page::Lines(head, lines) => {
+                let entries = lines.into_iter().map(|(sequence, end, at)| Entry { sequence, end, at, until }).collect();
+                let snapshot = matches!(wanted, Wanted::Page(_));
+                Answer { head, time, keys, snapshot, rest: None, hold, entries }
+            }
+        }
     }
 
     fn may_ask(&self) -> bool {
@@ -115,15 +137,7 @@ impl Backing for RemoteBacking {
     async fn look_up(&self, text: &str) -> Result<(AppId, Finding), NotFound> {
         // Garbage is turned away here; the server is asked about what could be a ticket only.
         let session = ticket::claimed_session(text).ok_or(Reason::Malformed)?;
-        if !self.may_ask() {
-            let refusal = Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1));
-            return Err(NotFound { refusal, session: None });
-        }
-        let told = self.introspect(text).await.map_err(|error| {
-            *self.failed.lock() = Some(self.clock.boot());
-            NotFound { refusal: away(&error), session: None }
-        })?;
-        *self.failed.lock() = None;
+        let told = self.introspect(text).await.map_err(|refusal| NotFound { refusal, session: None })?;
         if !told.active {
             return Err(NotFound { refusal: Reason::NoSession.into(), session: Some(session) });
         }
@@ -133,29 +147,32 @@ impl Backing for RemoteBacking {
         })
     }
 
-    async fn ended_since(&self, after: Option<Position>) -> Result<Answer, Refusal> {
+    async fn ask(&self, token: &str, _: &App, _: &Finding) -> Result<(), Refusal> {
+        // How it ended is not told.
+        if self.introspect(token).await?.active { Ok(()) } else { Err(Reason::SessionEnded.into()) }
+    }
+
+    /// A snapshot comes in the pages that the feed has, and ends with the lines that have come since.
+    async fn ended_since(&self, since: Since) -> Result<Answer, Refusal> {
+        let wanted = match since {
+            Since::Ever => Wanted::Page(None),
+            Since::Line(after) => Wanted::After(after),
+            Since::Below { head, .. } => Wanted::Page(Some(head)),
+        };
         let (head, told, keys) = self.head().await.map_err(|error| away(&error))?;
         let told_at = self.clock.boot();
+        let mut beat = self.feed.beat();
         loop {
-            if tokio::time::timeout(STALL, self.feed.reach(head)).await.is_err() {
+            beat.mark_unchanged();
+            if let Some(page) = self.feed.take(wanted, head) {
+                // What follows of the feed was waited for.
+                let time = told + self.clock.boot().since(told_at);
+                return Ok(self.answer(wanted, page, time, keys));
+            }
+            // Whoever asked has a time limit of its own.
+            if tokio::time::timeout(STALL, beat.changed()).await.is_err() {
                 self.feed.stalls();
-                continue;
             }
-            let Some(page) = self.feed.since(after) else {
-                // It is being fetched anew; whoever asked has a time limit of its own.
-                let mut at = self.feed.position();
-                at.borrow_and_update();
-                let _ = at.changed().await;
-                continue;
-            };
-            if page.head.incarnation != head.incarnation {
-                continue;
-            }
-            let until = Hold::of(self.longest_access_token, None).until(self.clock.now());
-            let entries = page.ends.into_iter().map(|(sequence, end, at)| Entry { sequence, end, at, until }).collect();
-            // What follows of the feed was waited for.
-            let time = told + self.clock.boot().since(told_at);
-            return Ok(Answer { head: page.head, time, keys, snapshot: page.snapshot, entries });
         }
     }
 

@@ -1,5 +1,7 @@
 //! Server-sent events (HTML Living Standard, section 9.2), as the revocation feed has them, and what they say.
 
+use std::time::Duration;
+
 use cloakroom_core::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
@@ -8,13 +10,16 @@ use cloakroom_core::{
 };
 use serde::Deserialize;
 
-/// The longest line that is read; a snapshot of a hundred thousand ends has about 8 MiB.
+/// The longest line that is read. A page of a snapshot has 1 MiB at most; a server of an older release sends the whole in one
+/// line, and of a hundred thousand ends that has about 8 MiB.
 const MAX_LINE: usize = 64 << 20;
 
 /// What the feed says next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Event {
-    /// Everything that must be held, up to a position.
+    /// A part of a snapshot of that head, which more follow.
+    Page(Position, Vec<End>),
+    /// The last part, or all of it: with what came before it, everything that must be held up to a position.
     Snapshot(Position, Vec<End>),
     /// The next line of the log, and when it was written, if the server says so.
     End(Position, End, Option<Timestamp>),
@@ -32,9 +37,16 @@ pub(super) struct Reader {
     id: Option<Position>,
     at: Option<Timestamp>,
     data: String,
+    /// The longest that the server has asked for any end to be held.
+    hold: Duration,
 }
 
 impl Reader {
+    /// For how long what it has told is to be held at least.
+    pub(super) const fn hold(&self) -> Duration {
+        self.hold
+    }
+
     /// The events that these bytes complete.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Vec<Event>, Strange> {
         let mut events = Vec::new();
@@ -64,6 +76,7 @@ impl Reader {
             "id" => self.id = Some(Position::parse(value).ok_or(Strange)?),
             "data" => self.data.push_str(value),
             "at" => self.at = moment(value),
+            "hold" => self.hold = self.hold.max(Duration::from_secs(value.parse().map_err(|_| Strange)?)),
             // Comments keep the connection alive; other fields are of a later contract.
             _ => {}
         }
@@ -76,6 +89,11 @@ impl Reader {
         if data.is_empty() {
             return Ok(None);
         }
+        if name == "page" {
+            let page: Page = serde_json::from_str(&data).map_err(|_| Strange)?;
+            let head = Position::parse(&page.head).ok_or(Strange)?;
+            return Ok(Some(Event::Page(head, ends(page.ended)?)));
+        }
         let id = id.ok_or(Strange)?;
         match name.as_str() {
             "" => {
@@ -84,8 +102,7 @@ impl Reader {
             }
             "snapshot" => {
                 let snapshot: Snapshot = serde_json::from_str(&data).map_err(|_| Strange)?;
-                let ends = snapshot.ended.into_iter().map(Told::end).collect::<Result<_, _>>()?;
-                Ok(Some(Event::Snapshot(id, ends)))
+                Ok(Some(Event::Snapshot(id, ends(snapshot.ended)?)))
             }
             // What is not understood must not be passed over: it could be an end.
             _ => Err(Strange),
@@ -99,8 +116,18 @@ fn moment(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(at.as_millisecond().try_into().ok()?))
 }
 
+fn ends(told: Vec<Told>) -> Result<Vec<End>, Strange> {
+    told.into_iter().map(Told::end).collect()
+}
+
 #[derive(Deserialize)]
 struct Snapshot {
+    ended: Vec<Told>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    head: String,
     ended: Vec<Told>,
 }
 
@@ -137,7 +164,8 @@ mod tests {
 
     use super::*;
 
-    const FEED: &str = "event: snapshot\nid: 00000000000000ff:2\ndata: {\"ended\":[{\"kind\":\"key\",\"kid\":\"abcdef\"}]}\n\n: still here\n\n\
+    const FEED: &str = "event: page\nhold: 3900\ndata: {\"head\":\"00000000000000ff:2\",\"ended\":[]}\n\n\
+        event: snapshot\nid: 00000000000000ff:2\ndata: {\"ended\":[{\"kind\":\"key\",\"kid\":\"abcdef\"}]}\n\n: still here\n\n\
         id: 00000000000000ff:3\r\ndata: {\"kind\":\"app\",\"app\":\"web\",\"method\":null,\"epoch\":4}\r\n\r\n\
         at: 2027-01-15T08:00:00.012Z\nid: 00000000000000ff:4\ndata: {\"kind\":\"account\",\"account\":\"01890000-0000-7000-8000-000000000000\",\"epoch\":7}\n\n";
 
@@ -154,7 +182,9 @@ mod tests {
                 events.extend(reader.read(piece).unwrap());
                 rest = left;
             }
-            prop_assert_eq!(events.len(), 3);
+            prop_assert_eq!(events.len(), 4);
+            prop_assert_eq!(reader.hold(), Duration::from_secs(3900));
+            prop_assert_eq!(events.remove(0), Event::Page(at(2), vec![]));
             let key = End::Key { kid: Kid::parse("abcdef").unwrap() };
             prop_assert_eq!(&events[0], &Event::Snapshot(at(2), vec![key]));
             let app = End::App { app: AppId::parse("web").unwrap(), method: None, epoch: Epoch(4) };
@@ -177,6 +207,8 @@ mod tests {
             "id: ff:1\n",
             "id: 00000000000000ff:1\ndata: {\"kind\":\"galaxy\"}\n\n",
             "id: 00000000000000ff:1\nevent: more\ndata: {}\n\n",
+            "event: page\ndata: {\"ended\":[]}\n\n",
+            "hold: for ever\n",
             "id: 00000000000000ff:1\ndata: {\"kind\":\"session\",\"session\":\"short\"}\n\n",
         ] {
             assert_eq!(Reader::default().read(text.as_bytes()), Err(Strange), "{text}");

@@ -83,7 +83,7 @@ impl Remote {
             max_revocation_lag: Duration::from_secs(2),
             on_feed_loss: OnFeedLoss::Refuse,
             cache: CacheBounds::default(),
-            ended_capacity: 100_000,
+            ended_capacity: 1_000_000,
             clock: Clock::system(),
         }
     }
@@ -130,6 +130,14 @@ impl Remote {
         self
     }
 
+    /// How many ends are held, some 30 bytes each; 1,000,000 by default, as at the server. Of what is more the server is asked,
+    /// for each credential that it may be about.
+    #[must_use]
+    pub const fn ended_capacity(mut self, ends: usize) -> Self {
+        self.ended_capacity = ends;
+        self
+    }
+
     /// Another clock than the system's.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -154,7 +162,7 @@ impl Remote {
         link.get("/v1/revocations/head").await.map_err(feed_lost)?;
         let feed = Feed::start(Arc::clone(&link));
         let lag = self.max_revocation_lag;
-        let backing = RemoteBacking::new(link, keys, Arc::clone(&feed), self.clock.clone(), self.access_token_lifetime);
+        let backing = RemoteBacking::new(link, keys, Arc::clone(&feed), self.clock.clone());
         let app = foreign_app(id, self.origins, self.access_token_lifetime, lag, self.on_feed_loss);
         let apps = Arc::new(Apps::new(vec![app])?);
         let settings =

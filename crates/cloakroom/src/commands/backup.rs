@@ -5,7 +5,7 @@ use std::path::Path;
 use cloakroom_core::{
     engine::opens,
     random::Rng,
-    revocation::{EXP_LEEWAY, Hold},
+    revocation::Hold,
     store::{
         AccountStore, KeyChange, StoreError,
         postgres::Postgres,
@@ -44,15 +44,13 @@ pub(crate) async fn restore(
     output: Output,
 ) -> Result<(), Failure> {
     let config = Config::load(sources(common))?;
-    let apps = config.apps();
-    let hold = Hold::of(apps.longest_access_token(), None).and_lasting(apps.longest_session() + EXP_LEEWAY);
     if let Some(file) = file {
         embedded(&config, "put its database back with pg_restore, and then run this with --in-place")?;
         let backup = Sqlite::open_backup(file).map_err(refused)?;
         right_secret(&config, &backup).await?;
         let prepare = |store: Sqlite| async move {
             if end_all {
-                end_everything(&store, hold, Box::pin(store.leap())).await?;
+                end_everything(&store, Box::pin(store.leap())).await?;
             }
             Ok(())
         };
@@ -63,7 +61,7 @@ pub(crate) async fn restore(
         unused(&store, "").await?;
         store.new_incarnation().await.map_err(refused)?;
         if end_all {
-            end_everything(&store, hold, Box::pin(store.leap())).await.map_err(refused)?;
+            end_everything(&store, Box::pin(store.leap())).await.map_err(refused)?;
         }
     } else {
         // Nothing is to be made where there is none.
@@ -72,7 +70,7 @@ pub(crate) async fn restore(
         right_secret(&config, &store).await?;
         store.new_incarnation().await.map_err(refused)?;
         if end_all {
-            end_everything(&store, hold, Box::pin(store.leap())).await.map_err(refused)?;
+            end_everything(&store, Box::pin(store.leap())).await.map_err(refused)?;
         }
     }
     output.answer(&json!({ "restored": true, "ended_all": end_all }), |_| {
@@ -89,13 +87,12 @@ pub(crate) async fn restore(
 /// refused too, and verifiers hear of it. Then leaps, as the store does that.
 async fn end_everything(
     store: &dyn AccountStore,
-    hold: Hold,
     leap: impl Future<Output = Result<u64, StoreError>>,
 ) -> Result<(), StoreError> {
     let keys = store.keys().await?;
     let kids = keys.rows.iter().filter(|key| key.killed.is_none()).map(|key| key.kid).collect();
     // The first start makes others.
-    if store.change_keys(&keys.stamp, KeyChange::Kill { kids, hold, next: None }, None).await?.is_none() {
+    if store.change_keys(&keys.stamp, KeyChange::Kill { kids, hold: Hold::KEY, next: None }, None).await?.is_none() {
         return Err(StoreError::InUse("a server changes the keys: stop every server, and run it again".to_owned()));
     }
     leap.await.map(drop)

@@ -14,7 +14,7 @@ use crate::{
     ids::{AccountId, Epoch, SessionId},
     method::Method,
     random::Rng,
-    revocation::{End, Entry, Hold},
+    revocation::{End, Entry, Hold, Since},
     store::{AccountChange, AccountStore, Acting, Basis, Changed, Creation, EndRequest, StoreError},
 };
 
@@ -114,7 +114,7 @@ pub(super) async fn changes_that_end_sessions_raise_the_epoch(store: Store) {
         assert_eq!(standing.account, changed.account);
     }
     assert_eq!(store.account(account.id).await.unwrap().expect("it is there").password, Some(hash(HASH)));
-    assert_eq!(store.log_since(Some(before), Some(NOW)).await.unwrap().entries, logged);
+    assert_eq!(store.log_since(Since::Line(before), Some(NOW)).await.unwrap().entries, logged);
     assert_eq!(store.account(other.id).await.unwrap().expect("it is there").account, other, "others are left alone");
 }
 
@@ -192,7 +192,7 @@ pub(super) async fn a_deleted_account_never_comes_back(store: Store) {
         []
     );
     assert!(change(&store, old.id, AccountChange::Delete(Basis::Operator)).await.is_none());
-    assert_eq!(store.log_since(None, Some(NOW)).await.unwrap().entries, [entry]);
+    assert_eq!(store.log_since(Since::Ever, Some(NOW)).await.unwrap().entries, [entry]);
     assert_eq!(store.login("ada@example.com").await.unwrap().expect("it is there").account, new);
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn an_exchange_is_one_line_that_remembers_the_successor(store: 
     let asked = exchange(&ada, old, new);
     let Exchanged::Done(line) = done(&store, asked.clone()).await else { panic!("it is the first") };
     assert_eq!((line.sequence, &line.end, line.until), (1, &End::Session { session: old }, NOW + LIFE));
-    let answer = store.log_since(None, Some(NOW)).await.unwrap();
+    let answer = store.log_since(Since::Ever, Some(NOW)).await.unwrap();
     assert_eq!(
         (answer.head.sequence, answer.entries),
         (1, vec![line]),

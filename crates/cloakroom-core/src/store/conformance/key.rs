@@ -7,7 +7,7 @@ use crate::{
     ids::Kid,
     key::{KeyRow, KeyStamp, Purpose, WrappedKey},
     random::Rng,
-    revocation::{End, Entry, Hold},
+    revocation::{End, Entry, Hold, Since},
     store::{AccountStore, KeyChange, Service},
     token::Algorithm,
 };
@@ -131,7 +131,7 @@ pub(super) async fn a_change_of_the_keys_is_told_and_loses_against_another(store
         assert!(store.change_keys(&before.stamp, one, Some(NOW)).await.unwrap().is_some());
         let after = store.keys().await.unwrap().stamp;
         assert_ne!(after.set, before.stamp.set);
-        assert_eq!(store.log_since(None, Some(NOW)).await.unwrap().keys, after.set, "the log tells of it");
+        assert_eq!(store.log_since(Since::Ever, Some(NOW)).await.unwrap().keys, after.set, "the log tells of it");
         stale.push(before.stamp);
     }
     assert_eq!(rows(&store).await, [KeyRow { wrapped: WrappedKey::from_bytes(vec![8; 60]), ..second }]);

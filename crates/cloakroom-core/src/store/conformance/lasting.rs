@@ -13,7 +13,7 @@ use crate::{
     key::Purpose,
     method::Method,
     random::Rng,
-    revocation::Hold,
+    revocation::{Hold, Since},
     session::{Write, Written},
     store::{AccountChange, AccountStore, Acting, Basis, EndRequest, KeyChange, SessionStore, Stores},
 };
@@ -96,13 +96,13 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
         detail: None,
     };
     store.audit(&[event]).await.unwrap();
-    let before = (said(store.log_since(None, Some(NOW)).await.unwrap()), store.keys().await.unwrap());
+    let before = (said(store.log_since(Since::Ever, Some(NOW)).await.unwrap()), store.keys().await.unwrap());
     let audit = store.audit_page(&Filter::default(), 10).await.unwrap();
     drop(store);
 
     let store = open().await;
     assert_eq!(store.installation().await.unwrap(), installation);
-    assert_eq!((said(store.log_since(None, Some(NOW)).await.unwrap()), store.keys().await.unwrap()), before);
+    assert_eq!((said(store.log_since(Since::Ever, Some(NOW)).await.unwrap()), store.keys().await.unwrap()), before);
     assert_eq!(before.0.2.len(), 6);
     assert_eq!(store.audit_page(&Filter::default(), 10).await.unwrap(), audit);
     let login = store.login("ada@example.com").await.unwrap().expect("it is there");
@@ -113,7 +113,7 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     assert_eq!((standing.app_epoch, standing.app_cut), (epoch_of(&ended[1]), epoch_of(&ended[1])));
     let next = store.end(&[(EndRequest::Session(session_id(&rng)), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     assert_eq!(next[0].sequence, 7);
-    assert_eq!(store.log_since(Some(before.0.0), Some(NOW)).await.unwrap().entries, next, "the log goes on");
+    assert_eq!(store.log_since(Since::Line(before.0.0), Some(NOW)).await.unwrap().entries, next, "the log goes on");
 }
 
 /// Both stores in one database ([`Stores::end_deletes`]): an end is one transaction with what it ends.

@@ -1,6 +1,10 @@
 //! What the account port promises about the revocation log.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     DAY, MINUTE, NOW, account::epoch_of, account_id, app, at_once, hash, key, password, registered, session_id,
@@ -11,7 +15,9 @@ use crate::{
     key::Purpose,
     method::Method,
     random::Rng,
-    revocation::{Answer, End, Entry, Hold, Incarnation, LOG_LIFE, Position, Vigil},
+    revocation::{
+        Answer, End, Entry, Heard, Hold, Incarnation, LOG_LIFE, PAGE, Position, Since, VERIFIERS_HOLD, Vigil,
+    },
     store::{AccountStore, Basis, EndRequest, KeyChange},
 };
 
@@ -27,13 +33,18 @@ async fn end_session(store: &Store, id: SessionId, hold: Duration) -> Entry {
     end(store, EndRequest::Session(id), hold).await.expect("any session can be ended")
 }
 
+async fn end_session_at(store: &Store, id: SessionId, at: Timestamp) -> Entry {
+    let mut entries = store.end(&[(EndRequest::Session(id), Hold::NOTED)], Some(at)).await.unwrap();
+    entries.pop().expect("any session can be ended")
+}
+
 /// What an answer says of the log, without the moment at which it was given.
 pub(super) fn said(answer: Answer) -> (Position, bool, Vec<Entry>) {
     (answer.head, answer.snapshot, answer.entries)
 }
 
 async fn since(store: &Store, after: Option<Position>, now: Timestamp) -> Answer {
-    store.log_since(after, Some(now)).await.unwrap()
+    store.log_since(after.into(), Some(now)).await.unwrap()
 }
 
 pub(super) async fn what_ends_stands_in_the_log(store: Store) {
@@ -77,7 +88,7 @@ pub(super) async fn a_line_goes_by_the_stores_time(store: Store) {
     let rng = Rng::seeded(27);
     let account = registered(&store, "ada@example.com", &rng).await.id;
     let requests = [EndRequest::Session(session_id(&rng)), EndRequest::Account(account, Basis::Operator)];
-    let before = store.log_since(None, None).await.unwrap().time;
+    let before = store.log_since(Since::Ever, None).await.unwrap().time;
     let mut entries = store.end(&requests.map(|request| (request, Hold::lasting(MINUTE))), None).await.unwrap();
     let change = password(hash(super::HASH));
     let changed = store.change(account, change, Hold::lasting(MINUTE), None).await.unwrap();
@@ -92,7 +103,7 @@ pub(super) async fn a_line_goes_by_the_stores_time(store: Store) {
         assert!(last <= at && entry.until == at + MINUTE, "{entry:?} after {last:?}");
         last = at;
     }
-    let answer = store.log_since(None, None).await.unwrap();
+    let answer = store.log_since(Since::Ever, None).await.unwrap();
     assert!(last <= answer.time && answer.time.since(before) < MINUTE, "{answer:?}");
     assert_eq!(answer.entries, entries);
 }
@@ -111,7 +122,7 @@ pub(super) async fn a_session_that_has_ended_is_not_written_twice(store: Store) 
 pub(super) async fn an_end_is_written_again_when_its_line_is_old_and_only_once(store: Store) {
     let rng = Rng::seeded(26);
     // Held for as long from when it is asked; or until a refresh token expires, which is one moment.
-    for hold in [Hold::lasting(MINUTE * 5), Hold::of(MINUTE, Some(NOW + DAY * 30))] {
+    for hold in [Hold::lasting(MINUTE * 5), Hold::stateless(Some(NOW + DAY * 30)), Hold::stateless(None)] {
         let id = session_id(&rng);
         let mut lines = Vec::new();
         for age in [0, 30, 59, 61, 90, 200, 3600].map(Duration::from_secs) {
@@ -153,10 +164,12 @@ pub(super) async fn an_app_ends_by_method_or_whole(store: Store) {
 pub(super) async fn the_log_has_no_gaps_under_parallel_ends(store: Store) {
     let rng = Rng::seeded(23);
     let account = registered(&store, "ada@example.com", &rng).await.id;
-    let mut vigil = Vigil::new(10_000);
-    vigil
-        .hear(Boot::from_millis(0), NOW, Boot::from_millis(0), &since(&store, None, NOW).await)
-        .expect("a snapshot leaves no gap");
+    let mut vigil = Vigil::new(10_000, VERIFIERS_HOLD);
+    let hear = |vigil: &mut Vigil, asked: u64, answer: &Answer| {
+        let now = Boot::from_millis(asked);
+        assert_eq!(vigil.hear(now, now, answer), Ok(Heard::All), "nothing is missing");
+    };
+    hear(&mut vigil, 0, &since(&store, None, NOW).await);
     let ends = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
@@ -186,12 +199,12 @@ pub(super) async fn the_log_has_no_gaps_under_parallel_ends(store: Store) {
         asked += 1;
         let answer = since(&store, vigil.position(), NOW).await;
         assert!(!answer.snapshot, "a delta can follow");
-        vigil.hear(Boot::from_millis(asked), NOW, Boot::from_millis(asked), &answer).expect("nothing is missing");
+        hear(&mut vigil, asked, &answer);
         tokio::task::yield_now().await;
     }
     let ended = ends.await.expect("they all end");
     let answer = since(&store, vigil.position(), NOW).await;
-    vigil.hear(Boot::from_millis(asked + 1), NOW, Boot::from_millis(asked + 1), &answer).expect("nothing is missing");
+    hear(&mut vigil, asked + 1, &answer);
     for (session, _) in &ended {
         assert!(vigil.ended().has_session(*session));
     }
@@ -207,8 +220,8 @@ pub(super) async fn the_log_answers_what_follows_or_a_snapshot(store: Store) {
     let empty = since(&store, None, NOW).await;
     assert_eq!((empty.snapshot, empty.head.sequence, empty.entries.len()), (true, 0, 0));
     let mut all = Vec::new();
-    for until in [MINUTE, DAY, MINUTE, DAY] {
-        all.push(end_session(&store, session_id(&rng), until).await);
+    for minutes in [0, 10, 10, 20] {
+        all.push(end_session_at(&store, session_id(&rng), NOW + MINUTE * minutes).await);
     }
     let head = store.log_head().await.unwrap();
     assert_eq!(head, Position { incarnation: empty.head.incarnation, sequence: 4 });
@@ -218,12 +231,70 @@ pub(super) async fn the_log_answers_what_follows_or_a_snapshot(store: Store) {
         assert_eq!(said(answer), (head, false, all[known as usize..].to_vec()));
     }
     let foreign = Some(Position { incarnation: Incarnation(head.incarnation.0 ^ 1), sequence: 2 });
-    for unknown in [None, foreign, at(5), at(u64::MAX)] {
-        assert_eq!(said(since(&store, unknown, NOW).await), (head, true, all.clone()));
-        let later = since(&store, unknown, NOW + MINUTE).await;
-        assert!(later.snapshot);
-        assert_eq!(later.entries, [all[1].clone(), all[3].clone()], "what is over is in no snapshot");
+    let unknown = [None, foreign, at(5), at(u64::MAX)];
+    for unknown in unknown {
+        let answer = since(&store, unknown, NOW + DAY).await;
+        assert_eq!(said(answer), (head, true, all.clone()), "a time that nobody has moved deletion to hides nothing");
     }
+    // R19: as long as a verifier holds an end, whatever its line says of how long the log does.
+    for (minutes, first) in [(0, 0), (1, 1), (10, 1), (11, 3), (20, 3), (21, 4)] {
+        let now = NOW + VERIFIERS_HOLD + MINUTE * minutes;
+        deletion_stands_at(&store, now).await;
+        for unknown in unknown {
+            assert_eq!(
+                said(since(&store, unknown, now).await),
+                (head, true, all[first..].to_vec()),
+                "{minutes} minutes"
+            );
+            let answer = since(&store, unknown, NOW).await;
+            assert_eq!(answer.entries, all, "nor does a clock that was set back");
+        }
+    }
+}
+
+async fn deletion_stands_at(store: &Store, to: Timestamp) {
+    let from = store.deletion_clock(Some(to)).await.unwrap().stands;
+    assert!(store.move_deletion_clock(from, to).await.unwrap());
+}
+
+/// However long the log is, an answer has a page of it; the pages are the whole, and an old line is not waded through.
+pub(super) async fn a_long_log_comes_in_pages(store: Store) {
+    let rng = Rng::seeded(28);
+    deletion_stands_at(&store, NOW).await;
+    let some =
+        |lines: usize| (0..lines).map(|_| (EndRequest::Session(session_id(&rng)), Hold::NOTED)).collect::<Vec<_>>();
+    let old = store.end(&some(PAGE * 2 + 5), Some(NOW - DAY)).await.unwrap();
+    let young = store.end(&some(PAGE + 5), Some(NOW)).await.unwrap();
+    let after = Since::Line(Position { sequence: 5, ..store.log_head().await.unwrap() });
+    // A snapshot ends with the first page in which nothing is young.
+    for (from, pages, told) in [(Since::Ever, 3, young.clone()), (after, 4, [&old[5..], &young].concat())] {
+        let mut heard = BTreeMap::new();
+        let (mut since, mut count) = (from, 0);
+        loop {
+            let answer = store.log_since(since, Some(NOW)).await.unwrap();
+            assert!(answer.entries.len() <= PAGE && answer.snapshot == (from == Since::Ever));
+            heard.extend(answer.entries.iter().map(|entry| (entry.sequence, entry.clone())));
+            count += 1;
+            let Some(next) = answer.next() else { break };
+            since = next;
+        }
+        assert_eq!(count, pages);
+        assert!(heard.into_values().eq(told));
+    }
+
+    // A watch takes them one by one.
+    let mut vigil = Vigil::new(100_000, VERIFIERS_HOLD);
+    while vigil.position().is_none() {
+        let answer = store.log_since(vigil.question(), Some(NOW)).await.unwrap();
+        let now = Boot::from_millis(1);
+        vigil.hear(now, now, &answer).expect("nothing is missing");
+    }
+    assert_eq!(vigil.ended().len(), young.len());
+    // Of another log the pages begin anew.
+    let head = store.log_head().await.unwrap();
+    let foreign = Position { incarnation: Incarnation(head.incarnation.0 ^ 1), ..head };
+    let answer = store.log_since(Since::Below { head: foreign, line: 7 }, Some(NOW)).await.unwrap();
+    assert_eq!((answer.head, answer.snapshot, answer.entries.last()), (head, true, young.last()));
 }
 
 pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
@@ -241,13 +312,11 @@ pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
     assert_eq!(store.prune_log(later, 100).await.unwrap(), 2);
     assert_eq!(store.prune_log(later, 100).await.unwrap(), 0);
     assert_eq!(store.log_head().await.unwrap(), head);
+    let kept = store.ended_sessions(0, 10).await.unwrap().sessions;
+    assert_eq!(kept.into_iter().map(|(line, _)| line).collect::<Vec<_>>(), [1, 5]);
     let snapshot = (head, true, vec![all[0].clone(), all[4].clone()]);
-    assert_eq!(said(since(&store, None, later).await), snapshot);
-    assert_eq!(
-        said(since(&store, Some(Position { sequence: 2, ..head }), later).await),
-        snapshot,
-        "it is too far back"
-    );
+    assert_eq!(said(since(&store, None, NOW).await), snapshot);
+    assert_eq!(said(since(&store, Some(Position { sequence: 2, ..head }), NOW).await), snapshot, "it is too far back");
     assert_eq!(said(since(&store, Some(head), later).await), (head, false, vec![]));
 
     assert_eq!(store.prune_log(NOW + DAY * 50, 100).await.unwrap(), 2);

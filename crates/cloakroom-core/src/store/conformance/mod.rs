@@ -106,6 +106,7 @@ pub async fn accounts<S: AccountStore>(make: impl AsyncFn() -> S) {
         log::an_app_ends_by_method_or_whole,
         log::the_log_has_no_gaps_under_parallel_ends,
         log::the_log_answers_what_follows_or_a_snapshot,
+        log::a_long_log_comes_in_pages,
         log::a_pruned_log_keeps_what_is_needed,
         log::ended_sessions_are_told_in_order,
         exchange::an_exchange_is_one_line_that_remembers_the_successor,

@@ -18,7 +18,9 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{Answer, End, Entry, Incarnation, KeySet, LOG_LIFE, Position},
+    revocation::{
+        self, Answer, End, Entry, Extent, Incarnation, KeySet, LOG_LIFE, PAGE, Position, Since, VERIFIERS_HOLD,
+    },
     session::Succession,
     store::{DeletionClock, EndedSessions, StoreError},
 };
@@ -49,7 +51,7 @@ macro_rules! head {
                     (SELECT system_identifier FROM pg_control_system()) AS cluster,
                     ",
             its_time!(),
-            " AS time, key_set, known_as, epoch_floor
+            " AS time, key_set, known_as, epoch_floor, deletion
              FROM cloakroom_log_head WHERE one = 1
          )
          SELECT head.incarnation, head.sequence, head.pruned, head.place, head.timeline, head.cluster, head.time,
@@ -58,6 +60,10 @@ macro_rules! head {
     };
 }
 
+/// How long a verifier holds an end, in milliseconds.
+const HELD: i64 = VERIFIERS_HOLD.as_millis() as i64;
+/// How many columns a line has.
+const LINE: usize = 7;
 /// How many columns the head has.
 pub(super) const HEAD: usize = 10;
 pub(super) const HEAD_ALONE: &str = concat!(head!(), " FROM head");
@@ -69,19 +75,33 @@ pub(super) const LINEAGE: &str = concat!(
     head!(),
     ", former.incarnation, former.last FROM head LEFT JOIN cloakroom_lineage AS former ON true ORDER BY former.last"
 );
-macro_rules! with_lines {
-    ($condition:literal) => {
-        concat!(
-            head!(),
-            ", line.sequence, line.kind, line.subject, line.method, line.epoch, line.until, line.at
-             FROM head LEFT JOIN cloakroom_log AS line ON line.",
-            $condition,
-            " ORDER BY line.sequence"
-        )
+/// A line's columns, beside the head's.
+macro_rules! line {
+    () => {
+        ", line.sequence, line.kind, line.subject, line.method, line.epoch, line.until, line.at"
     };
 }
-const WHAT_FOLLOWS: &str = with_lines!("sequence > $1");
-const SNAPSHOT: &str = with_lines!("until > coalesce($1, head.time)");
+const WHAT_FOLLOWS: &str = concat!(
+    head!(),
+    line!(),
+    " FROM head LEFT JOIN (
+         SELECT * FROM cloakroom_log WHERE sequence > $1 ORDER BY sequence LIMIT $2
+     ) AS line ON true ORDER BY line.sequence"
+);
+/// A page of a snapshot, from its newest line down: those of its lines that ended late enough by the clock of deletion, how
+/// many it was read from and the lowest of these.
+const SNAPSHOT: &str = concat!(
+    head!(),
+    line!(),
+    ", line.read, line.lowest FROM head CROSS JOIN LATERAL (
+         WITH page AS MATERIALIZED (
+             SELECT * FROM cloakroom_log WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2
+         )
+         SELECT page.*, extent.* FROM (
+             SELECT count(*) AS read, coalesce(min(sequence), 0) AS lowest FROM page
+         ) AS extent LEFT JOIN page ON page.at >= least(coalesce($3, head.time), head.deletion) - $4
+     ) AS line ORDER BY line.sequence"
+);
 
 const ENDED_SESSIONS: &str = "SELECT head.pruned, line.sequence, line.subject
      FROM cloakroom_log_head AS head LEFT JOIN (
@@ -108,17 +128,44 @@ const PRUNE: &str = "WITH gone AS (
      SELECT count(*) FROM gone";
 
 impl Postgres {
-    pub(super) async fn since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
-        if let Some(after) = after {
-            let rows = self.pool().rows(Read, WHAT_FOLLOWS, &[Value::Int(integer(after.sequence))]).await?;
-            let Head { position: head, pruned, time, keys, .. } = head_of(&rows)?;
-            if after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence) {
-                return Ok(Answer { head, time: at.unwrap_or(time), keys, snapshot: false, entries: lines_of(&rows)? });
+    pub(super) async fn since(&self, since: Since, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+        let (told, below) = match since {
+            Since::Line(after) => {
+                let values = [Value::Int(integer(after.sequence)), at_most(PAGE)];
+                let rows = self.pool().rows(Read, WHAT_FOLLOWS, &values).await?;
+                let head = head_of(&rows)?;
+                let reaches = (head.pruned..=head.position.sequence).contains(&after.sequence);
+                if reaches && after.incarnation == head.position.incarnation {
+                    return Ok(Answer::following(head.told(at), lines_of(&rows)?));
+                }
+                (None, u64::MAX)
             }
-        }
-        let rows = self.pool().rows(Read, SNAPSHOT, &[Value::MaybeInt(at.map(|at| integer(at.millis())))]).await?;
-        let Head { position: head, time, keys, .. } = head_of(&rows)?;
-        Ok(Answer { head, time: at.unwrap_or(time), keys, snapshot: true, entries: lines_of(&rows)? })
+            Since::Below { head, line } => (Some(head), line),
+            Since::Ever => (None, u64::MAX),
+        };
+        let page = self.page(below, at).await?;
+        // Another log than the one that the first page was of: begin again, with its first page.
+        let (head, extent, entries) = match told {
+            Some(told) if told.incarnation != page.0.position.incarnation => self.page(u64::MAX, at).await?,
+            Some(told) => (revocation::Head { position: told, ..page.0 }, page.1, page.2),
+            None => page,
+        };
+        Ok(Answer::snapshot(head, extent, entries))
+    }
+
+    /// The page of a snapshot of lines below one.
+    async fn page(
+        &self,
+        below: u64,
+        at: Option<Timestamp>,
+    ) -> Result<(revocation::Head, Extent, Vec<Entry>), StoreError> {
+        let given = Value::MaybeInt(at.map(|at| integer(at.millis())));
+        let values = [Value::Int(integer(below)), at_most(PAGE), given, Value::Int(HELD)];
+        let rows = self.pool().rows(Read, SNAPSHOT, &values).await?;
+        let head = head_of(&rows)?.told(at);
+        let first = rows.first().ok_or_else(|| unreadable("the head of the revocation log"))?;
+        let extent = Extent { lines: number(first, HEAD + LINE)? as usize, lowest: number(first, HEAD + LINE + 1)? };
+        Ok((head, extent, lines_of(&rows)?))
     }
 
     pub(super) async fn head(&self) -> Result<Position, StoreError> {
@@ -224,6 +271,13 @@ pub(super) struct Head {
     pub(super) known_as: Option<Incarnation>,
     /// What no epoch is raised to less than.
     pub(super) floor: Epoch,
+}
+
+impl Head {
+    /// As of the moment that a test gives, if it does.
+    fn told(&self, at: Option<Timestamp>) -> revocation::Head {
+        revocation::Head { position: self.position, time: at.unwrap_or(self.time), keys: self.keys }
+    }
 }
 
 pub(super) fn head_of(rows: &[Row]) -> Result<Head, StoreError> {

@@ -14,7 +14,7 @@ use crate::{
     ids::{AccountId, AppId, SessionId},
     key::{KeyStamp, Keys, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Hold, Lineage, Position},
+    revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     store::{
         AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
         Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError, Vitals,
@@ -87,8 +87,8 @@ impl AccountStore for Postgres {
         self.exchanged_into(successor, at).await
     }
 
-    async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
-        self.since(after, at).await
+    async fn log_since(&self, since: Since, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+        self.since(since, at).await
     }
 
     async fn log_head(&self) -> Result<Position, StoreError> {

@@ -14,9 +14,12 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     method::Method,
-    revocation::{Answer, End, Entry, Hold, Incarnation, KeySet, LOG_LIFE, Lineage, Position, line_that_stands},
+    revocation::{
+        self, Answer, End, Entry, Extent, Hold, Incarnation, KeySet, LOG_LIFE, Lineage, PAGE, Position, Since,
+        line_that_stands, reach,
+    },
     session::{Succession, Write},
-    store::{Basis, EndRequest, EndedSessions, StoreError},
+    store::{Basis, DeletionClock, EndRequest, EndedSessions, StoreError},
 };
 
 const LINE: &str = "sequence, kind, subject, method, epoch, until, at";
@@ -208,29 +211,46 @@ pub(super) fn app_epochs(
     Ok(epochs.unwrap_or_default())
 }
 
-/// What follows a place, or a snapshot; in one transaction with the head.
-pub(super) fn since(connection: &Connection, after: Option<Position>, now: Timestamp) -> Result<Answer, StoreError> {
+/// What has ended since, in one transaction with the head.
+pub(super) fn since(connection: &Connection, since: Since, now: Timestamp) -> Result<Answer, StoreError> {
     let transaction = connection.unchecked_transaction()?;
-    let Head { position: head, pruned, keys, .. } = read_head(&transaction)?;
-    let follows = after
-        .filter(|after| after.incarnation == head.incarnation && (pruned..=head.sequence).contains(&after.sequence));
-    let entries = match follows {
-        Some(after) => rows(
-            &transaction,
-            &format!("SELECT {LINE} FROM log WHERE sequence > ?1 ORDER BY sequence"),
-            [integer(after.sequence)],
-            entry,
-        )?,
-        // The plus keeps SQLite from walking the whole log in order, most of which is over.
-        None => rows(
-            &transaction,
-            &format!("SELECT {LINE} FROM log WHERE until > ?1 ORDER BY +sequence"),
-            [millis(now)],
-            entry,
-        )?,
+    let Head { position, pruned, keys, deletion, .. } = read_head(&transaction)?;
+    let head = revocation::Head { position, time: now, keys };
+    let over = DeletionClock { stands: deletion, time: now }.over();
+    let answer = match since {
+        Since::Line(after)
+            if after.incarnation == position.incarnation && (pruned..=position.sequence).contains(&after.sequence) =>
+        {
+            let query = format!("SELECT {LINE} FROM log WHERE sequence > ?1 ORDER BY sequence LIMIT ?2");
+            Answer::following(head, rows(&transaction, &query, params![integer(after.sequence), at_most(PAGE)], entry)?)
+        }
+        Since::Below { head: told, line } if told.incarnation == position.incarnation => {
+            snapshot(&transaction, revocation::Head { position: told, ..head }, line, reach(over))?
+        }
+        _ => snapshot(&transaction, head, position.sequence + 1, reach(over))?,
     };
     transaction.commit()?;
-    Ok(Answer { head, time: now, keys, snapshot: follows.is_none(), entries })
+    Ok(answer)
+}
+
+/// A page of a snapshot: of lines below one, those that are not older than `reach`.
+fn snapshot(
+    connection: &Connection,
+    head: revocation::Head,
+    below: u64,
+    reach: Timestamp,
+) -> Result<Answer, StoreError> {
+    let extent = row(
+        connection,
+        "SELECT count(*), coalesce(min(sequence), 0)
+         FROM (SELECT sequence FROM log WHERE sequence < ?1 ORDER BY sequence DESC LIMIT ?2)",
+        params![integer(below), at_most(PAGE)],
+        |row| Ok(Extent { lines: number(row, 0)? as usize, lowest: number(row, 1)? }),
+    )?
+    .ok_or_else(|| unreadable("the revocation log"))?;
+    let query = format!("SELECT {LINE} FROM log WHERE sequence >= ?1 AND sequence < ?2 AND at >= ?3 ORDER BY sequence");
+    let range = params![integer(extent.lowest), integer(below), millis(reach)];
+    Ok(Answer::snapshot(head, extent, rows(connection, &query, range, entry)?))
 }
 
 /// The head of the log.
@@ -258,15 +278,17 @@ struct Head {
     keys: KeySet,
     /// The incarnation that the last line was written in.
     known_as: Option<Incarnation>,
+    /// Where the clock of deletion stands.
+    deletion: Timestamp,
 }
 
 fn read_head(connection: &Connection) -> Result<Head, StoreError> {
-    row(connection, "SELECT incarnation, sequence, pruned, key_set, known_as FROM installation", [], |row| {
+    row(connection, "SELECT incarnation, sequence, pruned, key_set, known_as, deletion FROM installation", [], |row| {
         let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
         let keys = KeySet(row.get::<_, i64>(3)?.cast_unsigned());
         let known_as = row.get::<_, Option<i64>>(4)?.map(|number| Incarnation(number.cast_unsigned()));
         let position = Position { incarnation, sequence: number(row, 1)? };
-        Ok(Head { position, pruned: number(row, 2)?, keys, known_as })
+        Ok(Head { position, pruned: number(row, 2)?, keys, known_as, deletion: moment(row, 5)? })
     })?
     .ok_or_else(|| unreadable("the installation"))
 }

@@ -12,7 +12,7 @@ use crate::{
     ids::{AccountId, AppId, SessionId},
     key::{KeyStamp, Keys, WrappedKey},
     method::Method,
-    revocation::{Answer, Entry, Hold, Lineage, Position},
+    revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     store::{
         AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
         Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError, Vitals,
@@ -110,8 +110,8 @@ impl AccountStore for Sqlite {
         self.read_with(move |c| exchange::past(c, successor, at.unwrap_or_else(machine_time))).await
     }
 
-    async fn log_since(&self, after: Option<Position>, at: Option<Timestamp>) -> Result<Answer, StoreError> {
-        self.read_with(move |c| log::since(c, after, at.unwrap_or_else(machine_time))).await
+    async fn log_since(&self, since: Since, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+        self.read_with(move |c| log::since(c, since, at.unwrap_or_else(machine_time))).await
     }
 
     async fn log_head(&self) -> Result<Position, StoreError> {

@@ -157,7 +157,46 @@ fn the_model_finds_the_flaw_of_a_store_that_is_read_before_it_has_the_ends_again
     finds(sessions(END_AND_FAILOVER).with(Flaw::SuspectReads), ENDED_LONG_AGO);
 }
 
+/// R15: whoever wrote the end has tokens that live for 5 minutes, and whoever hears it accepts some that live for 10.
 #[test]
-fn the_model_finds_the_flaw_of_an_end_that_is_held_too_short() {
-    finds(long_tokens().with(Flaw::ShortHold), ENDED_LONG_AGO);
+fn the_model_finds_the_flaw_of_a_hold_that_the_writer_decides() {
+    finds(long_tokens().with(Flaw::HeldByTheWriter), ENDED_LONG_AGO);
+}
+
+/// R19: a server that starts later must be told as much as one that was there.
+#[test]
+fn the_model_finds_the_flaw_of_a_snapshot_that_the_writer_decides() {
+    let late_start = |flaw| {
+        let mut setup = long_tokens().with(flaw);
+        setup.budget = Budget { renewals: 0, restarts: 1, ..setup.budget };
+        setup
+    };
+    holds(late_start(Flaw::Nothing));
+    finds(late_start(Flaw::SnapshotByTheWriter), ENDED_LONG_AGO);
+}
+
+/// R1: a verifier that can hold nothing asks instead; it accepts no more than one that holds everything, and no less.
+#[test]
+fn an_end_holds_where_there_is_no_room_for_it() {
+    holds(sessions(END).of_marks());
+    holds(sessions(EVERYWHERE).of_marks());
+    holds(tokens(RENEWAL).of_marks());
+}
+
+#[test]
+fn the_model_finds_the_flaw_of_a_full_set_without_marks() {
+    finds(sessions(END).of_marks().with(Flaw::NoMarks), ENDED_LONG_AGO);
+    finds(tokens(RENEWAL).of_marks().with(Flaw::NoMarks), ENDED_LONG_AGO);
+}
+
+/// The log is written before the record is deleted: who reads between the two has heard of an end that the record does not tell.
+#[test]
+fn the_model_finds_the_flaw_of_a_record_that_is_believed_alone() {
+    finds(sessions(END).of_marks().with(Flaw::RecordAlone), ENDED_HERE);
+}
+
+/// A record that was read before its end was heard knows nothing of that, though it is judged after.
+#[test]
+fn the_model_finds_the_flaw_of_a_fact_that_counts_as_read_when_it_is_judged() {
+    finds(sessions(END).of_marks().with(Flaw::MarkOfTheJudgement), ENDED_LONG_AGO);
 }

@@ -33,7 +33,7 @@ impl Image {
 
     fn put_kept(&mut self, kept: &Kept) {
         self.put_record(&kept.record);
-        self.put([kept.read_at.millis(), u64::from(kept.era)]);
+        self.put([kept.since.at.millis(), u64::from(kept.since.era), kept.since.line]);
     }
 
     fn put_end(&mut self, end: &End) {
@@ -45,13 +45,16 @@ impl Image {
     }
 
     fn put_server(&mut self, server: &Server) {
-        let (position, asked, era, full, ended) = server.vigil.image();
-        self.put([u64::from(era), u64::from(full), ended.len() as u64]);
+        let (position, asked, era, ended, marks) = server.vigil.image();
+        self.put([u64::from(era), ended.len() as u64, marks.len() as u64]);
         self.put_option(position, |image, p| image.put([p.incarnation.0, p.sequence]));
         self.put_option(asked, |image, asked| image.put([asked.millis()]));
-        for (until, end) in &ended {
-            self.put([until.millis()]);
+        for (came, end) in &ended {
+            self.put([u64::from(*came)]);
             self.put_end(end);
+        }
+        for (place, line, heard) in marks {
+            self.put([u64::from(place), line, heard.millis()]);
         }
         for fact in &server.facts {
             self.put_option(fact.as_ref(), Self::put_kept);
@@ -96,7 +99,7 @@ impl World {
             image.put([mark.ended.unwrap_or_default(), by as u64]);
         }
         for entry in &self.log {
-            image.put([entry.until.millis()]);
+            image.put([entry.at.map_or(0, Timestamp::millis)]);
             image.put_end(&entry.end);
         }
         // What was before matters only to a failover that is still to come.

@@ -50,8 +50,17 @@ enum Flaw {
     EpochReadLate,
     /// A store that may have lost a deletion is read before it has been given the recent ends again.
     SuspectReads,
-    /// An end is held for as long as a fact lives, though tokens live longer.
-    ShortHold,
+    /// An end is held for as long as whoever wrote it believes that it can be presented: as long as a fact lives, for its own
+    /// tokens live shorter than those of others.
+    HeldByTheWriter,
+    /// A snapshot has what ended for as long as its writer believed.
+    SnapshotByTheWriter,
+    /// What a full set could not hold is forgotten.
+    NoMarks,
+    /// A fact that was read before an end was heard counts as read after it.
+    MarkOfTheJudgement,
+    /// A record that is found is not looked for in the log, though its end is written there before it is deleted.
+    RecordAlone,
 }
 
 /// What is checked: an app, how far time goes, and what may happen how often.
@@ -61,6 +70,8 @@ struct Setup {
     tick: Duration,
     budget: Budget,
     flaw: Flaw,
+    /// How many ends a verifier can hold.
+    capacity: usize,
 }
 
 impl Setup {
@@ -81,7 +92,7 @@ impl Setup {
             on_feed_loss: OnFeedLoss::Refuse,
             algorithm: Algorithm::EdDsa,
         };
-        Self { app: Arc::new(app), tick, budget, flaw: Flaw::Nothing }
+        Self { app: Arc::new(app), tick, budget, flaw: Flaw::Nothing, capacity: 8 }
     }
 
     fn with(mut self, flaw: Flaw) -> Self {
@@ -89,6 +100,12 @@ impl Setup {
         if flaw == Flaw::NoLease {
             Arc::make_mut(&mut self.app).on_feed_loss = OnFeedLoss::UntilExpiry;
         }
+        self
+    }
+
+    /// Verifiers that can hold nothing, and keep marks alone.
+    fn of_marks(mut self) -> Self {
+        self.capacity = 0;
         self
     }
 

@@ -4,14 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Flaw, SESSIONS, Setup,
-    world::{Ending, Kept, Known, Reading, Server, Token, World, account, at, id, record},
+    world::{Ending, Kept, Known, Request, Server, Token, World, account, at, id, record},
 };
 use crate::{
-    clock::Timestamp,
     ids::Epoch,
-    revocation::{End, Hold, REQUEST_LIMIT, Vigil},
+    revocation::{End, Heard, REQUEST_LIMIT, Vigil},
     session::{Record, Rotation, Write, Written},
-    verify::{Basis, Fact, Finding, Judgement, judge},
+    verify::{Basis, Fact, Finding, Judgement, judge, judge_unasked},
 };
 
 /// Something that happens; the first number is the server that it happens at.
@@ -97,8 +96,8 @@ pub(super) fn steps(setup: &Setup, world: &World, out: &mut Vec<Step>) {
 }
 
 /// No request runs longer than the limit.
-fn runs(reading: Option<&Reading>, world: &World) -> bool {
-    reading.is_some_and(|r| within_limit(world, r.kept.read_at.millis()))
+fn runs(request: Option<&Request>, world: &World) -> bool {
+    request.is_some_and(|r| within_limit(world, r.kept.since.at.millis()))
 }
 
 fn within_limit(world: &World, since: u64) -> bool {
@@ -131,7 +130,8 @@ pub(super) fn step(setup: &Setup, before: &World, step: Step) -> Option<World> {
             world.servers[s].reading = Some(read(setup, &world, s, session)?);
         }
         Step::Judge(s) => {
-            let reading = world.servers[s].reading.take()?;
+            let mut reading = world.servers[s].reading.take()?;
+            mark_again(setup, &world, s, &mut reading);
             if decide(setup, &world, &world.servers[s].vigil, &reading.kept, reading.session, Basis::JustNow)
                 == Judgement::Accept
             {
@@ -145,7 +145,8 @@ pub(super) fn step(setup: &Setup, before: &World, step: Step) -> Option<World> {
             world.servers[s].renewal = Some(read(setup, &world, s, session)?);
         }
         Step::FinishRenewal(s) => {
-            let reading = world.servers[s].renewal.take()?;
+            let mut reading = world.servers[s].renewal.take()?;
+            mark_again(setup, &world, s, &mut reading);
             renew(setup, &mut world, s, &reading);
         }
         Step::Use(s) => {
@@ -166,7 +167,7 @@ pub(super) fn step(setup: &Setup, before: &World, step: Step) -> Option<World> {
         Step::End(s, session) => end(setup, &mut world, s, session),
         Step::EndEverywhere(s) => {
             world.left.everywhere -= 1;
-            raise(setup, &mut world, s);
+            raise(&mut world, s);
             for session in 0..SESSIONS {
                 end_is_promised(&mut world, s, session);
             }
@@ -174,7 +175,7 @@ pub(super) fn step(setup: &Setup, before: &World, step: Step) -> Option<World> {
         Step::EndOthers(s) => {
             world.left.others -= 1;
             let from = world.epoch;
-            world.servers[s].carrying = Some((from, raise(setup, &mut world, s), world.now));
+            world.servers[s].carrying = Some((from, raise(&mut world, s), world.now));
             world.marks[0].uncertain = true;
             end_is_promised(&mut world, s, 1);
         }
@@ -185,19 +186,19 @@ pub(super) fn step(setup: &Setup, before: &World, step: Step) -> Option<World> {
         }
         Step::Ask(s) => {
             world.left.questions -= 1;
-            let answer = world.answer(world.servers[s].vigil.position());
+            let answer = world.answer(setup, world.servers[s].vigil.question());
             world.servers[s].question = Some((world.boot(), answer));
         }
         Step::Hear(s) => {
             let (asked, answer) = world.servers[s].question.take()?;
             let asked = if setup.flaw == Flaw::LeaseFromTheAnswer { world.boot() } else { asked };
             // A gap makes the next question ask for a snapshot.
-            let (now, boot) = (at(world.now), world.boot());
-            let _ = world.servers[s].vigil.hear(asked, now, boot, &answer);
+            let now = world.boot();
+            let _ = world.servers[s].vigil.hear(asked, now, &answer);
         }
         Step::Restart(s) => {
             world.left.restarts -= 1;
-            world.servers[s] = Server::start();
+            world.servers[s] = Server::start(setup);
         }
         Step::LoseLastWrite => {
             world.left.losses -= 1;
@@ -218,13 +219,18 @@ pub(super) fn step(setup: &Setup, before: &World, step: Step) -> Option<World> {
 }
 
 /// Reads a record together with its account's epoch, as far as it holds.
-fn read(setup: &Setup, world: &World, s: usize, session: usize) -> Option<Reading> {
+fn read(setup: &Setup, world: &World, s: usize, session: usize) -> Option<Request> {
     let record = world.store[session].clone()?;
     if record.epoch < world.epoch || record.lapsed(&setup.app, at(world.now)).is_some() {
         return None;
     }
-    let kept = Kept { record, read_at: world.boot(), era: world.servers[s].vigil.era() };
-    Some(Reading { session, kept, known: world.known(s, session, setup) })
+    // With room for every end this is not needed, and the model shows so.
+    let asks_the_log = setup.capacity == 0 && setup.flaw != Flaw::RecordAlone;
+    if asks_the_log && !world.goes_on(session, record.epoch) {
+        return None;
+    }
+    let kept = Kept { record, since: world.servers[s].vigil.reading(world.boot()) };
+    Some(Request { session, kept, known: world.known(s, session, setup) })
 }
 
 /// The acceptance rule, for what was read.
@@ -236,17 +242,32 @@ pub(super) fn decide(
     session: usize,
     basis: Basis,
 ) -> Judgement {
-    let fact = Fact::new(finding(setup, &kept.record, session), Arc::clone(&setup.app), kept.read_at, kept.era);
+    let fact = Fact::read(finding(setup, &kept.record, session), Arc::clone(&setup.app), kept.since);
+    if setup.flaw == Flaw::NoMarks {
+        return judge_unasked(&fact, basis, vigil, world.moment());
+    }
     judge(&fact, basis, vigil, world.moment())
 }
 
-/// The acceptance rule, for a token whose signature has just been checked.
+/// The flaw of a fact that counts as read when it is judged.
+fn mark_again(setup: &Setup, world: &World, s: usize, request: &mut Request) {
+    if setup.flaw == Flaw::MarkOfTheJudgement {
+        request.kept.since.line = world.servers[s].vigil.reading(world.boot()).line;
+    }
+}
+
+/// The acceptance rule, for a token whose signature has just been checked, and that is asked about where it is marked.
 pub(super) fn decide_token(setup: &Setup, world: &World, vigil: &Vigil, token: &Token) -> Judgement {
     let mut found = finding(setup, &record(setup, token.epoch, world.now), token.session);
     found.expires = token.expires;
     found.last_active = None;
-    let fact = Fact::new(found, Arc::clone(&setup.app), world.boot(), vigil.era());
-    judge(&fact, Basis::JustNow, vigil, world.moment())
+    let fact = Fact::checked(found, Arc::clone(&setup.app), vigil.reading(world.boot()));
+    match judge(&fact, Basis::JustNow, vigil, world.moment()) {
+        Judgement::Ask if setup.flaw == Flaw::NoMarks || world.goes_on(token.session, token.epoch) => {
+            judge_unasked(&fact, Basis::JustNow, vigil, world.moment())
+        }
+        judgement => judgement,
+    }
 }
 
 fn finding(setup: &Setup, record: &Record, session: usize) -> Finding {
@@ -265,7 +286,7 @@ fn finding(setup: &Setup, record: &Record, session: usize) -> Finding {
 }
 
 /// As the engine renews: a fresh lease, the rule, the rotation, one swap.
-fn renew(setup: &Setup, world: &mut World, s: usize, reading: &Reading) {
+fn renew(setup: &Setup, world: &mut World, s: usize, reading: &Request) {
     let (held, session) = (&reading.kept.record, reading.session);
     let fresh = world.servers[s].vigil.is_fresh(world.boot(), setup.app.max_revocation_lag);
     let judged = decide(setup, world, &world.servers[s].vigil, &reading.kept, session, Basis::JustNow);
@@ -303,9 +324,8 @@ fn end(setup: &Setup, world: &mut World, s: usize, session: usize) {
     for part in if done == 0 { first } else { second } {
         match part {
             Part::Log => {
-                let until = hold(setup, world);
-                let entry = world.append(End::Session { session: id(session) }, until);
-                world.servers[s].vigil.hear_own(at(world.now), world.boot(), &entry);
+                let entry = world.append(End::Session { session: id(session) });
+                world.servers[s].vigil.hear_own(world.boot(), &entry);
             }
             Part::Delete => {
                 let _ = world.write(session, &Write::Delete);
@@ -325,17 +345,11 @@ enum Part {
 }
 
 /// Raises the account's epoch and writes it into the log, in one transaction.
-fn raise(setup: &Setup, world: &mut World, s: usize) -> Epoch {
+fn raise(world: &mut World, s: usize) -> Epoch {
     world.epoch = world.epoch.next();
-    let until = hold(setup, world);
-    let entry = world.append(End::Account { account: account(), epoch: world.epoch }, until);
-    world.servers[s].vigil.hear_own(at(world.now), world.boot(), &entry);
+    let entry = world.append(End::Account { account: account(), epoch: world.epoch });
+    world.servers[s].vigil.hear_own(world.boot(), &entry);
     world.epoch
-}
-
-fn hold(setup: &Setup, world: &World) -> Timestamp {
-    let longest = if setup.flaw == Flaw::ShortHold { Duration::ZERO } else { setup.app.access_token_lifetime };
-    Hold::of(longest, None).until(at(world.now))
 }
 
 /// The end of a session is acknowledged, if its login had begun before.
@@ -350,8 +364,8 @@ fn end_is_promised(world: &mut World, s: usize, session: usize) {
 pub(super) fn would_be_accepted(setup: &Setup, world: &World, s: usize, session: usize) -> bool {
     let mut vigil = world.servers[s].vigil.clone();
     for _ in 0..2 {
-        let answer = world.answer(vigil.position());
-        if vigil.hear(world.boot(), at(world.now), world.boot(), &answer).is_ok() {
+        let answer = world.answer(setup, vigil.question());
+        if vigil.hear(world.boot(), world.boot(), &answer) == Ok(Heard::All) {
             break;
         }
     }
@@ -361,7 +375,7 @@ pub(super) fn would_be_accepted(setup: &Setup, world: &World, s: usize, session:
         return alive.all(|token| decide_token(setup, world, &vigil, token) == Judgement::Accept);
     }
     let Some(mut reading) = read(setup, world, s, session) else { return false };
-    reading.kept.era = vigil.era();
+    reading.kept.since = vigil.reading(world.boot());
     [Basis::JustNow, Basis::Cached]
         .into_iter()
         .all(|basis| decide(setup, world, &vigil, &reading.kept, session, basis) == Judgement::Accept)

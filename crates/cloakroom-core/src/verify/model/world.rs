@@ -1,11 +1,16 @@
 //! The state of the modelled system: two servers, one session store, one account with its log, and what an onlooker
 //! knows of each session.
 
-use super::{SESSIONS, Setup};
+use std::time::Duration;
+
+use super::{Flaw, SESSIONS, Setup};
 use crate::{
     clock::{Boot, Timestamp},
     ids::{AccountId, AppId, Epoch, Generation, SessionId},
-    revocation::{Answer, End, Entry, Incarnation, KeySet, Position, Vigil},
+    revocation::{
+        Answer, EXP_LEEWAY, End, Entry, FACT_LIFE, Incarnation, KeySet, Position, REQUEST_LIMIT, Reading, Since,
+        VERIFIERS_HOLD, Vigil, reach,
+    },
     session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
     verify::Moment,
 };
@@ -39,9 +44,9 @@ pub(super) struct Server {
     /// The near-cache.
     pub(super) facts: [Option<Kept>; SESSIONS],
     /// A request whose record has been read and that has not been judged.
-    pub(super) reading: Option<Reading>,
+    pub(super) reading: Option<Request>,
     /// A renewal whose record has been read and that has not been judged.
-    pub(super) renewal: Option<Reading>,
+    pub(super) renewal: Option<Request>,
     /// A question to the log, and what is on its way back.
     pub(super) question: Option<(Boot, Answer)>,
     /// An end that has begun.
@@ -58,13 +63,12 @@ pub(super) struct Server {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Kept {
     pub(super) record: Record,
-    pub(super) read_at: Boot,
-    pub(super) era: u32,
+    pub(super) since: Reading,
 }
 
 /// A request between its reading and its judgement.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Reading {
+pub(super) struct Request {
     pub(super) session: usize,
     pub(super) kept: Kept,
     /// What was known of the session when the request began.
@@ -152,7 +156,7 @@ impl World {
             store: [Some(record.clone()), None],
             store_before: [Some(record), None],
             suspect: false,
-            servers: [Server::start(), Server::start()],
+            servers: [Server::start(setup), Server::start(setup)],
             tokens,
             marks: [Mark { begun: true, ..Mark::default() }, Mark::default()],
             left: setup.budget,
@@ -169,18 +173,27 @@ impl World {
     }
 
     /// What the log answers.
-    pub(super) fn answer(&self, after: Option<Position>) -> Answer {
+    pub(super) fn answer(&self, setup: &Setup, since: Since) -> Answer {
         let head = Position { incarnation: INCARNATION, sequence: self.log.len() as u64 };
-        let (snapshot, entries) = match after {
-            Some(after) => (false, self.log[after.sequence as usize..].to_vec()),
-            None => (true, self.log.iter().filter(|entry| entry.until > at(self.now)).cloned().collect()),
+        let now = at(self.now);
+        let reach = if setup.flaw == Flaw::SnapshotByTheWriter { now - BY_THE_WRITER } else { reach(now) };
+        let (snapshot, entries) = match since {
+            Since::Line(after) => (false, self.log[after.sequence as usize..].to_vec()),
+            _ => (true, self.log.iter().filter(|entry| entry.at >= Some(reach)).cloned().collect()),
         };
-        Answer { head, time: at(self.now), keys: KeySet::default(), snapshot, entries }
+        let hold = if setup.flaw == Flaw::HeldByTheWriter { BY_THE_WRITER } else { VERIFIERS_HOLD };
+        Answer { head, time: now, keys: KeySet::default(), snapshot, rest: None, hold, entries }
+    }
+
+    /// What a primary says when it is asked whether a session goes on.
+    pub(super) fn goes_on(&self, session: usize, epoch: Epoch) -> bool {
+        epoch >= self.epoch && self.log.iter().all(|entry| entry.end != End::Session { session: id(session) })
     }
 
     /// Writes a line into the log.
-    pub(super) fn append(&mut self, end: End, until: Timestamp) -> Entry {
-        let entry = Entry { sequence: self.log.len() as u64 + 1, end, at: None, until };
+    pub(super) fn append(&mut self, end: End) -> Entry {
+        let now = at(self.now);
+        let entry = Entry { sequence: self.log.len() as u64 + 1, end, at: Some(now), until: now };
         self.log.push(entry.clone());
         entry
     }
@@ -229,9 +242,10 @@ impl Budget {
 
 impl Server {
     /// A server that has just been started: all it knew is gone.
-    pub(super) fn start() -> Self {
+    pub(super) fn start(setup: &Setup) -> Self {
+        let hold = if setup.flaw == Flaw::HeldByTheWriter { BY_THE_WRITER } else { VERIFIERS_HOLD };
         Self {
-            vigil: Vigil::new(8),
+            vigil: Vigil::new(setup.capacity, hold),
             facts: [None, None],
             reading: None,
             renewal: None,
@@ -278,5 +292,7 @@ pub(super) fn record(setup: &Setup, epoch: Epoch, now: u64) -> Record {
     }
 }
 
+/// What a writer holds for enough whose own access tokens are short.
+const BY_THE_WRITER: Duration = FACT_LIFE.saturating_add(EXP_LEEWAY).saturating_add(REQUEST_LIMIT);
 pub(super) const START: u64 = 1_000_000_000;
 const INCARNATION: Incarnation = Incarnation(1);

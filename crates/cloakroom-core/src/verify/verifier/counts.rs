@@ -26,6 +26,10 @@ pub struct Counts {
     pub facts: u64,
     /// Ends held now.
     pub ended: u64,
+    /// Places that are marked now, for ends that could not be held.
+    pub marks: u64,
+    /// Questions about tokens whose place was marked.
+    pub asked: u64,
     /// Questions that are being answered by more than the cache now.
     pub under_way: u64,
     /// How long ends that others wrote took to be heard.
@@ -41,6 +45,7 @@ pub(super) struct Counters {
     pub(super) cold: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) leases: AtomicU64,
+    pub(super) asked: AtomicU64,
     pub(super) lag: Times<{ LAG_BOUNDS.len() }>,
 }
 
@@ -51,6 +56,7 @@ impl Default for Counters {
             cold: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             leases: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             lag: Times::new(&LAG_BOUNDS),
         }
     }
@@ -60,16 +66,23 @@ impl Verifier {
     /// How often what happened.
     pub fn counts(&self) -> Counts {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let now = self.clock.boot();
+        let (ended, marks, asked) = {
+            let vigil = self.vigil.read();
+            (vigil.ended().len() as u64, vigil.ended().marks(now) as u64, vigil.asked())
+        };
         Counts {
             warm: load(&self.counts.warm),
             cold: load(&self.counts.cold),
             refused: load(&self.counts.refused),
             leases: load(&self.counts.leases),
             facts: self.cache.len() as u64,
-            ended: self.vigil.read().ended().len() as u64,
+            ended,
+            marks,
+            asked: load(&self.counts.asked),
             under_way: self.under_way.taken() as u64,
             lag: self.counts.lag.counts(),
-            lease_age: self.vigil.read().asked().map(|asked| self.clock.boot().since(asked)),
+            lease_age: asked.map(|asked| now.since(asked)),
             clock_offset: self.clock.wall_offset(),
         }
     }

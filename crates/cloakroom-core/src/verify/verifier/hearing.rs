@@ -10,11 +10,11 @@ use crate::{
     ids::SessionId,
     method::Check,
     refusal::{Reason, Refusal},
-    revocation::{Answer, Entry, Gap, Position},
+    revocation::{Answer, Entry, Gap, Heard, Position},
     tasks::{Over, Pulse},
 };
 
-/// How long the question for what has ended may take.
+/// How long the question for what has ended may take, and whoever waits for a lease waits for pages of the answer.
 pub(super) const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// A wall clock that is further off than this from the store's time is told of.
@@ -23,10 +23,10 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 impl Verifier {
     /// Takes in what this process has just written into the log, before that is acknowledged.
     pub fn hear(&self, entries: &[Entry]) {
-        let (now, boot) = self.clock.moment();
+        let now = self.clock.boot();
         let mut vigil = self.vigil.write();
         for entry in entries {
-            vigil.hear_own(now, boot, entry);
+            vigil.hear_own(now, entry);
         }
         drop(vigil);
         self.heard.send_modify(|heard| *heard = heard.wrapping_add(1));
@@ -37,7 +37,7 @@ impl Verifier {
         self.heard.subscribe()
     }
 
-    /// Whether this session is known to have ended, as long as the log remembers.
+    /// Whether this session is known to have ended: within the last hour, and as long as there was room for that.
     pub fn has_ended(&self, session: SessionId) -> bool {
         self.vigil.read().ended().has_session(session)
     }
@@ -45,6 +45,16 @@ impl Verifier {
     /// How far it has heard.
     pub fn position(&self) -> Option<Position> {
         self.vigil.read().position()
+    }
+
+    /// Hears the log up to a position that somebody else has heard, if that is not done.
+    pub async fn hear_up_to(&self, position: Position) -> Result<(), Refusal> {
+        let heard = self.position();
+        if heard.is_some_and(|p| p.incarnation == position.incarnation && p.sequence >= position.sequence) {
+            return Ok(());
+        }
+        // Whatever was in any log when this was asked is heard by this question.
+        self.renew_lease().await
     }
 
     /// Follows the log for as long as the task lives: asks again well before the lease of any app runs out, and when
@@ -65,7 +75,8 @@ impl Verifier {
         self.wake.notify_one();
     }
 
-    /// One round trip to the log, for all who ask at a time. The lease runs from before the question was sent.
+    /// One round trip to the log, for all who ask at a time. The lease runs from before the question was sent. Where the
+    /// answer has many pages, another call goes on where this one had to stop.
     pub async fn renew_lease(&self) -> Result<(), Refusal> {
         self.renewals
             .ask(async || {
@@ -81,13 +92,28 @@ impl Verifier {
         !self.deaf.load(Ordering::Relaxed)
     }
 
+    /// The first lease, however many pages that takes.
+    pub async fn take_first_lease(&self) -> Result<(), Refusal> {
+        loop {
+            let before = self.vigil.read().question();
+            match self.renew_lease().await {
+                Err(_) if self.vigil.read().question() != before => {}
+                taken => return taken,
+            }
+        }
+    }
+
     async fn hear_of_ends(&self) -> Result<(), Refusal> {
         let lost = || Refusal::from(Reason::LeaseLost).retry_after(RENEWAL_LIMIT);
-        // A gap is answered by a snapshot, so that the second question is the last.
-        for _ in 0..2 {
+        let begun = self.clock.boot();
+        let mut gaps = 0;
+        loop {
             let asked = self.clock.boot();
-            let after = self.vigil.read().position();
-            let question = self.backing.ended_since(after);
+            if asked.since(begun) >= RENEWAL_LIMIT {
+                return Err(lost());
+            }
+            let since = self.vigil.read().question();
+            let question = self.backing.ended_since(since);
             let answer = tokio::time::timeout(RENEWAL_LIMIT, question).await.map_err(|_| lost())??;
             // The keys first: with a killed one among them nothing is signed or published once its end was heard.
             let keys = tokio::time::timeout(RENEWAL_LIMIT, self.backing.follow_keys(&answer)).await;
@@ -99,18 +125,17 @@ impl Verifier {
                 self.vigil.write().lose_lease();
                 return Err(refusal);
             }
-            if heard.is_ok() {
-                if self.vigil.read().position().is_none() {
-                    tracing::error!(
-                        "what has ended is more than may be held: there is no lease until some of it expires"
-                    );
-                    return Err(lost());
+            match heard {
+                Ok(Heard::All) => {
+                    self.counts.leases.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
                 }
-                self.counts.leases.fetch_add(1, Ordering::Relaxed);
-                return Ok(());
+                Ok(Heard::Page) => {}
+                // A gap is answered by a snapshot, so that there is no second one.
+                Err(Gap) if gaps > 0 => return Err(lost()),
+                Err(Gap) => gaps += 1,
             }
         }
-        Err(lost())
     }
 
     /// The wall clock judges nothing, but certificates and other programs go by it: one that is off is told.
@@ -128,7 +153,7 @@ impl Verifier {
         }
     }
 
-    fn hear_answer(&self, asked: Boot, answer: &Answer) -> Result<(), Gap> {
+    fn hear_answer(&self, asked: Boot, answer: &Answer) -> Result<Heard, Gap> {
         let mut vigil = self.vigil.write();
         if self.clock.hear(asked, answer.time) == Told::Leapt {
             tracing::warn!(
@@ -139,14 +164,14 @@ impl Verifier {
         }
         self.compare_clocks();
         let (now, boot) = self.clock.moment();
-        let news = |entry: &&Entry| !answer.snapshot && !vigil.ended().holds(entry);
+        let news = |entry: &&Entry| !answer.snapshot && !vigil.ended().holds(&entry.end);
         let written: Vec<_> = answer.entries.iter().filter(news).filter_map(|entry| entry.at).collect();
-        vigil.hear(asked, now, boot, answer)?;
+        let heard = vigil.hear(asked, boot, answer)?;
         drop(vigil);
         for at in written {
             self.counts.lag.observe(now.since(at));
             self.backing.note_lag(now.since(at));
         }
-        Ok(())
+        Ok(heard)
     }
 }

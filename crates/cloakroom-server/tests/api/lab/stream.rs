@@ -80,9 +80,12 @@ impl Feed {
 
 fn parse(block: &str) -> Event {
     let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let name = field("event: ");
+    // A page of a snapshot is no place to go on from.
+    let without = (name.as_deref() == Some("page")).then(String::new);
     Event {
-        name: field("event: "),
-        id: field("id: ").expect("an id"),
+        id: field("id: ").or(without).expect("an id"),
+        name,
         data: serde_json::from_str(&field("data: ").expect("data")).expect("JSON"),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     ids::{AccountId, Epoch, Generation, SessionId},
     method::Method,
     random::Rng,
-    revocation::{End, Entry, Hold, LOG_LIFE},
+    revocation::{End, Entry, Hold, LOG_LIFE, Since},
     session::{Record, Succession, Write},
     store::{
         AccountChange, AccountStore, Acting, Basis, EndRequest, Exchange, Exchanged, PastExchange, Records, Stores,

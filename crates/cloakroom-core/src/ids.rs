@@ -184,6 +184,13 @@ impl Epoch {
         Self(self.0.saturating_add(1))
     }
 
+    /// What no epoch is raised to less than after a log has gone on in another incarnation at this time: an hour ahead, so that a
+    /// clock which went back with the store gives no number again either.
+    #[must_use]
+    pub(crate) fn floor_at(time: Timestamp) -> Self {
+        Self(u32::try_from((time.secs() + 3600).min(Self::CLOCK)).unwrap_or(u32::MAX))
+    }
+
     /// Where a raise leads: to the next number, the store's time in seconds or the log's floor, whichever is highest. A store
     /// that has lost a raise with its last moments so gives no number twice: its clock has gone on.
     #[must_use]
@@ -271,6 +278,25 @@ mod tests {
         {
             assert_eq!(SessionId::parse(bad), None, "{bad:?}");
         }
+    }
+
+    /// R12, R14: a raise goes up, to the time at least, and never to what only a deleted account has.
+    #[test]
+    fn a_raise_goes_to_the_next_number_the_time_or_the_floor() {
+        let at = |secs| Timestamp::from_secs(secs);
+        for (from, time, floor, to) in [
+            (0, 1_800_000_000, 0, 1_800_000_000),
+            (1_800_000_000, 1_800_000_000, 0, 1_800_000_001),
+            (5, 7, 9, 9),
+            (0, 9_000_000_000, 0, 1 << 31),
+            (1 << 31, 9_000_000_000, 0, (1 << 31) + 1),
+            (u32::MAX - 2, 0, 0, u32::MAX - 1),
+            (u32::MAX - 1, 0, 0, u32::MAX - 1),
+        ] {
+            assert_eq!(Epoch(from).raised(at(time), Epoch(floor)), Epoch(to), "{from} at {time}");
+        }
+        assert_eq!(Epoch::floor_at(at(1_800_000_000)), Epoch(1_800_003_600));
+        assert_eq!(Epoch::floor_at(at(9_000_000_000)), Epoch(1 << 31));
     }
 
     proptest! {

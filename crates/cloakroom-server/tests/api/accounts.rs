@@ -120,8 +120,7 @@ async fn look_alikes_of_an_address_never_reach_another_account() {
     assert_eq!(ask("m\u{0131}ke@example.org", "/v1/login").await.status, 401);
 }
 
-/// F064: a changed password ends all other sessions, by every method; a session that is looked up, and one without a
-/// record, goes on under a new id.
+/// F064, R6: a changed password ends every session, by every method, and answers with a fresh one.
 #[tokio::test]
 async fn a_changed_password_ends_all_other_sessions() {
     for app in APPS {

@@ -47,6 +47,7 @@ fn documented(text: &str) -> u64 {
             "KiB" => 1024,
             "MiB" => 1 << 20,
             "s" => 1000,
+            "min" => 60_000,
             _ => panic!("no unit: {text}"),
         }
 }

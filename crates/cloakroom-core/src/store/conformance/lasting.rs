@@ -116,7 +116,8 @@ pub async fn accounts_last<S: AccountStore>(open: impl AsyncFn() -> S) {
     assert_eq!(store.log_since(Since::Line(before.0.0), Some(NOW)).await.unwrap().entries, next, "the log goes on");
 }
 
-/// Both stores in one database ([`Stores::end_deletes`]): an end is one transaction with what it ends.
+/// R27: both stores in one database ([`Stores::end_deletes`]): an end is one transaction with what it ends, and ending all
+/// others one with carrying over who asks.
 ///
 /// # Panics
 /// When it is not.

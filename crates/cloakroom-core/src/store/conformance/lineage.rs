@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{DAY, NOW, hash, registered, session_id};
+use super::{DAY, NOW, account::epoch_of, hash, registered, session_id};
 use crate::{
     account::AccountState,
     random::Rng,
-    revocation::{Hold, LOG_LIFE, Position},
-    store::{AccountChange, AccountStore, EndRequest},
+    revocation::{Hold, LOG_LIFE, Position, Since},
+    store::{AccountChange, AccountStore, Basis, EndRequest},
 };
 
 /// R20: whoever writes the first line of an incarnation notes the one before it, with its last line that is still here.
@@ -38,6 +38,14 @@ pub async fn former_incarnations<S: AccountStore>(store: S, renew: impl AsyncFn(
     // Nothing is left of an incarnation in which nothing was written.
     let second = end(1).await;
     assert_eq!(store.lineage().await.unwrap().former, [first, second]);
+
+    // R14: what was raised in the moments that are lost is not given again, whatever the clock did with them.
+    let eve = registered(&store, "eve@example.com", &rng).await.id;
+    let raise = [(EndRequest::Account(eve, Basis::Operator), Hold::lasting(DAY))];
+    let raised = epoch_of(&store.end(&raise, None).await.unwrap()[0]);
+    let time = store.log_since(Since::Ever, None).await.unwrap().time;
+    assert!(u64::from(raised.0) + 60 >= time.secs() + 3600, "{raised:?} at {time:?}");
+    let second = store.log_head().await.unwrap();
 
     // Whatever the first line is about.
     for change in [super::password(hash(super::HASH)), AccountChange::State(AccountState::Disabled)] {

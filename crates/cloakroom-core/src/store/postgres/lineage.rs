@@ -14,6 +14,7 @@ use super::{
     value::{Value, integer},
 };
 use crate::{
+    ids::Epoch,
     revocation::{Incarnation, Lineage, Position},
     store::StoreError,
 };
@@ -23,6 +24,7 @@ const NOTE: &str = "INSERT INTO cloakroom_lineage AS noted (incarnation, last) V
      ON CONFLICT (incarnation) DO UPDATE SET last = least(noted.last, excluded.last)";
 /// A mark from before what was pruned is out of reach, whatever it was called.
 const FORGET: &str = "DELETE FROM cloakroom_lineage WHERE last < $1";
+const LIFT: &str = "UPDATE cloakroom_log_head SET epoch_floor = $1";
 const RENAME: &str = "UPDATE cloakroom_log_head SET known_as = $1";
 const NAME: &str = "UPDATE cloakroom_log_head SET known_as = $1 WHERE known_as IS NULL";
 
@@ -32,19 +34,22 @@ pub(super) async fn begin(connection: &Connection, transaction: &Transaction<'_>
     // Both are sent at once. The second waits for the first, in the server.
     let (begun, head) = tokio::join!(biased; transaction.start(LOCK), connection.rows(HEAD_ALONE, &[]));
     begun?;
-    let head = head_of(&head?)?;
+    let mut head = head_of(&head?)?;
     if head.known_as != Some(head.position.incarnation) {
-        settle(connection, &head).await?;
+        settle(connection, &mut head).await?;
     }
     Ok(head)
 }
 
-/// What the first transaction of an incarnation does: it notes the one before, with its last line that is still here.
-async fn settle(connection: &Connection, head: &Head) -> Result<(), Failure> {
+/// What the first transaction of an incarnation does: it notes the one before, with its last line that is still here, and lifts
+/// the floor of all epochs above what a lost raise can have given.
+async fn settle(connection: &Connection, head: &mut Head) -> Result<(), Failure> {
     if let Some(former) = head.known_as {
         tracing::warn!(%former, now = %head.position, "the revocation log goes on in another incarnation");
         connection.execute(NOTE, &[name(former), Value::Int(integer(head.position.sequence))]).await?;
         connection.execute(FORGET, &[Value::Int(integer(head.pruned))]).await?;
+        head.floor = head.floor.max(Epoch::floor_at(head.time));
+        connection.execute(LIFT, &[Value::Int(head.floor.0.into())]).await?;
     }
     connection.execute(RENAME, &[name(head.position.incarnation)]).await?;
     Ok(())

@@ -20,7 +20,9 @@ const SETTINGS: &str = "SELECT current_setting('fsync'), current_setting('full_p
 
 const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
      AND application_name IN ('cloakroom', 'cloakroom (listening)')";
-const RAISE: &str = "UPDATE cloakroom_accounts SET epoch = least(epoch + $1, 4294967295)";
+/// To where the floor of all epochs is lifted by the next writer of the log.
+const RAISE: &str = "UPDATE cloakroom_accounts
+     SET epoch = least(greatest(epoch + $1, extract(epoch FROM clock_timestamp())::bigint + 3600), 4294967294)";
 
 impl Postgres {
     /// How many bytes Cloakroom's tables take, their indexes included.

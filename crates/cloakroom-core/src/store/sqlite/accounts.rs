@@ -102,7 +102,7 @@ pub(super) fn change(
     hold: Hold,
     at: Timestamp,
 ) -> Result<Option<Changed>, StoreError> {
-    log::settle(connection)?;
+    log::settle(connection, at)?;
     let Some(from) = present(connection, id, change.basis())? else { return Ok(None) };
     let raised = from.epoch.raised(at, log::floor(connection)?);
     let ends =

@@ -18,7 +18,7 @@ use crate::{
 
 /// Ends a session in favour of its successor, unless something else has happened since it was judged.
 pub(super) fn exchange(connection: &Connection, exchange: &Exchange, at: Timestamp) -> Result<Exchanged, StoreError> {
-    log::settle(connection)?;
+    log::settle(connection, at)?;
     let Exchange { old, succession, .. } = exchange;
     let lines = rows(
         connection,

@@ -30,7 +30,7 @@ pub(super) fn end(
     ends: &[(EndRequest, Hold)],
     at: Timestamp,
 ) -> Result<Vec<Entry>, StoreError> {
-    settle(connection)?;
+    settle(connection, at)?;
     let mut entries = Vec::with_capacity(ends.len());
     for (request, hold) in ends {
         let until = hold.until(at);
@@ -129,7 +129,7 @@ pub(super) fn floor(connection: &Connection) -> Result<Epoch, StoreError> {
 
 /// Has the log note what it was called before, if it has become another incarnation since its last line: a backup that was
 /// put back may lack the last lines. For whoever is going to write into the log, before anything else.
-pub(super) fn settle(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn settle(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
     let Head { position: head, pruned, known_as, .. } = read_head(connection)?;
     if known_as == Some(head.incarnation) {
         return Ok(());
@@ -144,6 +144,9 @@ pub(super) fn settle(connection: &Connection) -> Result<(), StoreError> {
         )?;
         // A mark from before what was pruned is out of reach, whatever it was called.
         execute(connection, "DELETE FROM lineage WHERE last < ?1", [integer(pruned)])?;
+        // Above what a lost raise can have given.
+        let lifted = Epoch::floor_at(at).0;
+        execute(connection, "UPDATE installation SET epoch_floor = max(epoch_floor, ?1)", [lifted])?;
     }
     execute(connection, "UPDATE installation SET known_as = incarnation", [])?;
     Ok(())

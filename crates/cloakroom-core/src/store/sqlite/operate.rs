@@ -84,7 +84,9 @@ impl Sqlite {
     pub async fn leap(&self) -> Result<u64, StoreError> {
         self.write_with(Shape::Several, |c| {
             execute(c, "DELETE FROM sessions", [])?;
-            let raised = execute(c, "UPDATE accounts SET epoch = min(epoch + ?1, 4294967295)", [LEAP])?;
+            // To where the floor of all epochs is lifted by the next writer of the log.
+            let raise = "UPDATE accounts SET epoch = min(max(epoch + ?1, unixepoch() + 3600), 4294967294)";
+            let raised = execute(c, raise, [LEAP])?;
             Ok(raised as u64)
         })
         .await

@@ -222,7 +222,7 @@ async fn who_does_not_keep_up_is_dropped_and_catches_up() {
     let mut prompt = follow(&lab, &service, Some(&snapshot.id)).await;
     let session = |n: u128| EndRequest::Session(SessionId::from_bytes(n.to_be_bytes()));
     let mut written = Vec::new();
-    for batch in 0..5 {
+    for batch in 0..8 {
         let ends: Vec<_> = (batch * 8000..(batch + 1) * 8000).map(|n| (session(n), Hold::lasting(DAY))).collect();
         let lines = lab.engine.stores().accounts.end(&ends, None).await.unwrap();
         for entry in &lines {

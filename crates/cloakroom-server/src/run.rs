@@ -144,6 +144,8 @@ impl Server {
         };
         let control = self.socket.serve(self.control, stop.clone().cancelled_owned());
         tokio::join!(main, operators, control, stopping);
+        // What their clients have left is finished all the same.
+        self.state.engine.finish().await;
         background.stop().await;
         over.cancel();
         if let Some(exporting) = exporting {

@@ -222,7 +222,7 @@ async fn who_does_not_keep_up_is_dropped_and_catches_up() {
     let mut prompt = follow(&lab, &service, Some(&snapshot.id)).await;
     let session = |n: u128| EndRequest::Session(SessionId::from_bytes(n.to_be_bytes()));
     let mut written = Vec::new();
-    for batch in 0..8 {
+    for batch in 0..14 {
         let ends: Vec<_> = (batch * 8000..(batch + 1) * 8000).map(|n| (session(n), Hold::lasting(DAY))).collect();
         let lines = lab.engine.stores().accounts.end(&ends, None).await.unwrap();
         for entry in &lines {
@@ -230,7 +230,12 @@ async fn who_does_not_keep_up_is_dropped_and_catches_up() {
         }
         written.extend(lines);
     }
-    assert!(slow.next().await.is_none());
+    // What was on its way to it still comes; then it ends.
+    let mut came = 0;
+    while slow.next().await.is_some() {
+        came += 1;
+    }
+    assert!(came < written.len(), "{came}");
     let metrics = lab.get("/metrics").await.text();
     assert!(metrics.contains("\ncloakroom_feed_readers_dropped_total 1\n"), "{metrics}");
     let mut feed = follow(&lab, &service, Some(&snapshot.id)).await;

@@ -173,7 +173,7 @@ fn is_refused<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
 }
 
-/// The standby's link stalls, a sign-out waits, its client gives up and repeats; then the primary dies.
+/// R13: the standby's link stalls, a sign-out waits, its client gives up and repeats; then the primary dies.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_out_that_was_acknowledged_outlives_a_failover_to_a_synchronous_standby() {
     let mut rig = Rig::start().await;
@@ -200,8 +200,8 @@ async fn a_sign_out_that_was_acknowledged_outlives_a_failover_to_a_synchronous_s
     }
 }
 
-/// The same where the wait was ended by somebody who may, or by a restart: what no standby has is shown then, and whoever repeats
-/// their request is not told that it is done.
+/// R13: the wait was ended by somebody who may, or by a restart. What no standby has is shown then, and whoever repeats their
+/// request is not told that it is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_wrote_is_not_acknowledged_before_it_is_durable() {
     let rig = Rig::start().await;
@@ -230,7 +230,7 @@ async fn what_somebody_else_wrote_is_not_acknowledged_before_it_is_durable() {
     assert_eq!(exchange().await.unwrap().method, Method::Jwt);
 }
 
-/// PostgreSQL calls a commit done whose wait somebody has ended, and adds a warning.
+/// R13: PostgreSQL calls a commit done whose wait somebody has ended, and adds a warning.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_wait_was_ended_is_not_acknowledged() {
     let rig = Rig::start().await;
@@ -283,7 +283,7 @@ async fn a_setting_by_which_commits_do_not_wait_for_the_standby_is_told() {
     }
 }
 
-/// The same of each answer of the store that says that there was nothing left to do.
+/// R13: the store says that there is nothing left to do only when what others did is durable.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_does_not_say_that_something_is_done_before_it_is_durable() {
     let rig = Rig::start().await;
@@ -326,7 +326,7 @@ async fn the_store_does_not_say_that_something_is_done_before_it_is_durable() {
     assert!(!create().await.unwrap() && !add_key().await.unwrap() && !remove().await.unwrap());
 }
 
-/// Commits that wait are a quarter of the connections at most, whatever asks. At that bound nothing more is begun, reads and
+/// R13: commits that wait are a quarter of the connections at most, whatever asks. At that bound nothing more is begun, reads and
 /// leases go on, and so does everything else when the standby has come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_the_standby_stalls_reads_go_on_and_writes_are_refused_at_a_bound() {

@@ -142,6 +142,9 @@ async fn a_server_that_lacks_the_new_secret_harms_nobody() {
     database.secret("second");
     let new = MasterSecret::parse(&fs::read_to_string(database.secret_file("second")).unwrap()).unwrap();
     here.engine.rewrap_keys(new, &Client::default()).await.unwrap();
+    until("it leaves the balancer", async || there.get("/readyz").await.status == 503).await;
+    let said = there.get("/readyz").await.text();
+    assert!(said.contains("master secret"), "{said}");
     for ada in &held {
         assert_eq!(there.verify(ada.credential()).await.status, 200);
     }

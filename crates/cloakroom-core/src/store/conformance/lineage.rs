@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{DAY, NOW, account::epoch_of, hash, registered, session_id};
+use super::{DAY, NOW, account::epoch_of, hash, key, registered, session_id};
 use crate::{
     account::AccountState,
+    key::Purpose,
     random::Rng,
     revocation::{Hold, LOG_LIFE, Position, Since},
-    store::{AccountChange, AccountStore, Basis, EndRequest},
+    store::{AccountChange, AccountStore, Basis, EndRequest, KeyChange},
 };
 
 /// R20: whoever writes the first line of an incarnation notes the one before it, with its last line that is still here.
@@ -56,6 +57,16 @@ pub async fn former_incarnations<S: AccountStore>(store: S, renew: impl AsyncFn(
         assert_eq!(after.former[after.former.len() - 2..], [before, after.head]);
         assert_eq!(after.head, store.log_head().await.unwrap());
     }
+    let key = key::key("k1", Purpose::Mac, 1);
+    let kids = vec![key.kid];
+    assert!(key::change(&store, KeyChange::Add(key)).await.is_some());
+    let before = store.log_head().await.unwrap();
+    renew().await;
+    let kill = KeyChange::Kill { kids, hold: Hold::lasting(DAY), next: None };
+    assert_eq!(key::change(&store, kill).await.map(|entries| entries.len()), Some(1));
+    let after = store.lineage().await.unwrap();
+    assert_eq!(after.former[after.former.len() - 2..], [before, after.head]);
+
     let lineage = store.lineage().await.unwrap();
     assert_eq!(lineage.former[..2], [first, second]);
     assert_eq!(lineage.seen(Position { sequence: 9, ..first }), Some(3));

@@ -49,6 +49,7 @@ pub(super) fn change(
     if stamp(connection)? != *from {
         return Ok(None);
     }
+    log::settle(connection, at)?;
     let mut entries = Vec::new();
     match change {
         KeyChange::Add(row) => {

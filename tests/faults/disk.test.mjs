@@ -71,12 +71,17 @@ test('a start on a full disk either serves what is there or says that the disk i
   await server.stop('SIGKILL');
   disk.fill();
   const program = server.launch();
-  const ended = await Promise.race([program.ended, until('ready', async () => (await server.ask('GET', '/readyz').catch(() => ({}))).status === 200)]);
+  const live = until('live', async () => (await server.ask('GET', '/healthz').catch(() => ({}))).status === 200);
+  const ended = await Promise.race([program.ended, live.then(() => undefined)]);
   if (ended) {
     assert.equal(ended.code, 1);
     assert.match(server.output, /full|space/i);
   } else {
     assert.equal((await server.verify(ada)).status, 200);
+    await until('it says that the disk is full', async () => {
+      const ready = await server.ask('GET', '/readyz');
+      return ready.status === 503 && /own: disk both: .*full/.test(ready.text);
+    });
     await server.stop('SIGKILL');
   }
   disk.free();

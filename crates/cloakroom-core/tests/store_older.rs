@@ -5,104 +5,27 @@ mod lab;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use cloakroom_core::{
     app::Apps,
     clock::{Clock, ManualClock, Timestamp},
     engine::{Client, Engine, StartError, Which},
-    ids::{AccountId, AppTag, SessionId},
+    ids::SessionId,
     method::Method,
     random::Rng,
     refusal::Reason,
-    revocation::{Hold, Position},
-    session::{Record, Write, Written},
+    revocation::Hold,
+    session::Write,
     store::{
-        AccountStore, EndRequest, Moving, Place, SessionStore, StoreError, Stores, Stretch, Watermark, check,
+        AccountStore, EndRequest, Moving, SessionStore, StoreError, Stores, check,
         copy::sessions as copy_sessions,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
 };
-use lab::{Lab, open_on};
-use parking_lot::RwLock;
+use lab::{Lab, open_on, socket::Socket};
 use tempfile::TempDir;
 
 const DAY: Duration = Duration::from_hours(24);
-
-/// A place for a store that another one can take, as where a Redis is restarted on an old file.
-#[derive(Clone)]
-struct Socket(Arc<RwLock<Arc<MemorySessions>>>);
-
-impl Socket {
-    fn new() -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(MemorySessions::new()))))
-    }
-
-    fn store(&self) -> Arc<MemorySessions> {
-        Arc::clone(&self.0.read())
-    }
-
-    fn put(&self, store: &Arc<MemorySessions>) -> Arc<MemorySessions> {
-        std::mem::replace(&mut *self.0.write(), Arc::clone(store))
-    }
-
-    /// A copy of what is in it, with its mark.
-    async fn copy(&self) -> Arc<MemorySessions> {
-        let (from, to) = (self.store(), MemorySessions::new());
-        for (id, record) in from.walk(None, 1000).await.unwrap().sessions {
-            let _ = to.write(id, Write::Create(record.unwrap())).await.unwrap();
-        }
-        let mark = from.watermark().await.unwrap().parts().next().unwrap().first().copied();
-        if let Some(mark) = mark {
-            to.advance_watermark(&Watermark::of(None), mark).await.unwrap();
-        }
-        Arc::new(to)
-    }
-}
-
-#[async_trait]
-impl SessionStore for Socket {
-    async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
-        self.store().read(id).await
-    }
-
-    async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
-        self.store().write(id, write).await
-    }
-
-    async fn touch(&self, touches: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
-        self.store().touch(touches).await
-    }
-
-    async fn list(
-        &self,
-        account: AccountId,
-        before: Option<(Timestamp, SessionId)>,
-        limit: usize,
-    ) -> Result<Vec<(SessionId, Record)>, StoreError> {
-        self.store().list(account, before, limit).await
-    }
-
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.store().sweep(now, limit).await
-    }
-
-    async fn watermark(&self) -> Result<Watermark, StoreError> {
-        self.store().watermark().await
-    }
-
-    async fn advance_watermark(&self, from: &Watermark, to: Position) -> Result<(), StoreError> {
-        self.store().advance_watermark(from, to).await
-    }
-
-    async fn walk(&self, from: Option<Place>, limit: usize) -> Result<Stretch, StoreError> {
-        self.store().walk(from, limit).await
-    }
-
-    async fn count(&self) -> Result<Vec<(AppTag, Method, u64)>, StoreError> {
-        self.store().count().await
-    }
-}
 
 /// A server whose sessions are in a [`Socket`].
 struct Apart {
@@ -114,7 +37,7 @@ struct Apart {
 
 impl Apart {
     async fn start() -> Self {
-        let (clock, hands) = Clock::manual(Timestamp::from_secs(1_800_000_000));
+        let (clock, hands) = Clock::manual(Timestamp::from_secs(1_700_000_000));
         let dir = tempfile::tempdir().unwrap();
         let accounts = Sqlite::open(dir.path(), &Options::default()).unwrap();
         let socket = Socket::new();
@@ -271,7 +194,7 @@ async fn a_store_that_says_nothing_is_used_only_if_the_log_knows_all_about_its_s
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_were_one_database_with_the_log_can_be_moved_at_any_time() {
     let dir = tempfile::tempdir().unwrap();
-    let (clock, hands): (_, ManualClock) = Clock::manual(Timestamp::from_secs(1_800_000_000));
+    let (clock, hands): (_, ManualClock) = Clock::manual(Timestamp::from_secs(1_700_000_000));
     let both = Sqlite::open(dir.path(), &Options::default()).unwrap();
     let engine = open_on(both.stores(), dir.path(), clock.clone(), |_| {}).await.unwrap();
     let lab = Lab { engine, hands, client: Client::new(None, None), dir };

@@ -1,6 +1,6 @@
 //! The server's own backing for its verifier: MAC, record, account and app, read from the stores.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -14,7 +14,7 @@ use crate::{
     method::{Check, Method},
     refusal::{Reason, Refusal},
     revocation::{Answer, Since},
-    session::{Lapse, Record},
+    session::{Found, Lapse, Record},
     store::Standing,
     ticket::Ticket,
     verify::{Backing, Finding, NotFound},
@@ -66,7 +66,22 @@ impl Backing for Shared {
 impl Shared {
     /// A session's record with its app and its account's standing, all of it alive.
     pub(super) async fn live_record(&self, id: SessionId) -> Result<(Record, Arc<App>, Standing), Refusal> {
-        let mut record = self.record(id).await?.ok_or(Reason::NoSession)?;
+        let record = self.record(id).await?.ok_or(Reason::NoSession)?;
+        self.alive(id, record).await
+    }
+
+    /// The same with how long ago its last rotation was.
+    pub(super) async fn live_found(&self, id: SessionId) -> Result<(Found, Arc<App>, Standing), Refusal> {
+        let found = match self.stores.sessions.find(id, self.clock.by_hand()).await? {
+            Some(found) => found,
+            // What has just been made has not been rotated yet.
+            None => Found { record: self.record(id).await?.ok_or(Reason::NoSession)?, since_rotation: Duration::ZERO },
+        };
+        let (record, app, standing) = self.alive(id, found.record).await?;
+        Ok((Found { record, ..found }, app, standing))
+    }
+
+    async fn alive(&self, id: SessionId, mut record: Record) -> Result<(Record, Arc<App>, Standing), Refusal> {
         // Activity that waits to be written counts: a store that is slow to take it makes nobody idle.
         record.last_active = record.last_active.max(self.noted(id).unwrap_or_default());
         let app = self.apps.by_tag(record.app).ok_or(Reason::AppGone)?;

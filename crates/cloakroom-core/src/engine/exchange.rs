@@ -18,12 +18,12 @@ use crate::{
     account::Account,
     app::App,
     audit::Kind,
-    clock::Timestamp,
+    clock::{Boot, Timestamp},
     ids::{Generation, SessionId},
     method::{Check, Memory},
     refusal::{Reason, Refusal},
     secret::SecretText,
-    session::{AuthMethods, Record, Rotation, Succession, Write, Written},
+    session::{AuthMethods, Found, Record, Rotation, Succession, Write, Written},
     store::{Acting, Exchange, Exchanged, PastExchange, Standing},
     ticket::{StatelessClaims, Successor, Ticket},
     verify::{Activity, Finding, Renewal},
@@ -91,15 +91,16 @@ impl Engine {
         if app.migrate_from.is_empty() {
             return Err(Reason::NotFound.into());
         }
+        let began = self.shared.clock.boot();
         for _ in 0..TRIES {
             let now = self.shared.clock.now();
             let successor = ticket.successor(&self.shared.keychain.ring(), now).ok_or(Reason::UnknownKey)?;
-            let old = match self.old_session(&ticket, app, client).await {
+            let old = match self.old_session(&ticket, app, began, client).await {
                 Ok(old) => old,
                 Err(refusal) if matches!(refusal.reason, Reason::NoSession | Reason::SessionEnded) => {
                     let past =
                         self.shared.stores.accounts.past_exchange(successor.id(), self.shared.clock.by_hand()).await?;
-                    return self.again(&ticket, successor, past.ok_or(refusal)?, app, client).await;
+                    return self.again(&ticket, successor, past.ok_or(refusal)?, app, began, client).await;
                 }
                 Err(refusal) => return Err(refusal),
             };
@@ -116,7 +117,9 @@ impl Engine {
             underway.begin()?;
             match self.carry_out(exchange, client).await? {
                 Exchanged::Done(_) => return self.hand_over(successor, &record, old.standing.account, app),
-                Exchanged::Before(past) => return self.again(&ticket, successor, past, app, client).await,
+                Exchanged::Before(past) => {
+                    return self.again(&ticket, successor, past, app, began, client).await;
+                }
                 Exchanged::Ended => return Err(Reason::SessionEnded.into()),
                 Exchanged::Changed => tokio::task::yield_now().await,
             }
@@ -177,6 +180,7 @@ impl Engine {
         successor: Successor,
         past: PastExchange,
         app: &Arc<App>,
+        began: Boot,
         client: &Client,
     ) -> Result<SignedIn, Refusal> {
         let PastExchange { succession, age, ended } = past;
@@ -187,6 +191,7 @@ impl Engine {
         if let Ticket::Refresh(token) = ticket
             && token.generation().next() < succession.spent
         {
+            self.moved_all_along(began, app)?;
             let record = Record { generation: succession.spent, ..succession.record };
             return Err(self.stolen(ticket.id(), &record, token, app, client).await);
         }
@@ -283,7 +288,7 @@ impl Engine {
     }
 
     /// The old session by the whole acceptance rule; a refresh token of an old generation is theft here as at renewal.
-    async fn old_session(&self, ticket: &Ticket, app: &Arc<App>, client: &Client) -> Result<Old, Refusal> {
+    async fn old_session(&self, ticket: &Ticket, app: &Arc<App>, began: Boot, client: &Client) -> Result<Old, Refusal> {
         let session = ticket.id();
         if let Ticket::Stateless(token) = ticket {
             let (its_app, found) = self.stateless_finding(token)?;
@@ -298,8 +303,9 @@ impl Engine {
             return Ok(Old { acting, created, ends, auth_time, amr, generation, standing });
         }
         let reading = self.verifier.reading();
-        let alive = self.shared.live_record(session).await;
-        let (record, its_app, standing) = alive.map_err(|refusal| self.with_memory(refusal, session))?;
+        let alive = self.shared.live_found(session).await;
+        let (Found { record, since_rotation }, its_app, standing) =
+            alive.map_err(|refusal| self.with_memory(refusal, session))?;
         if its_app.id != app.id {
             return Err(Reason::WrongApp.into());
         }
@@ -314,8 +320,9 @@ impl Engine {
         }
         let mut generation = record.generation;
         if let Ticket::Refresh(token) = ticket {
-            let rotation = record.rotation(token.generation(), self.shared.clock.now(), app.refresh_grace);
+            let rotation = record.rotation(token.generation(), since_rotation, app.refresh_grace);
             if rotation == Rotation::Stolen {
+                self.moved_all_along(began, app)?;
                 return Err(self.stolen(session, &record, token, app, client).await);
             }
             generation = generation.max(token.generation());

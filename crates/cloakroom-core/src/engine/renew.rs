@@ -1,17 +1,18 @@
 //! Renewal: a refresh token for a new access token, and for its successor where it has grown up.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Client, Engine, Tokens, issue::Subject, operations::Underway};
 use crate::{
     account::Account,
     app::App,
     audit::Kind,
+    clock::Boot,
     ids::{AppId, Generation, SessionId},
     method::{Check, Method},
     refusal::{Reason, Refusal},
     revocation::Hold,
-    session::{Record, Rotation, Write, Written},
+    session::{Found, Record, Rotation, Write, Written},
     store::Standing,
     ticket::{RefreshToken, StatelessRefreshToken, Ticket},
     trace::span,
@@ -49,8 +50,12 @@ struct Wanted {
     spending: Spending,
     app: Option<AppId>,
     activity: Activity,
+    /// When it was asked for.
+    began: Boot,
 }
 
+/// How long a handler may stand still, beside half a grace period, and still tell theft.
+const STANDSTILL: Duration = Duration::from_secs(5);
 /// A swap that is lost is judged anew against what won; with tabs that all hold one token the second try settles it.
 const TRIES: usize = 8;
 
@@ -96,6 +101,7 @@ impl Engine {
         activity: Activity,
         client: &Client,
     ) -> Result<Renewed, Refusal> {
+        let began = self.shared.clock.boot();
         let ticket = match self.shared.with_keys(|ring| Ticket::parse(refresh_token, ring)).await {
             Ok(Ticket::Session(_)) => return Err(self.not_renewed(None, Reason::WrongKind.into(), client)),
             Err(refusal) => return Err(self.not_renewed(None, refusal, client)),
@@ -109,7 +115,7 @@ impl Engine {
             let renewed = match ticket {
                 Ticket::Stateless(token) => engine.renew_stateless(&token, app.as_ref()).await,
                 Ticket::Refresh(token) => {
-                    let wanted = Wanted { spending, app, activity };
+                    let wanted = Wanted { spending, app, activity, began };
                     engine.renew_kept(token, &wanted, &client, &underway).await
                 }
                 Ticket::Session(_) => Err(Reason::WrongKind.into()),
@@ -137,8 +143,9 @@ impl Engine {
         let id = token.id();
         for _ in 0..TRIES {
             let reading = self.verifier.reading();
-            let alive = span("read the session", self.shared.live_record(id)).await;
-            let (record, app, standing) = alive.map_err(|refusal| self.with_memory(refusal, id))?;
+            let alive = span("read the session", self.shared.live_found(id)).await;
+            let (Found { record, since_rotation }, app, standing) =
+                alive.map_err(|refusal| self.with_memory(refusal, id))?;
             if record.method.properties().check != Check::Signature {
                 return Err(Reason::WrongKind.into());
             }
@@ -148,13 +155,16 @@ impl Engine {
                 continue;
             }
             let now = self.shared.clock.now();
-            let rotation = record.rotation(token.generation(), now, app.refresh_grace);
+            let rotation = record.rotation(token.generation(), since_rotation, app.refresh_grace);
             let write = match rotation {
                 Rotation::Keep | Rotation::Repeat => None,
                 Rotation::Advance | Rotation::CatchUp if wanted.spending == Spending::Nothing => None,
                 Rotation::Advance => Some(record.generation.next()),
                 Rotation::CatchUp => Some(token.generation()),
-                Rotation::Stolen => return Err(self.stolen(id, &record, &token, &app, client).await),
+                Rotation::Stolen => {
+                    self.moved_all_along(wanted.began, &app)?;
+                    return Err(self.stolen(id, &record, &token, &app, client).await);
+                }
             };
             let active = wanted.activity == Activity::Active;
             let generation = match write {
@@ -166,7 +176,7 @@ impl Engine {
                 }
                 Some(to) => {
                     underway.begin()?;
-                    let write = Write::Rotate { from: record.generation, to, at: now, active };
+                    let write = Write::Rotate { from: record.generation, to, at: self.shared.clock.by_hand(), active };
                     match self.shared.stores.sessions.write(id, write).await? {
                         Written::Done(_) => {}
                         Written::Conflict(_) => continue,
@@ -199,7 +209,7 @@ impl Engine {
                 tokens,
             });
         }
-        Err(Refusal::from(Reason::StoreDown).retry_after(std::time::Duration::from_secs(1)))
+        Err(Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1)))
     }
 
     async fn renew_stateless(&self, token: &StatelessRefreshToken, wanted: Option<&AppId>) -> Result<Renewed, Refusal> {
@@ -267,6 +277,15 @@ impl Engine {
             last_active: None,
         };
         Ok((app, found))
+    }
+
+    /// Refuses to take anybody for a thief after having stood still: what was presented may have been good when it was sent, and
+    /// another tab has renewed in the meantime. The client asks again, with what it holds by then.
+    pub(super) fn moved_all_along(&self, began: Boot, app: &App) -> Result<(), Refusal> {
+        if self.shared.clock.boot().since(began) <= STANDSTILL + app.refresh_grace / 2 {
+            return Ok(());
+        }
+        Err(Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1)))
     }
 
     /// An old generation came back: the session ends, whoever holds what of it, and the account can see why.

@@ -12,7 +12,7 @@ mod succession;
 mod write;
 
 pub use client::{Browser, ClientKind, System};
-pub use record::{AuthMethods, BrokenRecord, Lapse, Record};
+pub use record::{AuthMethods, BrokenRecord, Found, Lapse, Record};
 pub use refresh::Rotation;
 pub use succession::Succession;
 pub(crate) use write::Effect;

@@ -69,7 +69,7 @@ impl Store {
     }
 
     fn write(&mut self, write: &Write) -> Written {
-        let (effect, written) = write.apply(self.record.as_ref());
+        let (effect, written) = write.apply(self.record.as_ref(), || self.now);
         match effect {
             Effect::Leave => {}
             Effect::Put(record) => {
@@ -85,7 +85,7 @@ impl Store {
 
     /// The second half of a request: judge what was read, and swap.
     fn judge(&mut self, client: &mut Client, read: &Record) -> Came {
-        let rotation = read.rotation(client.holds, self.now, self.grace);
+        let rotation = read.rotation(client.holds, self.now.since(read.rotated), self.grace);
         let to = match rotation {
             Rotation::Keep | Rotation::Repeat => return Came::To(read.generation),
             Rotation::Advance => read.generation.next(),
@@ -95,7 +95,7 @@ impl Store {
                 return Came::End(Some(rotation));
             }
         };
-        match self.write(&Write::Rotate { from: read.generation, to, at: self.now, active: true }) {
+        match self.write(&Write::Rotate { from: read.generation, to, at: Some(self.now), active: true }) {
             Written::Done(_) => Came::To(to),
             Written::Conflict(now_there) => {
                 client.lost_swaps += 1;
@@ -269,7 +269,7 @@ proptest! {
         store.grace = Duration::from_millis(grace);
         for old in 0..rotations - 1 {
             let record = store.record.as_ref().expect("the session lives");
-            prop_assert_eq!(record.rotation(Generation(old), store.now, store.grace), Rotation::Stolen);
+            prop_assert_eq!(record.rotation(Generation(old), store.now.since(record.rotated), store.grace), Rotation::Stolen);
         }
     }
 }

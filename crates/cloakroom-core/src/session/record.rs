@@ -33,7 +33,7 @@ pub struct Record {
     pub expires: Timestamp,
     /// How often its refresh token has been rotated.
     pub generation: Generation,
-    /// When that was last.
+    /// When that was last, by the clock of the store that holds it: to be compared with that clock alone.
     pub rotated: Timestamp,
     /// When the person really signed in; no refresh changes it (F056).
     pub auth_time: Timestamp,
@@ -41,6 +41,23 @@ pub struct Record {
     pub amr: AuthMethods,
     /// On what kind of browser and system.
     pub client: ClientKind,
+}
+
+/// A record as a store found it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The record.
+    pub record: Record,
+    /// How long ago its last rotation was, by the clock that it was noted by. No server's clock has a part in it, so that servers
+    /// whose clocks differ take no honest repeat for theft.
+    pub since_rotation: Duration,
+}
+
+impl Found {
+    /// A record that was read when the store's clock said `now`. A moment that lies ahead was just now.
+    pub(crate) fn at(record: Record, now: Timestamp) -> Self {
+        Self { since_rotation: now.since(record.rotated), record }
+    }
 }
 
 /// The means by which a person signed in, as bits; `amr` values of RFC 8176.

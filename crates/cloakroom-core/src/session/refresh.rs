@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::record::Record;
-use crate::{clock::Timestamp, ids::Generation};
+use crate::ids::Generation;
 
 /// What is to be done for a presented generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,10 +26,11 @@ pub enum Rotation {
 }
 
 impl Record {
-    /// Judges a presented generation whose MAC is good. The grace period is fixed at the rotation and never slides
-    /// (F054); reuse is told by generation, not by comparing times (F053).
-    pub fn rotation(&self, presented: Generation, now: Timestamp, grace: Duration) -> Rotation {
-        let young = now < self.rotated + grace;
+    /// Judges a presented generation whose MAC is good, where the last rotation was so long ago by the clock of the store that
+    /// did it. The grace period is fixed at the rotation and never slides (F054); reuse is told by generation, not by comparing
+    /// times (F053).
+    pub fn rotation(&self, presented: Generation, since_rotation: Duration, grace: Duration) -> Rotation {
+        let young = since_rotation < grace;
         match presented.cmp(&self.generation) {
             std::cmp::Ordering::Greater => Rotation::CatchUp,
             std::cmp::Ordering::Equal if young => Rotation::Keep,

@@ -21,8 +21,8 @@ pub enum Write {
         from: Generation,
         /// What it becomes.
         to: Generation,
-        /// When.
-        at: Timestamp,
+        /// When, where a test says so; `None`: now, by the store's own clock, which also tells how long ago it was.
+        at: Option<Timestamp>,
         /// Whether this counts as activity.
         active: bool,
     },
@@ -61,8 +61,8 @@ pub(crate) enum Effect {
 }
 
 impl Write {
-    /// What this write makes of what is stored. The effect of an adapter is exactly this.
-    pub(crate) fn apply(&self, present: Option<&Record>) -> (Effect, Written) {
+    /// What this write makes of what is stored, where the store's clock says `time`. The effect of an adapter is exactly this.
+    pub(crate) fn apply(&self, present: Option<&Record>, time: impl FnOnce() -> Timestamp) -> (Effect, Written) {
         let Some(record) = present else {
             return match self {
                 Self::Create(new) => (Effect::Put(new.clone()), Written::Done(Some(new.clone()))),
@@ -79,9 +79,9 @@ impl Write {
                     return (Effect::Leave, Written::Conflict(next));
                 }
                 next.generation = *to;
-                next.rotated = *at;
+                next.rotated = at.unwrap_or_else(time);
                 if *active {
-                    next.last_active = next.last_active.max(*at);
+                    next.last_active = next.last_active.max(next.rotated);
                 }
             }
             Self::Touch(at) => next.last_active = next.last_active.max(*at),

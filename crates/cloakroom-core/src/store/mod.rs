@@ -45,13 +45,13 @@ pub use {
 use crate::{
     account::{Account, AccountState},
     audit,
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     credential::{PasswordHash, SharedLimits},
     ids::{AccountId, AppId, Epoch, Kid, SessionId},
     key::{KeyRow, KeyStamp, Keys, WrappedKey},
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position, Since},
-    session::{Record, Write, Written},
+    session::{Found, Record, Write, Written},
 };
 
 /// Why a store gave no answer. Holds no bound value (F128).
@@ -89,6 +89,18 @@ pub enum StoreError {
 pub trait SessionStore: Send + Sync + 'static {
     /// The record of a session, expired or not; a record that cannot be read counts as none and is logged.
     async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError>;
+
+    /// The same with how long ago its last rotation was. `at`: the time that a test gives; `None`: by the clock that rotations
+    /// are noted by, which here is this machine's.
+    async fn find(&self, id: SessionId, at: Option<Timestamp>) -> Result<Option<Found>, StoreError> {
+        let record = self.read(id).await?;
+        Ok(record.map(|record| Found::at(record, at.unwrap_or_else(|| Clock::system().now()))))
+    }
+
+    /// What the clock says that rotations are noted by.
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        Ok(Clock::system().now())
+    }
 
     /// Does a [`Write`] atomically, exactly as `Write::apply` says. Answers when it is as durable as the store promises.
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError>;

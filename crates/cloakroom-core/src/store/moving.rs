@@ -25,7 +25,7 @@ use crate::{
     ids::{AccountId, AppTag, SessionId},
     method::Method,
     revocation::{Lineage, Position},
-    session::{Record, Write, Written},
+    session::{Found, Record, Write, Written},
 };
 
 /// Sessions in two stores, one of which is being left.
@@ -78,6 +78,22 @@ impl SessionStore for Moving {
             (Some(here), Some(there)) => Some(here.latest(&there)),
             (here, there) => here.or(there),
         })
+    }
+
+    async fn find(&self, id: SessionId, at: Option<Timestamp>) -> Result<Option<Found>, StoreError> {
+        Ok(match (self.main.find(id, at).await?, self.other.find(id, at).await?) {
+            (Some(here), Some(there)) => {
+                // Of the later generation's rotation.
+                let ahead = there.record.generation > here.record.generation;
+                let since_rotation = if ahead { there.since_rotation } else { here.since_rotation };
+                Some(Found { record: here.record.latest(&there.record), since_rotation })
+            }
+            (here, there) => here.or(there),
+        })
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.main.time().await
     }
 
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {

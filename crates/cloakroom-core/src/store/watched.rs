@@ -29,7 +29,7 @@ use crate::{
     key::{KeyStamp, Keys, WrappedKey},
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position, Since},
-    session::{Record, Write, Written},
+    session::{Found, Record, Write, Written},
     tally::{TimeCounts, Times},
     trace::{Outcome, span_of},
 };
@@ -182,6 +182,7 @@ watched! {
     SessionStore;
     // What people and operators want of it.
     @gated async fn read(id: SessionId) -> Option<Record>;
+    @gated async fn find(id: SessionId, at: Option<Timestamp>) -> Option<Found>;
     @gated async fn write(id: SessionId, write: Write) -> Written;
     @gated async fn touch(touches: &[(SessionId, Timestamp)]) -> ();
     @gated async fn list(
@@ -189,6 +190,7 @@ watched! {
     ) -> Vec<(SessionId, Record)>;
     @gated async fn count() -> Vec<(AppTag, Method, u64)>;
     // What finds out whether it may be used, and what it is rid of.
+    async fn time() -> Timestamp;
     async fn sweep(now: Timestamp, limit: usize) -> usize;
     async fn watermark() -> Watermark;
     async fn advance_watermark(from: &Watermark, to: Position) -> ();

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod socket;
+
 use std::sync::Arc;
 
 use cloakroom_core::{

@@ -44,7 +44,7 @@ async fn busy(store: Postgres, stop: Arc<AtomicBool>) -> Acknowledged {
             continue;
         }
         acknowledged.created.push(id);
-        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: NOW, active: true };
+        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW), active: true };
         match store.write(id, rotate).await {
             Ok(written) => {
                 assert!(matches!(written, Written::Done(_)));
@@ -210,4 +210,25 @@ async fn a_vanished_server_does_not_keep_the_log_locked() {
     let (id, _) = fresh(&Rng::seeded(1));
     let ended = store.end(&[(EndRequest::Session(id), Hold::lasting(DAY))], Some(NOW)).await.unwrap();
     assert_eq!(ended[0].sequence, 1);
+}
+
+/// R24: a rotation that waited for its row was done when it had it, and not when it was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_waited_is_as_young_as_its_answer() {
+    let database = Database::create().await;
+    let store = database.open().await;
+    let id = log_in(&store, &Rng::seeded(1)).await;
+    let tool = database.tool().await;
+    tool.batch_execute("BEGIN; SELECT 1 FROM cloakroom_sessions FOR UPDATE").await.unwrap();
+    let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: None, active: true };
+    let asked = std::time::Instant::now();
+    let rotating = tokio::spawn({
+        let store = store.clone();
+        async move { store.write(id, rotate).await }
+    });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    tool.batch_execute("COMMIT").await.unwrap();
+    assert!(matches!(rotating.await.unwrap().unwrap(), Written::Done(Some(_))));
+    let found = store.find(id, None).await.unwrap().unwrap();
+    assert!(found.since_rotation + Duration::from_secs(1) < asked.elapsed(), "{:?}", found.since_rotation);
 }

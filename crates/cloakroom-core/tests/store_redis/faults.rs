@@ -59,7 +59,7 @@ async fn a_killed_server_comes_back_with_what_it_had_acknowledged() {
     for _ in 0..3 {
         let (kept, ended) = (log_in(&store, account(&rng), &rng).await, log_in(&store, account(&rng), &rng).await);
         let _ = store.write(ended, Write::Delete).await.unwrap();
-        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: now(), active: true };
+        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: true };
         let _ = store.write(kept, rotate).await.unwrap();
         server.kill();
         for _ in 0..20 {
@@ -218,6 +218,29 @@ impl Cable {
     }
 }
 
+/// R24: a rotation that is done when a server wakes was done then, and not when it was asked for: whoever repeats at once is no
+/// thief.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_waited_for_a_server_is_as_young_as_its_answer() {
+    let server = Server::start(&[]);
+    let store = open(&server.url()).await;
+    let rng = Rng::seeded(1);
+    let id = log_in(&store, account(&rng), &rng).await;
+    // So that the script is known there, and what is sent is one command.
+    let rotate = |from| Write::Rotate { from: Generation(from), to: Generation(from + 1), at: None, active: true };
+    assert!(matches!(store.write(id, rotate(0)).await.unwrap(), Written::Done(_)));
+    server.signal(Signal::STOP);
+    let asked = Instant::now();
+    store.write(id, rotate(1)).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.signal(Signal::CONT);
+    recovered(&store, id).await;
+    let found = store.find(id, None).await.unwrap().unwrap();
+    assert_eq!(found.record.generation, Generation(2), "it was done all the same");
+    // A second of it is what this machine may take to wake it.
+    assert!(found.since_rotation + Duration::from_secs(1) < asked.elapsed(), "{:?}", found.since_rotation);
+}
+
 /// F124: what was done although its answer was lost is not taken for somebody else's when it is asked for again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_asked_for_again_and_told_as_done() {
@@ -227,8 +250,12 @@ async fn a_lost_answer_is_asked_for_again_and_told_as_done() {
     let rng = Rng::seeded(1);
     let (id, account) = (session(&rng), account(&rng));
     let first = record(account);
-    let rotate =
-        Write::Rotate { from: Generation(0), to: Generation(1), at: now() + Duration::from_secs(9), active: true };
+    let rotate = Write::Rotate {
+        from: Generation(0),
+        to: Generation(1),
+        at: Some(now() + Duration::from_secs(9)),
+        active: true,
+    };
     for write in [
         Write::Create(first.clone()),
         rotate,
@@ -245,7 +272,16 @@ async fn a_lost_answer_is_asked_for_again_and_told_as_done() {
     cable.cut();
     assert!(matches!(store.write(id, Write::Create(first)).await.unwrap(), Written::Conflict(_)));
     cable.cut();
-    let late = Write::Rotate { from: Generation(0), to: Generation(1), at: now(), active: true };
+    // Nor by who leaves it to the server when it was.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    cable.cut();
+    let late = Write::Rotate { from: Generation(0), to: Generation(1), at: None, active: true };
+    assert!(matches!(store.write(id, late).await.unwrap(), Written::Conflict(_)));
+    cable.cut();
+    let next = Write::Rotate { from: Generation(1), to: Generation(2), at: None, active: true };
+    assert!(matches!(store.write(id, next).await.unwrap(), Written::Done(Some(_))));
+    cable.cut();
+    let late = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: true };
     assert!(matches!(store.write(id, late).await.unwrap(), Written::Conflict(_)));
     cable.cut();
     assert!(store.read(id).await.unwrap().is_some());

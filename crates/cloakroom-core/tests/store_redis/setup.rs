@@ -68,8 +68,8 @@ async fn a_wrong_password_is_told_and_not_shown() {
 
 /// What docs/configuration.md tells operators to allow.
 const RULE: &str = "on >p%40ss:w0rd/7351 ~cr:* resetchannels -@all +ping +select +role +info +get +set +getdel +unlink +del \
-                    +exists +setrange +eval +evalsha +zadd +zrem +zcard +zrandmember +zrevrangebyscore +pttl +pexpire +scan \
-                    +cluster|slots +asking";
+                    +exists +setrange +eval +evalsha +time +zadd +zrem +zcard +zrandmember +zrevrangebyscore +pttl +pexpire \
+                    +scan +cluster|slots +asking";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_that_may_do_only_what_sessions_need_is_enough_by_tls_with_certificates() {
@@ -124,6 +124,11 @@ async fn what_a_user_may_not_look_at_is_told() {
     server.ask(&["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
     assert!(matches!(refusal(&url).await, StoreError::Foreign(_)));
     server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    // R24: without the time nobody could tell how long ago a session was renewed.
+    server.ask(&["ACL", "SETUSER", "cloakroom", "-time"]);
+    let StoreError::Foreign(told) = refusal(&url).await else { panic!("it starts without the time") };
+    assert!(told.contains("+time") && told.contains("ACL SETUSER"), "{told}");
+    server.ask(&["ACL", "SETUSER", "cloakroom", "+time"]);
     // And one that may not do what is needed is told what is missing when it matters.
     server.ask(&["ACL", "SETUSER", "cloakroom", "-set"]);
     let written = store.write(super::session(&Rng::seeded(3)), Write::Create(super::record(account(&Rng::seeded(4)))));

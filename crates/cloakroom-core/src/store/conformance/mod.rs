@@ -78,6 +78,7 @@ async fn all_sessions<S: SessionStore>(make: &impl AsyncFn() -> S) {
         session::any_writes_do_what_the_domain_says,
         session::many_are_forgotten_at_once_and_nobody_else,
         session::it_remembers_how_far_it_has_seen_the_log,
+        session::a_rotation_is_as_old_as_the_stores_clock_says,
     );
 }
 

@@ -70,6 +70,7 @@ pub async fn sessions(
     let mut copied = Copied::default();
     let mut place = None;
     loop {
+        let ahead = Ahead::of(to, from).await?;
         let stretch = from.walk(place, STEP).await?;
         let mut moves = Vec::with_capacity(stretch.sessions.len());
         for (id, record) in stretch.sessions {
@@ -77,7 +78,7 @@ pub async fn sessions(
             match record {
                 None => copied.damaged += 1,
                 Some(record) if record.expires <= now => copied.expired += 1,
-                Some(record) => moves.push(copy_one(from, to, id, record)),
+                Some(record) => moves.push(copy_one(from, to, ahead, id, record)),
             }
         }
         let mut fates = stream::iter(moves).buffer_unordered(AT_ONCE);
@@ -102,14 +103,39 @@ pub async fn sessions(
     Ok(copied)
 }
 
+/// By how much the clock of one store is ahead of the other's: when a rotation was is noted by the clock of the store that has
+/// it, and told by the age that it has there.
+#[derive(Clone, Copy)]
+struct Ahead {
+    millis: i64,
+}
+
+impl Ahead {
+    /// What may lie between two questions that are asked one after the other.
+    const NOTHING: u64 = 1000;
+
+    async fn of(one: &dyn SessionStore, other: &dyn SessionStore) -> Result<Self, StoreError> {
+        let (other, one) = (other.time().await?.millis(), one.time().await?.millis());
+        let differ = one.abs_diff(other) > Self::NOTHING;
+        Ok(Self { millis: if differ { one.cast_signed() - other.cast_signed() } else { 0 } })
+    }
+
+    /// A moment by the clock of the one that was noted by the other's.
+    fn moment(self, at: Timestamp) -> Timestamp {
+        Timestamp::from_millis(at.millis().saturating_add_signed(self.millis))
+    }
+}
+
 async fn copy_one(
     from: &dyn SessionStore,
     to: &dyn SessionStore,
+    ahead: Ahead,
     id: SessionId,
     record: Record,
 ) -> Result<Fate, StoreError> {
-    let mut fate = match to.write(id, Write::Create(record.clone())).await? {
-        Written::Conflict(present) if advance(to, id, &present, &record).await? => Fate::Advanced,
+    let copy = Record { rotated: ahead.moment(record.rotated), ..record.clone() };
+    let mut fate = match to.write(id, Write::Create(copy.clone())).await? {
+        Written::Conflict(present) if advance(to, id, &present, &copy).await? => Fate::Advanced,
         Written::Conflict(_) => Fate::Present,
         _ => Fate::Made,
     };
@@ -121,6 +147,7 @@ async fn copy_one(
         }
         Some(later) if later != record => {
             if let Some(present) = to.read(id).await? {
+                let later = Record { rotated: ahead.moment(later.rotated), ..later };
                 advance(to, id, &present, &later).await?;
             }
         }
@@ -134,7 +161,7 @@ async fn advance(to: &dyn SessionStore, id: SessionId, present: &Record, later: 
     let mut done = false;
     let mut generation = present.generation;
     while later.generation > generation {
-        let write = Write::Rotate { from: generation, to: later.generation, at: later.rotated, active: false };
+        let write = Write::Rotate { from: generation, to: later.generation, at: Some(later.rotated), active: false };
         done = true;
         match to.write(id, write).await? {
             Written::Conflict(other) => generation = other.generation,

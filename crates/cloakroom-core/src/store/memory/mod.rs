@@ -24,7 +24,7 @@ use self::{
 };
 use super::{SessionStore, StoreError, Stretch, Vitals, Watermark};
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     ids::{AccountId, AppTag, SessionId},
     method::Method,
     revocation::Position,
@@ -187,14 +187,14 @@ impl MemorySessions {
         let (_, mut slab) = self.slab(hash);
         let place = slab.find(hash, id);
         let present = place.and_then(|place| slab.at(place).record());
-        let (effect, written) = write.apply(present.as_ref());
+        let (effect, written) = write.apply(present.as_ref(), || Clock::system().now());
         if let (Effect::Put(record), Some(place)) = (effect, place) {
             slab.update(place, &record);
         }
         written
     }
 
-    fn find(&self, id: SessionId) -> Option<Record> {
+    fn record_of(&self, id: SessionId) -> Option<Record> {
         let hash = self.hashes.hash_one(id);
         let (_, slab) = self.slab(hash);
         slab.find(hash, id).and_then(|place| slab.at(place).record())
@@ -274,7 +274,7 @@ impl fmt::Debug for MemorySessions {
 #[async_trait]
 impl SessionStore for MemorySessions {
     async fn read(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
-        Ok(self.find(id))
+        Ok(self.record_of(id))
     }
 
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
@@ -303,7 +303,7 @@ impl SessionStore for MemorySessions {
     ) -> Result<Vec<(SessionId, Record)>, StoreError> {
         let ids = self.ids(account, before, limit);
         // What ended in between is left out.
-        Ok(ids.into_iter().filter_map(|(_, id)| self.find(id).map(|record| (id, record))).collect())
+        Ok(ids.into_iter().filter_map(|(_, id)| self.record_of(id).map(|record| (id, record))).collect())
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -13,6 +13,7 @@ use super::{
     columns::{bytes, epoch, get, moment, number, small_number},
     error::unreadable,
     gather::{LOOK_UPS, Question, placed},
+    log::its_time,
     pool::{
         Nature::{Read, Write as Change},
         Pool,
@@ -24,7 +25,7 @@ use crate::{
     ids::{AccountId, AppTag, Generation, SessionId},
     method::Method,
     revocation::Position,
-    session::{AuthMethods, ClientKind, Effect, Record, Write, Written},
+    session::{AuthMethods, ClientKind, Effect, Found, Record, Write, Written},
     store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
@@ -36,6 +37,8 @@ const TOUCHES: usize = 512;
 const SWAPS: usize = 64;
 /// The column behind those of [`decode`].
 const PLACE: usize = 13;
+/// The one behind that, where a record is read: how long ago its last rotation was.
+const AGE: usize = 14;
 
 /// The columns of [`decode`], from the first on.
 macro_rules! columns {
@@ -48,29 +51,46 @@ const READ: &str = concat!("SELECT ", columns!(), " FROM cloakroom_sessions WHER
 const READ_MANY: &str = concat!(
     "SELECT ",
     columns!(),
-    ", asked.place FROM unnest((SELECT $1)) WITH ORDINALITY AS asked (id, place) JOIN cloakroom_sessions ON sid = asked.id"
+    ", asked.place, ",
+    its_time!(),
+    " - rotated FROM unnest((SELECT $1)) WITH ORDINALITY AS asked (id, place) JOIN cloakroom_sessions ON sid = asked.id"
 );
+const TIME: &str = concat!("SELECT ", its_time!());
 pub(super) const CREATE: &str = concat!(
     "INSERT INTO cloakroom_sessions (sid, ",
     columns!(),
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (sid) DO NOTHING"
 );
+/// When a rotation is, is said by the database when it does it, however long that was waited for; a test may say otherwise (`$4`).
 /// Each is a compare-and-swap of its own: of two that swap the same, one finds it swapped. A row that somebody else holds is left
 /// out, so that no one's swap waits for another's row; [`ROTATE`] waits for it.
 const ROTATE_MANY: &str = concat!(
     "WITH held AS MATERIALIZED (
          SELECT asked.* FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5)) WITH ORDINALITY
-              AS asked (id, was, becomes, at, seen, place)
+              AS asked (id, was, becomes, at, active, place)
          JOIN cloakroom_sessions AS s ON s.sid = asked.id AND s.generation = asked.was FOR UPDATE OF s SKIP LOCKED
      )
-     UPDATE cloakroom_sessions SET generation = held.becomes, rotated = held.at, last_active = greatest(last_active, held.seen)
+     UPDATE cloakroom_sessions
+     SET generation = held.becomes, rotated = coalesce(held.at, ",
+    its_time!(),
+    "), last_active = CASE held.active WHEN 0 THEN last_active ELSE greatest(last_active, coalesce(held.at, ",
+    its_time!(),
+    ")) END
      FROM held WHERE sid = held.id RETURNING ",
     columns!(),
     ", held.place"
 );
+/// The row is held first: what is reckoned before that is as old as the wait for it.
 const ROTATE: &str = concat!(
-    "UPDATE cloakroom_sessions SET generation = $3, rotated = $4, last_active = greatest(last_active, $5) \
-     WHERE sid = $1 AND generation = $2 RETURNING ",
+    "WITH held AS MATERIALIZED (
+         SELECT sid AS id FROM cloakroom_sessions WHERE sid = $1 AND generation = $2 FOR UPDATE
+     )
+     UPDATE cloakroom_sessions SET generation = $3, rotated = coalesce($4, ",
+    its_time!(),
+    "), last_active = CASE WHEN $5 THEN greatest(last_active, coalesce($4, ",
+    its_time!(),
+    ")) ELSE last_active END
+     FROM held WHERE sid = held.id RETURNING ",
     columns!()
 );
 const TOUCH: &str = concat!(
@@ -110,6 +130,22 @@ impl SessionStore for Postgres {
         Ok(row.and_then(|row| readable(id, &row)))
     }
 
+    async fn find(&self, id: SessionId, at: Option<Timestamp>) -> Result<Option<Found>, StoreError> {
+        let Some(row) = self.0.reads.ask(Look(id)).await? else { return Ok(None) };
+        let Some(record) = readable(id, &row) else { return Ok(None) };
+        let Some(at) = at else {
+            // A moment that lies ahead was just now.
+            let age = u64::try_from(get::<i64>(&row, AGE)?).unwrap_or(0);
+            return Ok(Some(Found { record, since_rotation: Duration::from_millis(age) }));
+        };
+        Ok(Some(Found::at(record, at)))
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        let row = self.pool().row(Read, TIME, &[]).await?;
+        moment(&row.ok_or_else(|| unreadable("the time"))?, 0)
+    }
+
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
         let sid = Value::Bytes(id.bytes());
         match &write {
@@ -123,8 +159,9 @@ impl SessionStore for Postgres {
                 if let Some(row) = self.0.rotations.ask(swap).await? {
                     return Ok(rewritten(id, &row));
                 }
-                let [at, seen] = [(*at).into(), if *active { (*at).into() } else { Value::Int(0) }];
-                self.alter(id, &write, ROTATE, &[sid, number_of(from.0), number_of(to.0), at, seen]).await
+                let at = Value::MaybeInt(at.map(|at| integer(at.millis())));
+                let values = [sid, number_of(from.0), number_of(to.0), at, Value::Bool(*active)];
+                self.alter(id, &write, ROTATE, &values).await
             }
             Write::Touch(at) => self.alter(id, &write, TOUCH, &[sid, (*at).into()]).await,
             Write::CarryOver { from, to } => {
@@ -235,7 +272,8 @@ impl Postgres {
                 return Ok(rewritten(id, &row));
             }
             let Some(record) = self.read(id).await? else { return Ok(Written::Absent) };
-            if let (Effect::Leave, written) = write.apply(Some(&record)) {
+            // What its time is matters to no write that leaves the record as it is.
+            if let (Effect::Leave, written) = write.apply(Some(&record), Timestamp::default) {
                 return Ok(written);
             }
         }
@@ -280,7 +318,7 @@ pub(super) struct Swap {
     id: SessionId,
     from: Generation,
     to: Generation,
-    at: Timestamp,
+    at: Option<Timestamp>,
     active: bool,
 }
 
@@ -292,9 +330,10 @@ impl Question for Swap {
         let ids: Vec<_> = questions.iter().map(|swap| &swap.id.bytes()[..]).collect();
         let numbers = |of: fn(&Self) -> i64| questions.iter().map(of).collect::<Vec<_>>();
         let (from, to) = (numbers(|swap| swap.from.0.into()), numbers(|swap| swap.to.0.into()));
-        let at = numbers(|swap| integer(swap.at.millis()));
-        let seen = numbers(|swap| if swap.active { integer(swap.at.millis()) } else { 0 });
-        let values = [Value::Blobs(&ids), Value::Ints(&from), Value::Ints(&to), Value::Ints(&at), Value::Ints(&seen)];
+        let at: Vec<_> = questions.iter().map(|swap| swap.at.map(|at| integer(at.millis()))).collect();
+        let active = numbers(|swap| i64::from(swap.active));
+        let values =
+            [Value::Blobs(&ids), Value::Ints(&from), Value::Ints(&to), Value::MaybeInts(&at), Value::Ints(&active)];
         placed(pool.rows(Change, ROTATE_MANY, &values).await?, PLACE, questions.len())
     }
 }

@@ -44,6 +44,7 @@ pub(super) async fn info(node: &Arc<Node>) -> Result<Info, Failure> {
 pub(super) async fn look(route: &Route, address: &Address) -> Result<Vec<String>, StoreError> {
     let mut warnings = Vec::new();
     for node in route.primaries()? {
+        time(&node).await?;
         match info(&node).await {
             Ok(info) => {
                 judge(&node, &info, address)?;
@@ -54,6 +55,20 @@ pub(super) async fn look(route: &Route, address: &Address) -> Result<Vec<String>
         }
     }
     Ok(warnings)
+}
+
+/// By whose clock rotations are noted and aged: the server's own.
+async fn time(node: &Arc<Node>) -> Result<(), StoreError> {
+    match node.ask(&cmd("TIME"), false).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.code() == Some("NOPERM") => Err(StoreError::Foreign(format!(
+            "Redis at {} does not tell its user the time, by which it is known how long ago a session was renewed: do ACL \
+             SETUSER for the user with +time, and ACL SAVE or CONFIG REWRITE to keep it (docs/configuration.md has the whole \
+             rule)",
+            node.host
+        ))),
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 fn judge(node: &Node, info: &Info, address: &Address) -> Result<(), StoreError> {

@@ -22,6 +22,8 @@ pub(super) struct Script {
 pub(super) static WRITE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("write.lua")));
 /// Removes a value that was found to be none.
 pub(super) static DISCARD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("discard.lua")));
+/// Reads a record with the time.
+pub(super) static FIND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("find.lua")));
 /// Moves a mark on.
 pub(super) static ADVANCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("advance.lua")));
 /// Sets a mark back.

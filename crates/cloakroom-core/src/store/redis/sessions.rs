@@ -1,6 +1,6 @@
 //! Sessions: one key each.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,7 +13,7 @@ use crate::{
     ids::{AccountId, AppTag, SessionId},
     method::Method,
     revocation::{Lineage, Position},
-    session::{Record, Write, Written},
+    session::{Found, Record, Write, Written},
     store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
@@ -35,6 +35,25 @@ impl SessionStore for Redis {
         }
     }
 
+    async fn find(&self, id: SessionId, at: Option<Timestamp>) -> Result<Option<Found>, StoreError> {
+        if let Some(at) = at {
+            return Ok(self.read(id).await?.map(|record| Found::at(record, at)));
+        }
+        let (value, time) = match script::FIND.run(&self.0.route, &self.0.keys.session(id), &[]).await {
+            Ok(answer) => with_time(answer.value),
+            Err(failure) if failure.is_wrong_type() => (Value::BulkString(Vec::new()), Timestamp::default()),
+            Err(failure) => return Err(failure.into()),
+        };
+        let record = bytes(value).and_then(|bytes| decode(id, &bytes));
+        Ok(record.map(|record| Found::at(record, time)))
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        let key = &self.0.keys.marks()[0];
+        let answer = self.0.route.ask(key, &cmd("TIME")).await?;
+        Ok(time_of(&answer.value))
+    }
+
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
         match &write {
             Write::Create(record) => self.create(id, record).await,
@@ -47,7 +66,9 @@ impl SessionStore for Redis {
             Write::Rotate { from, to, at, active } => {
                 let (from, to) = (from.0.to_string(), Record::varint(to.0));
                 let active: &[u8] = if *active { b"1" } else { b"0" };
-                self.change(id, &write, &[b"rotate", from.as_bytes(), &to, &moment(*at), active]).await
+                let at = at.map(moment);
+                let at: &[u8] = at.as_ref().map_or(&[], |at| at);
+                self.change(id, &write, &[b"rotate", from.as_bytes(), &to, at, active]).await
             }
         }
     }
@@ -161,19 +182,26 @@ impl Redis {
     /// Has the script change a record. It answers with what stood there; what became of that is the domain's to say.
     async fn change(&self, id: SessionId, write: &Write, arguments: &[&[u8]]) -> Result<Written, StoreError> {
         let key = self.0.keys.session(id);
-        let (present, repeated) = match script::WRITE.run(&self.0.route, &key, arguments).await {
-            Ok(answer) => (bytes(answer.value).and_then(|bytes| decode(id, &bytes)), answer.repeated),
-            Err(failure) if failure.is_wrong_type() => (decode(id, &[]), false),
+        let begun = Instant::now();
+        let (present, time, repeated) = match script::WRITE.run(&self.0.route, &key, arguments).await {
+            Ok(answer) => {
+                let (value, time) = with_time(answer.value);
+                (bytes(value).and_then(|bytes| decode(id, &bytes)), time, answer.repeated)
+            }
+            Err(failure) if failure.is_wrong_type() => (decode(id, &[]), Timestamp::default(), false),
             Err(failure) => return Err(failure.into()),
         };
         match (write, present) {
-            // Asked for twice because an answer was lost: the first one did it.
-            (Write::Rotate { to, at, .. }, Some(present))
-                if repeated && present.generation == *to && present.rotated == *at =>
-            {
-                Ok(Written::Done(Some(present)))
+            // Asked for twice because an answer was lost: the first one did it. Were it somebody else's of that very moment, its
+            // successor would be the same.
+            (Write::Rotate { to, at, .. }, Some(present)) if repeated && present.generation == *to => {
+                let ours = match at {
+                    Some(at) => present.rotated == *at,
+                    None => time.since(present.rotated) <= begun.elapsed(),
+                };
+                Ok(if ours { Written::Done(Some(present)) } else { Written::Conflict(present) })
             }
-            (_, present) => Ok(write.apply(present.as_ref()).1),
+            (_, present) => Ok(write.apply(present.as_ref(), || time).1),
         }
     }
 
@@ -205,6 +233,29 @@ impl Redis {
 fn moment(at: Timestamp) -> [u8; 6] {
     let [_, _, moment @ ..] = at.millis().to_be_bytes();
     moment
+}
+
+/// What stands before the time in a script's answer, and the time; an answer without one has it at the beginning of all.
+fn with_time(value: Value) -> (Value, Timestamp) {
+    match value {
+        Value::Array(mut parts) if parts.len() == 2 => {
+            let time = parts.pop().as_ref().map(time_of).unwrap_or_default();
+            (parts.pop().unwrap_or_default(), time)
+        }
+        value => (value, Timestamp::default()),
+    }
+}
+
+/// What `TIME` says: seconds, and the microseconds beside them.
+fn time_of(value: &Value) -> Timestamp {
+    let number = |part: &Value| match part {
+        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),
+        _ => None,
+    };
+    let Value::Array(parts) = value else { return Timestamp::default() };
+    let [seconds, micros] = parts.as_slice() else { return Timestamp::default() };
+    let millis = number(seconds).zip(number(micros)).map(|(seconds, micros)| seconds * 1000 + micros / 1000);
+    Timestamp::from_millis(millis.unwrap_or_default())
 }
 
 pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {

@@ -1,9 +1,20 @@
 -- One change of one session's record, if there is one that can be read. Answers the record as it stood before, from which
--- the server knows what became of it. Places are those of the stored form, session/record.rs, and begin with 1.
+-- the server knows what became of it; for a rotation together with this server's time. Places are those of the stored form,
+-- session/record.rs, and begin with 1.
 -- KEYS[1]: the session. ARGV[1]: what to do; the rest: with what.
 local key, verb = KEYS[1], ARGV[1]
 local record = redis.call('GET', key)
 if not record or #record < 56 or record:byte(1) ~= 1 then return record end
+
+-- A moment as it is stored, of what TIME says.
+local function stored(time)
+  local number, text = time[1] * 1000 + math.floor(time[2] / 1000), ''
+  for _ = 1, 6 do
+    text = string.char(number % 256) .. text
+    number = math.floor(number / 256)
+  end
+  return text
+end
 
 -- Numbers, because text is compared by the rules of a language.
 local function moment(text, at)
@@ -40,13 +51,16 @@ if verb == 'touch' then
   -- ARGV[2]: when.
   if moment(ARGV[2], 1) > moment(record, 32) then redis.call('SETRANGE', key, 31, ARGV[2]) end
 elseif verb == 'rotate' then
-  -- ARGV[2]: from which generation; [3]: to which, as it is stored; [4]: when; [5]: whether that is activity.
+  -- ARGV[2]: from which generation; [3]: to which, as it is stored; [4]: when, or nothing: now; [5]: whether that is activity.
+  local now = redis.call('TIME')
   if generation == tonumber(ARGV[2]) then
-    local active = record:sub(32, 37)
-    if ARGV[5] == '1' and moment(ARGV[4], 1) > moment(record, 32) then active = ARGV[4] end
-    redis.call('SET', key, record:sub(1, 31) .. active .. record:sub(38, 43) .. ARGV[4]
+    local at, active = ARGV[4], record:sub(32, 37)
+    if at == '' then at = stored(now) end
+    if ARGV[5] == '1' and moment(at, 1) > moment(record, 32) then active = at end
+    redis.call('SET', key, record:sub(1, 31) .. active .. record:sub(38, 43) .. at
       .. record:sub(50, at_generation - 1) .. ARGV[3], 'KEEPTTL')
   end
+  return { record, now }
 elseif verb == 'carry' then
   -- ARGV[2]: from which epoch; [3]: into which one, as it is stored.
   if epoch == tonumber(ARGV[2]) then

@@ -12,7 +12,7 @@ use super::{
     writer::Shape,
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     ids::{AccountId, AppTag, SessionId},
     method::Method,
     revocation::{Incarnation, Position},
@@ -116,7 +116,7 @@ pub(super) fn do_write(connection: &Connection, id: SessionId, write: &Write) ->
         execute(connection, "DELETE FROM sessions WHERE sid = ?1", [id.bytes()])?;
         return Ok(Written::Done(None));
     }
-    let (effect, written) = write.apply(read(connection, id)?.as_ref());
+    let (effect, written) = write.apply(read(connection, id)?.as_ref(), || Clock::system().now());
     match effect {
         Effect::Leave => {}
         Effect::Put(record) if matches!(write, Write::Create(_)) => {

@@ -293,10 +293,10 @@ fn renew(setup: &Setup, world: &mut World, s: usize, reading: &Request) {
     if !fresh || judged != Judgement::Accept {
         return;
     }
-    let rotation = held.rotation(held.generation, at(world.now), setup.app.refresh_grace);
+    let rotation = held.rotation(held.generation, at(world.now).since(held.rotated), setup.app.refresh_grace);
     if rotation == Rotation::Advance {
         let (from, to) = (held.generation, held.generation.next());
-        match world.write(session, &Write::Rotate { from, to, at: at(world.now), active: true }) {
+        match world.write(session, &Write::Rotate { from, to, at: Some(at(world.now)), active: true }) {
             Written::Done(_) => {}
             Written::Absent if setup.flaw == Flaw::WritesMakeRecords => world.put(session, Some(held.clone())),
             Written::Absent | Written::Conflict(_) => return,

@@ -200,7 +200,7 @@ impl World {
 
     /// What the session store does.
     pub(super) fn write(&mut self, session: usize, write: &Write) -> Written {
-        let (effect, written) = write.apply(self.store[session].as_ref());
+        let (effect, written) = write.apply(self.store[session].as_ref(), || at(self.now));
         let after = match effect {
             Effect::Leave => return written,
             Effect::Put(record) => Some(record),

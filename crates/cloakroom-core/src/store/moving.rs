@@ -5,8 +5,8 @@
 //! write there. [`copy::sessions`](super::copy::sessions) brings over what began before.
 //!
 //! Nothing is taken out of either for being moved, and every change of a session is made in both, wherever it stands. The copy
-//! makes a session in one and then reads the other again; here `main` is asked once more where only `other` had it. Of the
-//! two, one comes last and sees what the other did: so no change is lost that was made while a session was copied. An end
+//! makes a session in one and then reads the other again; here `main` is brought up to what was done in `other`. Of the two, one
+//! comes last and sees what the other did: so no change is lost that was made while a session was copied. An end
 //! deletes in `other` before and after `main`, for the same reason: either the copy finds the session gone, or a deletion
 //! finds the copy. A record that two servers make of one exchange, each in its own `main`, is the same in both. Both stores must
 //! answer.
@@ -44,11 +44,41 @@ impl Moving {
     async fn alter(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
         let here = self.main.write(id, write.clone()).await?;
         let there = self.other.write(id, write.clone()).await?;
-        if here == Written::Absent && there != Written::Absent {
-            // Perhaps it was copied in between, as it was before the change.
-            let _ = self.main.write(id, write).await?;
+        let Written::Done(Some(done)) = &there else { return Ok(both(here, there)) };
+        // A copy in `main` may be of before the change, or may just be being made.
+        let mut copy = match &here {
+            Written::Conflict(copy) => Some(copy.clone()),
+            Written::Absent => self.main.read(id).await?,
+            Written::Done(_) => None,
+        };
+        let mut overtaken = false;
+        while let Some(behind) = &copy
+            && let Some(step) = onward(&write, behind, done)
+        {
+            overtaken = true;
+            copy = match self.main.write(id, step).await? {
+                Written::Conflict(other) => Some(other),
+                Written::Done(_) | Written::Absent => None,
+            };
         }
-        Ok(both(here, there))
+        Ok(match here {
+            Written::Conflict(here) if overtaken => Written::Done(Some(here.latest(done))),
+            here => both(here, there),
+        })
+    }
+}
+
+/// The write that makes of a copy which is behind what was made of the session itself.
+fn onward(write: &Write, behind: &Record, done: &Record) -> Option<Write> {
+    match write {
+        Write::Rotate { at, active, .. } if done.generation > behind.generation => {
+            Some(Write::Rotate { from: behind.generation, to: done.generation, at: *at, active: *active })
+        }
+        Write::CarryOver { .. } if done.epoch > behind.epoch => {
+            Some(Write::CarryOver { from: behind.epoch, to: done.epoch })
+        }
+        Write::Touch(_) if done.last_active > behind.last_active => Some(write.clone()),
+        _ => None,
     }
 }
 
@@ -56,10 +86,6 @@ impl Moving {
 fn both(here: Written, there: Written) -> Written {
     match (here, there) {
         (Written::Done(Some(here)), Written::Done(Some(there)) | Written::Conflict(there)) => {
-            Written::Done(Some(here.latest(&there)))
-        }
-        // Here is a copy that was made before the last change there, and is brought up to date in a moment.
-        (Written::Conflict(here), Written::Done(Some(there))) if there.generation > here.generation => {
             Written::Done(Some(here.latest(&there)))
         }
         (Written::Conflict(here), Written::Done(Some(there)) | Written::Conflict(there)) => {

@@ -158,25 +158,23 @@ async fn copy_one(
 
 /// Brings a session in a store up to what another record of it says; whether anything was to be done.
 async fn advance(to: &dyn SessionStore, id: SessionId, present: &Record, later: &Record) -> Result<bool, StoreError> {
-    let mut done = false;
-    let mut generation = present.generation;
-    while later.generation > generation {
-        let write = Write::Rotate { from: generation, to: later.generation, at: Some(later.rotated), active: false };
+    let (mut present, mut done) = (present.clone(), false);
+    loop {
+        let write = if later.generation > present.generation {
+            Write::Rotate { from: present.generation, to: later.generation, at: Some(later.rotated), active: false }
+        } else if later.epoch > present.epoch {
+            Write::CarryOver { from: present.epoch, to: later.epoch }
+        } else if later.last_active > present.last_active {
+            Write::Touch(later.last_active)
+        } else {
+            return Ok(done);
+        };
         done = true;
         match to.write(id, write).await? {
-            Written::Conflict(other) => generation = other.generation,
-            _ => break,
+            Written::Done(Some(now)) | Written::Conflict(now) => present = now,
+            Written::Done(None) | Written::Absent => return Ok(done),
         }
     }
-    if later.epoch > present.epoch {
-        let _ = to.write(id, Write::CarryOver { from: present.epoch, to: later.epoch }).await?;
-        done = true;
-    }
-    if later.last_active > present.last_active {
-        let _ = to.write(id, Write::Touch(later.last_active)).await?;
-        done = true;
-    }
-    Ok(done)
 }
 
 /// How many sessions of an app and method are in each store.

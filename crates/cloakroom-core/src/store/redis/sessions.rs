@@ -197,7 +197,7 @@ impl Redis {
             (Write::Rotate { to, at, .. }, Some(present)) if repeated && present.generation == *to => {
                 let ours = match at {
                     Some(at) => present.rotated == *at,
-                    None => time.since(present.rotated) <= begun.elapsed(),
+                    None => present.rotated <= time && time.since(present.rotated) <= begun.elapsed(),
                 };
                 Ok(if ours { Written::Done(Some(present)) } else { Written::Conflict(present) })
             }

@@ -172,10 +172,19 @@ impl Cluster {
         }
     }
 
-    /// Makes a standby the primary of another timeline.
+    /// Makes a standby the primary of another timeline, once it has started again where it lost its receiver: until it notices,
+    /// it may still answer.
     pub(crate) async fn promote(&self) {
-        let client = self.connect().await.unwrap();
-        client.query("SELECT pg_promote(true, 60)", &[]).await.unwrap();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(client) = self.connect().await
+                && client.query("SELECT pg_promote(true, 60)", &[]).await.is_ok()
+            {
+                return;
+            }
+            assert!(Instant::now() < until, "the standby does not start again");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// A connection of a tool's.

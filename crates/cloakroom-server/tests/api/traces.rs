@@ -120,7 +120,7 @@ async fn a_login_a_refresh_and_checks_are_told_part_by_part() {
     assert_eq!(logins, [login("store SessionStore::write, sign"), login("store SessionStore::write")]);
     assert_eq!(
         tree(&spans, root(&spans, "POST /v1/refresh")),
-        "POST /v1/refresh(place, read the session(store SessionStore::read, store AccountStore::standing), judge, \
+        "POST /v1/refresh(place, read the session(store SessionStore::find, store AccountStore::standing), judge, \
          store SessionStore::write, sign)"
     );
     let checks: Vec<_> =

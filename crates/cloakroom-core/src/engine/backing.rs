@@ -66,19 +66,42 @@ impl Backing for Shared {
 impl Shared {
     /// A session's record with its app and its account's standing, all of it alive.
     pub(super) async fn live_record(&self, id: SessionId) -> Result<(Record, Arc<App>, Standing), Refusal> {
-        let record = self.record(id).await?.ok_or(Reason::NoSession)?;
-        self.alive(id, record).await
+        loop {
+            let record = self.record(id).await?.ok_or(Reason::NoSession)?;
+            let epoch = record.epoch;
+            match self.alive(id, record).await {
+                Err(refusal) if self.was_carried_over(id, epoch, &refusal).await? => {}
+                done => return done,
+            }
+        }
     }
 
     /// The same with how long ago its last rotation was.
     pub(super) async fn live_found(&self, id: SessionId) -> Result<(Found, Arc<App>, Standing), Refusal> {
-        let found = match self.stores.sessions.find(id, self.clock.by_hand()).await? {
-            Some(found) => found,
-            // What has just been made has not been rotated yet.
-            None => Found { record: self.record(id).await?.ok_or(Reason::NoSession)?, since_rotation: Duration::ZERO },
-        };
-        let (record, app, standing) = self.alive(id, found.record).await?;
-        Ok((Found { record, ..found }, app, standing))
+        loop {
+            let Found { record, since_rotation } = match self.stores.sessions.find(id, self.clock.by_hand()).await? {
+                Some(found) => found,
+                // What has just been made has not been rotated yet.
+                None => {
+                    Found { record: self.record(id).await?.ok_or(Reason::NoSession)?, since_rotation: Duration::ZERO }
+                }
+            };
+            let epoch = record.epoch;
+            match self.alive(id, record).await {
+                Err(refusal) if self.was_carried_over(id, epoch, &refusal).await? => {}
+                Err(refusal) => return Err(refusal),
+                Ok((record, app, standing)) => return Ok((Found { record, since_rotation }, app, standing)),
+            }
+        }
+    }
+
+    /// Whether a session was refused only because record and account were read one after the other, and it was carried over into
+    /// another epoch between the two.
+    async fn was_carried_over(&self, id: SessionId, epoch: Epoch, refusal: &Refusal) -> Result<bool, Refusal> {
+        if refusal.reason != Reason::AccountEnded {
+            return Ok(false);
+        }
+        Ok(self.record(id).await?.is_some_and(|now| now.epoch != epoch))
     }
 
     async fn alive(&self, id: SessionId, mut record: Record) -> Result<(Record, Arc<App>, Standing), Refusal> {

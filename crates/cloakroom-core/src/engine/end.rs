@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Client, Engine, Proof, RECENT, proof::not_recent};
+use super::{
+    Client, Engine, Proof, RECENT,
+    proof::{Word, not_recent},
+};
 use crate::{
     account::AccountState,
     app::App,
@@ -72,8 +75,9 @@ impl Engine {
             Which::This => None,
         };
         self.ending(client, |engine, client| async move {
-            if let Some((account, acting)) = living {
-                engine.raise(account, Basis::Session(acting)).await?;
+            if let Some(word) = living {
+                let account = word.account;
+                engine.raise_by_word(word).await?;
                 engine.note_account_ended(account, None, None, &client);
             }
             engine.end_presented(ended, &client).await?;
@@ -107,8 +111,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The account of a credential that is still accepted, and its session as it stands now.
-    async fn living(&self, credential: &str, ended: &Ended) -> Result<(AccountId, Acting), Refusal> {
+    /// The word of a credential that is still accepted.
+    async fn living(&self, credential: &str, ended: &Ended) -> Result<Word, Refusal> {
         match &ended.kind {
             Presented::Token | Presented::MintedToken | Presented::SessionTicket => {
                 let question = Question { credential, app: None, activity: Activity::Passive };
@@ -120,27 +124,34 @@ impl Engine {
                         "an access token alone ends everything only soon after its sign-in; show the refresh token",
                     ));
                 }
-                Ok((identity.account(), self.acting(&identity).await?))
+                self.word(&identity).await
             }
             Presented::RefreshToken => {
                 let (record, app, _) = self.shared.live_record(ended.session).await?;
-                Ok((record.account, acting(ended.session, &app.id, record.method, (record.epoch, record.app_epoch))))
+                let acting = acting(ended.session, &app.id, record.method, (record.epoch, record.app_epoch));
+                Ok(Word { account: record.account, acting, recorded: true })
             }
             Presented::Stateless(token) => {
                 let (app, found) = self.stateless_finding(token)?;
                 let (method, epochs) = (found.method, (found.epoch, found.app_epoch));
                 let account = self.stateless_standing(ended.session, found, app).await?.account.id;
-                Ok((account, acting(ended.session, &app.id, method, epochs)))
+                let acting = acting(ended.session, &app.id, method, epochs);
+                Ok(Word { account, acting, recorded: false })
             }
         }
     }
 
     /// Ends one session, and what took its place in an exchange.
     pub(super) async fn end_session(&self, id: SessionId, hold: Hold) -> Result<(), Refusal> {
+        self.end_one(EndRequest::Session(id), hold).await.map(drop)
+    }
+
+    /// The same, if what the request goes by still stands; `None`: it does not, and nothing has ended.
+    async fn end_one(&self, request: EndRequest, hold: Hold) -> Result<Option<()>, Refusal> {
         // The store writes no second line of what has ended already, except once for a line that is older than a minute; else
         // whoever holds one old ticket could fill the log with it. But it is asked, because what took the session's place may
         // live, and because what somebody else wrote may not be on the disk yet.
-        let ends = [(EndRequest::Session(id), hold)];
+        let ends = [(request, hold)];
         let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
         if !self.shared.stores.end_deletes {
@@ -151,13 +162,15 @@ impl Engine {
                 }
             }
         }
-        Ok(())
+        Ok((!entries.is_empty()).then_some(()))
     }
 
     /// Ends everything of an account, by its epoch; no index is walked (F061). The operator's way.
     pub async fn end_account(self: &Arc<Self>, account: AccountId, client: &Client) -> Result<(), Refusal> {
         self.ending(client, move |engine, client| async move {
-            engine.raise(account, Basis::Operator).await?;
+            if engine.raise(account, Basis::Operator).await?.is_none() {
+                return Err(engine.why_not(account).await);
+            }
             engine.note_account_ended(account, None, None, &client);
             Ok(())
         })
@@ -169,10 +182,10 @@ impl Engine {
     /// # Errors
     /// `session_revoked`: a session that has ended cannot act.
     pub async fn end_everything(self: &Arc<Self>, identity: &Identity, client: &Client) -> Result<(), Refusal> {
-        let (account, acting) = (identity.account(), self.acting(identity).await?);
+        let word = self.word(identity).await?;
         self.ending(client, move |engine, client| async move {
-            let session = acting.session;
-            engine.raise(account, Basis::Session(acting)).await?;
+            let (account, session) = (word.account, word.acting.session);
+            engine.raise_by_word(word).await?;
             engine.note_account_ended(account, Some(session), None, &client);
             Ok(())
         })
@@ -199,10 +212,14 @@ impl Engine {
         let (account, session) = (identity.account(), identity.session());
         let raise = async || {
             // Read once it is this session's turn: by then another one may have ended it.
-            let acting = self.acting(identity).await?;
+            let word = self.word(identity).await?;
             self.ending(client, move |engine, client| async move {
-                let from = acting.epoch;
-                let to = engine.raise_by(account, EndRequest::Others(account, acting)).await?;
+                let raise = async |acting: Acting| {
+                    let from = acting.epoch;
+                    let to = engine.raise_by(EndRequest::Others(account, acting)).await?;
+                    Ok(to.map(|to| (from, to)))
+                };
+                let (from, to) = engine.by_word(word, raise).await?;
                 if !engine.shared.stores.end_deletes {
                     let carried = Write::CarryOver { from, to };
                     let _ = engine.shared.stores.sessions.write(session, carried).await?;
@@ -216,22 +233,24 @@ impl Engine {
     }
 
     /// Raises an account's epoch: where it stands then.
-    pub(super) async fn raise(&self, account: AccountId, basis: Basis) -> Result<Epoch, Refusal> {
-        self.raise_by(account, EndRequest::Account(account, basis)).await
+    pub(super) async fn raise(&self, account: AccountId, basis: Basis) -> Result<Option<Epoch>, Refusal> {
+        self.raise_by(EndRequest::Account(account, basis)).await
     }
 
-    async fn raise_by(&self, account: AccountId, request: EndRequest) -> Result<Epoch, Refusal> {
+    async fn raise_by_word(&self, word: Word) -> Result<Epoch, Refusal> {
+        let account = word.account;
+        self.by_word(word, |acting| self.raise(account, Basis::Session(acting))).await
+    }
+
+    /// `None`: what the request goes by does not stand any more.
+    async fn raise_by(&self, request: EndRequest) -> Result<Option<Epoch>, Refusal> {
         let ends = [(request, Hold::NOTED)];
         let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
-        let raised = entries.iter().find_map(|entry| match &entry.end {
+        Ok(entries.iter().find_map(|entry| match &entry.end {
             End::Account { epoch, .. } => Some(*epoch),
             _ => None,
-        });
-        match raised {
-            Some(epoch) => Ok(epoch),
-            None => Err(self.why_not(account).await),
-        }
+        }))
     }
 
     /// Why a change of an account was not done: what it went by has changed, or the account is gone.
@@ -295,17 +314,26 @@ impl Engine {
             let Some(record) = record.filter(|record| record.account == account) else {
                 // It may have ended a moment ago, by what is waited for still.
                 self.shared.stores.accounts.settled().await?;
+                self.word(identity).await?;
                 return Ok(false);
             };
             (self.shared.apps.by_tag(record.app).map(|app| app.id.clone()), hold_of(record.method))
         };
-        if !own {
+        let word = if own {
+            None
+        } else {
             self.prove(identity, proof, client).await?;
-            // A session that has ended cannot act.
-            self.acting(identity).await?;
-        }
+            Some(self.word(identity).await?)
+        };
         self.ending(client, move |engine, client| async move {
-            engine.end_session(id, hold).await?;
+            match word {
+                None => engine.end_session(id, hold).await?,
+                // A session that has ended cannot act.
+                Some(word) => {
+                    let another = |acting| engine.end_one(EndRequest::Another(id, account, acting), hold);
+                    engine.by_word(word, another).await?;
+                }
+            }
             let mut event = engine.event(Kind::SessionEnded, &client);
             event.account = Some(account);
             event.session = Some(id);

@@ -46,6 +46,8 @@ pub enum Others {
     End,
 }
 
+/// How often all sessions are ended anew where others end them too.
+const TRIES: usize = 8;
 /// How long a session that is to be taken back is waited for between tries.
 const WITHDRAWALS: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(5)];
@@ -99,6 +101,8 @@ impl Engine {
             Ok(self.shared.stores.accounts.standing(asked, &request.app.id, request.app.method, None).await?)
         };
         let hash = known.as_ref().and_then(|login| login.password.clone());
+        // Where it ends the others, it may have to be proved again.
+        let again = (request.others == Others::End).then(|| request.password.clone());
         let checking = async {
             let checked = span("password check", self.passwords.check(request.password, hash.clone())).await;
             checked.map_err(|error| self.refused(overloaded(&error), id, &request.app, client))
@@ -127,12 +131,11 @@ impl Engine {
         self.births.turn(login.account.id).await.map_err(refused)?;
         underway.begin().map_err(refused)?;
         let epoch = login.account.epoch.min(standing.account.epoch);
-        let epochs = match request.others {
-            Others::GoOn => (epoch, standing.app_epoch),
-            Others::End => {
-                (self.raise(login.account.id, Basis::Proof(epoch)).await.map_err(refused)?, standing.app_epoch)
-            }
+        let epoch = match again {
+            None => epoch,
+            Some(password) => self.raise_proved(&login, epoch, password).await.map_err(refused)?,
         };
+        let epochs = (epoch, standing.app_epoch);
         let birth = Birth {
             account: &login.account,
             app: &request.app,
@@ -154,6 +157,31 @@ impl Engine {
         event.detail = (request.others == Others::End).then(|| "ended all others".to_owned());
         self.audit.push(event);
         Ok(signed_in)
+    }
+
+    /// Ends all sessions of an account whose password was proved; what its next ones are born with. Somebody else may have ended
+    /// them at the same time: the proof holds for as long as the password is the same, and is made again where it is not.
+    async fn raise_proved(&self, login: &Login, mut epoch: Epoch, password: LoginPassword) -> Result<Epoch, Refusal> {
+        let id = login.account.id;
+        let mut proved = login.password.clone();
+        for _ in 0..TRIES {
+            if let Some(raised) = self.raise(id, Basis::Proof(epoch)).await? {
+                return Ok(raised);
+            }
+            let now = self.shared.stores.accounts.account(id).await?.ok_or(Reason::AccountGone)?;
+            if now.account.state != AccountState::Active {
+                return Err(Reason::AccountDisabled.into());
+            }
+            if now.password != proved {
+                let checked = self.passwords.check(password.clone(), now.password.clone()).await;
+                if matches!(checked.map_err(|error| overloaded(&error))?, Checked::NotMatched) {
+                    return Err(Reason::WrongPassword.into());
+                }
+                proved = now.password;
+            }
+            epoch = now.account.epoch;
+        }
+        Err(self.why_not(id).await)
     }
 
     /// What is left to do once the session is there: it must not have been ended while its password was checked, so that nobody is

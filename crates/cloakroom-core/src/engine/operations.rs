@@ -79,6 +79,11 @@ impl Engine {
         })
     }
 
+    /// How many operations are under way, those whose client has left among them.
+    pub fn under_way(&self) -> usize {
+        self.operations.0.len()
+    }
+
     /// Waits until every operation that has begun is finished, for [`FINISHING`] at most; how many were left. What is cut then
     /// is what a crash would cut.
     pub async fn finish(&self) -> usize {

@@ -30,8 +30,8 @@ impl Engine {
         let place = self.places.sign_ins.enter().await?;
         let (identity, client) = (identity.clone(), client.clone());
         self.operation(place, |engine, mut underway| async move {
-            let acting = engine.acting(&identity).await?;
-            let app_epoch = acting.app_epoch;
+            let word = engine.word(&identity).await?;
+            let app_epoch = word.acting.app_epoch;
             let login = engine.prove_again(&identity, current, &client).await?;
             let name = login.account.name.as_deref().unwrap_or_default();
             let to = engine.hash_new(&new, &[login.account.email.as_typed(), name]).await?;
@@ -40,8 +40,10 @@ impl Engine {
             underway.begin()?;
             // The account still stands at the session's epoch when this is written, so that it stood there when the password
             // was proved: whatever changes a password raises the epoch.
-            let change = AccountChange::Password { basis: Basis::Session(acting), to };
-            let changed = engine.change(&identity, change).await?;
+            let change = |acting| {
+                engine.change(&identity, AccountChange::Password { basis: Basis::Session(acting), to: to.clone() })
+            };
+            let changed = engine.by_word(word, change).await?;
             let mut event = engine.event(Kind::PasswordChanged, &client);
             event.account = Some(identity.account());
             event.session = Some(identity.session());
@@ -70,10 +72,11 @@ impl Engine {
         let place = self.places.sign_ins.enter().await?;
         let (identity, client) = (identity.clone(), client.clone());
         self.operation(place, |engine, underway| async move {
-            let acting = engine.acting(&identity).await?;
+            let word = engine.word(&identity).await?;
             engine.prove_again(&identity, current, &client).await?;
             underway.begin()?;
-            engine.change(&identity, AccountChange::Delete(Basis::Session(acting))).await?;
+            let delete = |acting| engine.change(&identity, AccountChange::Delete(Basis::Session(acting)));
+            engine.by_word(word, delete).await?;
             let mut event = engine.event(Kind::AccountDeleted, &client);
             event.account = Some(identity.account());
             engine.audit.push(event);
@@ -109,15 +112,14 @@ impl Engine {
         }
     }
 
-    async fn change(&self, identity: &Identity, change: AccountChange) -> Result<Changed, Refusal> {
+    /// `None`: what the change goes by does not stand any more.
+    async fn change(&self, identity: &Identity, change: AccountChange) -> Result<Option<Changed>, Refusal> {
         let at = self.shared.clock.by_hand();
-        match self.shared.stores.accounts.change(identity.account(), change, Hold::NOTED, at).await? {
-            Some(changed) => {
-                self.verifier.hear(changed.entry.as_slice());
-                Ok(changed)
-            }
-            None => Err(self.why_not(identity.account()).await),
+        let changed = self.shared.stores.accounts.change(identity.account(), change, Hold::NOTED, at).await?;
+        if let Some(changed) = &changed {
+            self.verifier.hear(changed.entry.as_slice());
         }
+        Ok(changed)
     }
 
     async fn begin_anew(

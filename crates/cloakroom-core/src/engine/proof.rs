@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Client, Engine};
 use crate::{
     credential::LoginPassword,
+    ids::AccountId,
     method::Check,
     refusal::{Reason, Refusal},
     store::Acting,
@@ -26,17 +27,56 @@ pub enum Proof {
     Password(LoginPassword),
 }
 
+/// A session that acts on its own account, as it was read.
+pub(super) struct Word {
+    pub(super) account: AccountId,
+    pub(super) acting: Acting,
+    /// Whether it has a record that may have been carried over since.
+    pub(super) recorded: bool,
+}
+
+/// How often a word is given anew: each time the session must have been carried over by another of its requests.
+const TRIES: usize = 8;
+
 impl Engine {
-    /// The session that acts, as it stands now: a cached identity may carry the epoch of a moment ago.
-    pub(super) async fn acting(&self, identity: &Identity) -> Result<Acting, Refusal> {
+    /// The word of a session, as it stands now: a cached identity may carry the epoch of a moment ago.
+    pub(super) async fn word(&self, identity: &Identity) -> Result<Word, Refusal> {
+        let recorded = identity.method().properties().check == Check::LookUp;
         let mut acting = Acting::from(identity);
-        if identity.method().properties().check == Check::LookUp {
-            let id = identity.session();
-            let alive = self.shared.live_record(id).await;
-            let (record, ..) = alive.map_err(|refusal| self.with_memory(refusal, id))?;
-            (acting.epoch, acting.app_epoch) = (record.epoch, record.app_epoch);
+        if recorded {
+            acting = self.stands(&acting).await?;
         }
-        Ok(acting)
+        Ok(Word { account: identity.account(), acting, recorded })
+    }
+
+    async fn stands(&self, acting: &Acting) -> Result<Acting, Refusal> {
+        let alive = self.shared.live_record(acting.session).await;
+        let (record, ..) = alive.map_err(|refusal| self.with_memory(refusal, acting.session))?;
+        Ok(Acting { epoch: record.epoch, app_epoch: record.app_epoch, ..acting.clone() })
+    }
+
+    /// Changes something by the word of a session. `None` of the store: the session does not stand as it was read. Where it has
+    /// been carried over meanwhile it lives, and its word still counts; a proof of its password does too, because a new
+    /// password would have ended it.
+    ///
+    /// # Errors
+    /// As the session's state is, and those of the change.
+    pub(super) async fn by_word<T, F>(&self, word: Word, change: impl Fn(Acting) -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<Option<T>, Refusal>>,
+    {
+        let Word { account, mut acting, recorded } = word;
+        for _ in 0..TRIES {
+            if let Some(done) = change(acting.clone()).await? {
+                return Ok(done);
+            }
+            let now = if recorded { self.stands(&acting).await? } else { break };
+            if now == acting {
+                break;
+            }
+            acting = now;
+        }
+        Err(self.why_not(account).await)
     }
 
     /// Whether a session's person is here.

@@ -233,6 +233,8 @@ pub struct NewAccount {
 pub enum EndRequest {
     /// One session.
     Session(SessionId),
+    /// Another session of the account of the one that asks.
+    Another(SessionId, AccountId, Acting),
     /// All of an account's: raises its epoch.
     Account(AccountId, Basis),
     /// All of an account's but the session that asks: raises its epoch and, where its record is in the same database,
@@ -240,6 +242,16 @@ pub enum EndRequest {
     Others(AccountId, Acting),
     /// All of an app's, of one method or of all: raises its epoch.
     App(AppId, Option<Method>),
+}
+
+impl EndRequest {
+    /// The one session that is to end, if it is one.
+    pub(crate) const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Session(session) | Self::Another(session, ..) => Some(*session),
+            Self::Account(..) | Self::Others(..) | Self::App(..) => None,
+        }
+    }
 }
 
 /// A change of the keys. Each draws the number of the set anew, in the same transaction, so that every server hears of it.

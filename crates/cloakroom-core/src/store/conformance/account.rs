@@ -230,7 +230,7 @@ pub(super) async fn a_change_goes_by_what_was_read(store: Store) {
         |epoch, app_epoch, session| Acting { session, epoch, app: web.clone(), method: Method::Session, app_epoch };
     // Each makes something else of what was read; the last nothing.
     for read_is in ["raised", "disabled", "enabled again", "ended", "ended with its app", "as it was"] {
-        for act in ["end everything", "end the others", "change the password", "delete"] {
+        for act in ["end another", "end everything", "end the others", "change the password", "delete"] {
             let account = registered(&store, &format!("{}@example.com", session_id(&rng)), &rng).await;
             let session = session_id(&rng);
             let standing = store.standing(account.id, &web, Method::Session, None).await.unwrap().expect("it is there");
@@ -254,6 +254,9 @@ pub(super) async fn a_change_goes_by_what_was_read(store: Store) {
             let (head, before) = (store.log_head().await.unwrap(), store.account(account.id).await.unwrap());
             let basis = Basis::Session(acting.clone());
             let done = match act {
+                "end another" => {
+                    !operator(EndRequest::Another(session_id(&rng), account.id, acting)).await.unwrap().is_empty()
+                }
                 "end everything" => !operator(EndRequest::Account(account.id, basis)).await.unwrap().is_empty(),
                 "end the others" => !operator(EndRequest::Others(account.id, acting)).await.unwrap().is_empty(),
                 "change the password" => {

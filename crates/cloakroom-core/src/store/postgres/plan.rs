@@ -27,9 +27,10 @@ impl<'a> Asked<'a> {
         let mut asked = Self::default();
         for (request, _) in ends {
             match request {
-                EndRequest::Session(id) => {
-                    asked.sessions.push(id.bytes());
-                    asked.lines.push(id.bytes());
+                EndRequest::Session(id) => asked.session(id),
+                EndRequest::Another(id, account, acting) => {
+                    asked.session(id);
+                    asked.account(account, Some(acting));
                 }
                 EndRequest::Account(id, basis) => asked.account(id, basis.acting()),
                 EndRequest::Others(id, acting) => asked.account(id, Some(acting)),
@@ -37,6 +38,11 @@ impl<'a> Asked<'a> {
             }
         }
         asked
+    }
+
+    fn session(&mut self, id: &'a SessionId) {
+        self.sessions.push(id.bytes());
+        self.lines.push(id.bytes());
     }
 
     fn account(&mut self, id: &'a AccountId, acting: Option<&'a Acting>) {
@@ -118,9 +124,11 @@ impl Plan {
         let mut lines = Vec::with_capacity(ends.len());
         for (request, hold) in ends {
             let until = hold.until(at);
-            lines.extend(self.take_one(request, at, until));
-            if let EndRequest::Session(session) = request {
-                self.follow(*session, at, until, &mut lines);
+            let ended = self.take_one(request, at, until);
+            let followed = request.session().filter(|_| ended.is_some());
+            lines.extend(ended);
+            if let Some(session) = followed {
+                self.follow(session, at, until, &mut lines);
             }
         }
         lines
@@ -149,6 +157,10 @@ impl Plan {
                 let line = self.append(End::Session { session: *session }, at, until);
                 self.present.line(*session, line.clone());
                 Some(line)
+            }
+            EndRequest::Another(session, account, acting) => {
+                self.present.from(*account, &Basis::Session(acting.clone()))?;
+                self.take_one(&EndRequest::Session(*session), at, until)
             }
             EndRequest::Account(account, basis) => self.raise(*account, basis, at, until).map(|(entry, _)| entry),
             EndRequest::Others(account, acting) => {

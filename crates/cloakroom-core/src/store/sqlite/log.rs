@@ -34,9 +34,11 @@ pub(super) fn end(
     let mut entries = Vec::with_capacity(ends.len());
     for (request, hold) in ends {
         let until = hold.until(at);
-        entries.extend(end_one(connection, request, at, until)?);
-        if let EndRequest::Session(session) = request {
-            for (successor, kept) in successors(connection, *session)? {
+        let ended = end_one(connection, request, at, until)?;
+        let followed = request.session().filter(|_| ended.is_some());
+        entries.extend(ended);
+        if let Some(session) = followed {
+            for (successor, kept) in successors(connection, session)? {
                 entries.extend(end_one(connection, &EndRequest::Session(successor), at, kept.max(until))?);
             }
         }
@@ -79,6 +81,13 @@ fn end_one(
             match line_that_stands(&known, at, until) {
                 Some(entry) => Ok(Some(entry.clone())),
                 None => append(connection, End::Session { session: *session }, at, until).map(Some),
+            }
+        }
+        EndRequest::Another(session, account, acting) => {
+            let basis = Basis::Session(acting.clone());
+            match accounts::present(connection, *account, &basis)? {
+                Some(_) => end_one(connection, &EndRequest::Session(*session), at, until),
+                None => Ok(None),
             }
         }
         EndRequest::Account(account, basis) => {

@@ -89,9 +89,9 @@ impl Doing {
         self.gate.let_one_pass();
     }
 
-    /// Its server dies.
-    pub(crate) fn die(self) {
-        self.gate.die();
+    /// Its server dies; what it had called.
+    pub(crate) fn die(self) -> Vec<Call> {
+        self.gate.die()
     }
 
     /// Its client leaves.

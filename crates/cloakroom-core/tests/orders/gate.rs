@@ -103,9 +103,11 @@ impl Gate {
         std::mem::take(&mut state.trace)
     }
 
-    /// The server dies: nothing that it asks from now on is heard, and what waits never goes on.
-    pub(crate) fn die(&self) {
-        self.state.lock().dead = true;
+    /// The server dies: nothing that it asks from now on is heard, and what waits never goes on. What was called before.
+    pub(crate) fn die(&self) -> Vec<Call> {
+        let mut state = self.state.lock();
+        state.dead = true;
+        std::mem::take(&mut state.trace)
     }
 
     /// The call whose turn would be next.

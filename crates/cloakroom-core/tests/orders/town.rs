@@ -1,6 +1,7 @@
 //! Two servers behind gates, and one that sees; an app of theirs had another method where people began.
 
 use std::{
+    any::Any,
     net::Ipv4Addr,
     path::Path,
     sync::Arc,
@@ -28,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Town {
     stores: Stores,
+    /// What the stores run on.
+    _servers: Vec<Box<dyn Any>>,
     dir: tempfile::TempDir,
     flaw: Flaw,
     pub(crate) servers: [Server; 2],
@@ -46,15 +49,26 @@ pub(crate) struct Server {
 }
 
 impl Town {
-    pub(crate) async fn over(stores: Stores, dir: tempfile::TempDir, flaw: Flaw) -> Self {
+    pub(crate) async fn over(stores: Stores, servers: Vec<Box<dyn Any>>, dir: tempfile::TempDir, flaw: Flaw) -> Self {
         let mut clocks = Vec::new();
         let onlooker = open(&stores, dir.path(), Machine::RIGHT, &mut clocks).await;
         let origin = open(&stores, dir.path(), Machine { method: Method::Jwt, ..Machine::RIGHT }, &mut clocks).await;
-        let servers = [
+        let ours = [
             serve(&stores, dir.path(), 0, flaw, &mut clocks).await,
             serve(&stores, dir.path(), 1, flaw, &mut clocks).await,
         ];
-        Self { stores, dir, flaw, servers, onlooker, origin, people: 0, clocks, moved: Instant::now() }
+        Self {
+            stores,
+            _servers: servers,
+            dir,
+            flaw,
+            servers: ours,
+            onlooker,
+            origin,
+            people: 0,
+            clocks,
+            moved: Instant::now(),
+        }
     }
 
     /// Somebody who is signed in everywhere.

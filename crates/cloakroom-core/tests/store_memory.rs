@@ -67,7 +67,7 @@ async fn a_session_takes_at_most_150_bytes_and_1000_rotations_none() {
     let before = store.bytes();
     for id in ids.iter().step_by(1000) {
         for n in 0..1000 {
-            let rotate = Write::Rotate { from: Generation(n), to: Generation(n + 1), at: Some(NOW), active: true };
+            let rotate = Write::Rotate { from: Generation(n), to: Generation(n + 1), at: Some(NOW), active: Some(NOW) };
             assert!(matches!(store.write(*id, rotate).await.unwrap(), Written::Done(_)));
         }
     }

@@ -101,7 +101,7 @@ async fn a_session_of_either_store_is_found_changed_listed_and_ended() {
     // Told as one, to a server that is one step behind too.
     let behind = Moving::new(Arc::clone(&lab.old), Arc::clone(&lab.new));
     assert!(behind.read(new).await.unwrap().is_some());
-    let write = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW + DAY), active: true };
+    let write = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW + DAY), active: Some(NOW + DAY) };
     let Written::Done(Some(rotated)) = moving.write(old, write.clone()).await.unwrap() else { panic!() };
     assert_eq!(rotated.generation, Generation(1));
     assert!(matches!(moving.write(old, write).await.unwrap(), Written::Conflict(_)));
@@ -141,7 +141,8 @@ async fn a_copy_brings_over_what_lives_and_can_be_repeated() {
     assert!(verified.is_whole() && verified.samples == 700, "{verified:?}");
     // What went on in the old store since is brought over, and what is later in the new one stays.
     let (rotated, carried, ahead) = (living[0].0, living[1].0, living[2].0);
-    let rotate = |to| Write::Rotate { from: Generation(0), to: Generation(to), at: Some(NOW + DAY), active: true };
+    let rotate =
+        |to| Write::Rotate { from: Generation(0), to: Generation(to), at: Some(NOW + DAY), active: Some(NOW + DAY) };
     for (store, id, write) in [
         (&lab.old, rotated, rotate(2)),
         (&lab.old, carried, Write::CarryOver { from: Epoch(0), to: Epoch(3) }),
@@ -253,7 +254,12 @@ async fn serve(
             3..6 => Write::CarryOver { from: known.epoch, to: known.epoch.next() },
             _ => {
                 let to = Generation(known.generation.0 + 1);
-                Write::Rotate { from: known.generation, to, at: Some(NOW + Duration::from_secs(step)), active: true }
+                Write::Rotate {
+                    from: known.generation,
+                    to,
+                    at: Some(NOW + Duration::from_secs(step)),
+                    active: Some(NOW + Duration::from_secs(step)),
+                }
             }
         };
         let Written::Done(Some(record)) = moving.write(id, write).await.unwrap() else { panic!("a session was lost") };

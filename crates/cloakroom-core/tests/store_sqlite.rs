@@ -187,7 +187,7 @@ async fn sixty_four_at_once_never_find_the_store_locked() {
                 assert_eq!(store.create(NewAccount { account, password: None }).await.unwrap(), Creation::Made);
                 let session = log_in(&store, &rng).await;
                 let from = Generation(0);
-                let rotate = Write::Rotate { from, to: from.next(), at: Some(NOW), active: true };
+                let rotate = Write::Rotate { from, to: from.next(), at: Some(NOW), active: Some(NOW) };
                 assert!(matches!(store.write(session, rotate).await.unwrap(), Written::Done(Some(_))));
                 assert!(store.read(session).await.unwrap().is_some(), "an acknowledged login is seen at once");
                 store.sweep(NOW, 10).await.unwrap();

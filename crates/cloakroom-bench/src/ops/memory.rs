@@ -152,7 +152,7 @@ impl Filler<'_> {
             let id = id(number);
             for generation in 0..times {
                 let (from, to) = (Generation(generation), Generation(generation + 1));
-                let write = Write::Rotate { from, to, at: Some(at), active: true };
+                let write = Write::Rotate { from, to, at: Some(at), active: Some(at) };
                 let written = self.store.write(id, write).await.map_err(io::Error::other)?;
                 if !matches!(written, Written::Done(_)) {
                     return Err(io::Error::other("a rotation was refused"));

@@ -166,11 +166,11 @@ impl Engine {
                     return Err(self.stolen(id, &record, &token, &app, client).await);
                 }
             };
-            let active = wanted.activity == Activity::Active;
+            let active = (wanted.activity == Activity::Active).then_some(now);
             let generation = match write {
                 None => {
-                    if active {
-                        self.shared.note(id, now);
+                    if let Some(at) = active {
+                        self.shared.note(id, at);
                     }
                     record.generation.max(token.generation())
                 }

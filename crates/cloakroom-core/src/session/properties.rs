@@ -95,7 +95,7 @@ impl Store {
                 return Came::End(Some(rotation));
             }
         };
-        match self.write(&Write::Rotate { from: read.generation, to, at: Some(self.now), active: true }) {
+        match self.write(&Write::Rotate { from: read.generation, to, at: Some(self.now), active: Some(self.now) }) {
             Written::Done(_) => Came::To(to),
             Written::Conflict(now_there) => {
                 client.lost_swaps += 1;

@@ -23,8 +23,8 @@ pub enum Write {
         to: Generation,
         /// When, where a test says so; `None`: now, by the store's own clock, which also tells how long ago it was.
         at: Option<Timestamp>,
-        /// Whether this counts as activity.
-        active: bool,
+        /// When its client was active, by the time that servers go by, unless this is no activity.
+        active: Option<Timestamp>,
     },
     /// Activity; never moves `last_active` back.
     Touch(Timestamp),
@@ -80,9 +80,7 @@ impl Write {
                 }
                 next.generation = *to;
                 next.rotated = at.unwrap_or_else(time);
-                if *active {
-                    next.last_active = next.last_active.max(next.rotated);
-                }
+                next.last_active = next.last_active.max(active.unwrap_or_default());
             }
             Self::Touch(at) => next.last_active = next.last_active.max(*at),
             Self::CarryOver { from, to } => {

@@ -92,7 +92,7 @@ impl Town {
         let old = of("edge", &self.origin).await;
         // So that a renewal spends the refresh token.
         let first = Generation(0);
-        let long_ago = Write::Rotate { from: first, to: first, at: Some(phone.created - GRACE * 2), active: false };
+        let long_ago = Write::Rotate { from: first, to: first, at: Some(phone.created - GRACE * 2), active: None };
         assert!(matches!(self.stores.sessions.write(phone.session, long_ago).await.unwrap(), Written::Done(_)));
         Person { email, client, browsers, phone, old }
     }

@@ -48,7 +48,7 @@ async fn round(store: &Postgres, number: u32, logins: usize) {
                 let id = SessionId::from_bytes(rng.bytes());
                 let account = AccountId::generate(now, &rng);
                 let _ = store.write(id, Write::Create(record(account, now + DAY * LIFE))).await.unwrap();
-                let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now), active: true };
+                let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now), active: Some(now) };
                 let _ = store.write(id, rotate).await.unwrap();
                 touches.push((id, now + Duration::from_secs(3600)));
             }

@@ -44,7 +44,7 @@ async fn busy(store: Postgres, stop: Arc<AtomicBool>) -> Acknowledged {
             continue;
         }
         acknowledged.created.push(id);
-        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW), active: true };
+        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW), active: Some(NOW) };
         match store.write(id, rotate).await {
             Ok(written) => {
                 assert!(matches!(written, Written::Done(_)));
@@ -220,7 +220,7 @@ async fn a_rotation_that_waited_is_as_young_as_its_answer() {
     let id = log_in(&store, &Rng::seeded(1)).await;
     let tool = database.tool().await;
     tool.batch_execute("BEGIN; SELECT 1 FROM cloakroom_sessions FOR UPDATE").await.unwrap();
-    let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: None, active: true };
+    let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: None, active: None };
     let asked = std::time::Instant::now();
     let rotating = tokio::spawn({
         let store = store.clone();

@@ -147,7 +147,7 @@ async fn crowds_at_two_servers_do_not_lock_each_other_out() {
 }
 
 fn rotate(from: u32, to: u32, at: Timestamp, active: bool) -> Write {
-    Write::Rotate { from: Generation(from), to: Generation(to), at: Some(at), active }
+    Write::Rotate { from: Generation(from), to: Generation(to), at: Some(at), active: active.then_some(at) }
 }
 
 /// Moments that differ.

@@ -108,7 +108,7 @@ async fn an_answer_leaves_after_the_sync_to_the_disk() {
     let (calls, next) = tracer.until_answer("UPDATE 1", at);
     assert!(!synced(&calls), "activity: {calls:#?}");
     at = next;
-    let write = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW), active: true };
+    let write = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW), active: Some(NOW) };
     let _ = store.write(id, write).await.unwrap();
     let (calls, next) = tracer.until_answer("UPDATE 1", at);
     assert!(synced(&calls), "a rotation: {calls:#?}");

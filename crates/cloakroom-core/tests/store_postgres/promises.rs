@@ -103,7 +103,7 @@ async fn sixteen_at_once(store: &Postgres) -> u64 {
                 let account = register(&store, &email, &rng).await;
                 let session = log_in(&store, &rng).await;
                 let from = cloakroom_core::ids::Generation(0);
-                let rotate = Write::Rotate { from, to: from.next(), at: Some(NOW), active: true };
+                let rotate = Write::Rotate { from, to: from.next(), at: Some(NOW), active: Some(NOW) };
                 assert!(matches!(store.write(session, rotate).await.unwrap(), Written::Done(Some(_))));
                 assert!(store.read(session).await.unwrap().is_some(), "an acknowledged login is seen at once");
                 store.sweep(NOW, 10).await.unwrap();

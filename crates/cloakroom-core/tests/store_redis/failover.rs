@@ -167,7 +167,7 @@ async fn a_slot_that_moves_is_followed() {
     nodes[0].send(migrate).unwrap();
     // ASK: only this time.
     let rotate =
-        |from| Write::Rotate { from: Generation(from), to: Generation(from + 1), at: Some(now()), active: true };
+        |from| Write::Rotate { from: Generation(from), to: Generation(from + 1), at: Some(now()), active: Some(now()) };
     assert!(matches!(store.write(id, rotate(0)).await.unwrap(), Written::Done(Some(_))));
     assert_eq!(store.read(id).await.unwrap().unwrap().generation, Generation(1));
     for node in [&nodes[1], &nodes[0], &nodes[2]] {
@@ -221,7 +221,7 @@ async fn a_node_that_imports_its_first_slot_is_asked_over_one_connection() {
         node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &cluster_name(to)]);
     }
     let before = connections();
-    let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: true };
+    let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: Some(now()) };
     assert!(matches!(store.write(id, rotate).await.unwrap(), Written::Done(Some(_))));
     until_asked(&store, 4).await;
     assert!(store.read(id).await.unwrap().is_some());

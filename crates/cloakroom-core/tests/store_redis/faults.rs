@@ -59,7 +59,7 @@ async fn a_killed_server_comes_back_with_what_it_had_acknowledged() {
     for _ in 0..3 {
         let (kept, ended) = (log_in(&store, account(&rng), &rng).await, log_in(&store, account(&rng), &rng).await);
         let _ = store.write(ended, Write::Delete).await.unwrap();
-        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: true };
+        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: Some(now()) };
         let _ = store.write(kept, rotate).await.unwrap();
         server.kill();
         for _ in 0..20 {
@@ -227,7 +227,7 @@ async fn a_rotation_that_waited_for_a_server_is_as_young_as_its_answer() {
     let rng = Rng::seeded(1);
     let id = log_in(&store, account(&rng), &rng).await;
     // So that the script is known there, and what is sent is one command.
-    let rotate = |from| Write::Rotate { from: Generation(from), to: Generation(from + 1), at: None, active: true };
+    let rotate = |from| Write::Rotate { from: Generation(from), to: Generation(from + 1), at: None, active: None };
     assert!(matches!(store.write(id, rotate(0)).await.unwrap(), Written::Done(_)));
     server.signal(Signal::STOP);
     let asked = Instant::now();
@@ -254,7 +254,7 @@ async fn a_lost_answer_is_asked_for_again_and_told_as_done() {
         from: Generation(0),
         to: Generation(1),
         at: Some(now() + Duration::from_secs(9)),
-        active: true,
+        active: Some(now() + Duration::from_secs(9)),
     };
     for write in [
         Write::Create(first.clone()),
@@ -275,13 +275,13 @@ async fn a_lost_answer_is_asked_for_again_and_told_as_done() {
     // Nor by who leaves it to the server when it was.
     tokio::time::sleep(Duration::from_millis(50)).await;
     cable.cut();
-    let late = Write::Rotate { from: Generation(0), to: Generation(1), at: None, active: true };
+    let late = Write::Rotate { from: Generation(0), to: Generation(1), at: None, active: None };
     assert!(matches!(store.write(id, late).await.unwrap(), Written::Conflict(_)));
     cable.cut();
-    let next = Write::Rotate { from: Generation(1), to: Generation(2), at: None, active: true };
+    let next = Write::Rotate { from: Generation(1), to: Generation(2), at: None, active: None };
     assert!(matches!(store.write(id, next).await.unwrap(), Written::Done(Some(_))));
     cable.cut();
-    let late = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: true };
+    let late = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: Some(now()) };
     assert!(matches!(store.write(id, late).await.unwrap(), Written::Conflict(_)));
     cable.cut();
     assert!(store.read(id).await.unwrap().is_some());

@@ -37,7 +37,7 @@ async fn keys_expire_by_themselves() {
     for write in [
         Write::Touch(now() + DAY),
         Write::CarryOver { from: Epoch(0), to: Epoch(300) },
-        Write::Rotate { from: Generation(0), to: Generation(200), at: Some(now()), active: true },
+        Write::Rotate { from: Generation(0), to: Generation(200), at: Some(now()), active: Some(now()) },
     ] {
         assert_eq!(expiry(&server, &key(id)), until);
         assert!(matches!(store.write(id, write).await.unwrap(), Written::Done(Some(_))));
@@ -111,7 +111,7 @@ async fn garbage_counts_as_no_session() {
         for write in [
             Write::Touch(now() + DAY),
             Write::CarryOver { from: Epoch(0), to: Epoch(9) },
-            Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: true },
+            Write::Rotate { from: Generation(0), to: Generation(1), at: Some(now()), active: Some(now()) },
         ] {
             assert_eq!(store.write(id, write).await.unwrap(), Written::Absent);
         }

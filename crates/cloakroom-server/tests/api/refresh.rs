@@ -117,8 +117,7 @@ async fn a_generation_that_the_store_has_lost_is_taken() {
     lab.advance(60);
     let newer = lab.refresh(ada.refresh_token()).await.json()["refresh_token"].as_str().unwrap().to_owned();
     let id = SessionId::parse(&ada.session).unwrap();
-    let back =
-        Write::Rotate { from: Generation(1), to: Generation(0), at: lab.engine.clock().by_hand(), active: false };
+    let back = Write::Rotate { from: Generation(1), to: Generation(0), at: lab.engine.clock().by_hand(), active: None };
     assert!(matches!(
         lab.engine.stores().sessions.write(id, back).await.unwrap(),
         cloakroom_core::session::Written::Done(_)

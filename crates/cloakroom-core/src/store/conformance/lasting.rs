@@ -32,7 +32,12 @@ pub async fn sessions_last<S: SessionStore>(open: impl AsyncFn() -> S) {
         let _ = store.write(*id, Write::Create(record(account, NOW))).await.unwrap();
     }
     for id in &ids[..15] {
-        let rotate = Write::Rotate { from: Generation(0), to: Generation(1), at: Some(NOW + MINUTE), active: true };
+        let rotate = Write::Rotate {
+            from: Generation(0),
+            to: Generation(1),
+            at: Some(NOW + MINUTE),
+            active: Some(NOW + MINUTE),
+        };
         assert!(matches!(store.write(*id, rotate).await.unwrap(), Written::Done(Some(_))));
     }
     for id in &ids[..10] {

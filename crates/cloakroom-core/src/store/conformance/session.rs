@@ -26,7 +26,7 @@ async fn read(store: &Store, id: SessionId) -> Option<Record> {
 }
 
 fn rotate(from: u32, to: u32, at: Timestamp) -> Write {
-    Write::Rotate { from: Generation(from), to: Generation(to), at: Some(at), active: true }
+    Write::Rotate { from: Generation(from), to: Generation(to), at: Some(at), active: Some(at) }
 }
 
 fn carry(from: u32, to: u32) -> Write {
@@ -118,7 +118,7 @@ pub(super) async fn one_of_a_hundred_rotations_wins(store: Store) {
     }
     let mut passive = read(&store, id).await.expect("it is there");
     let from = passive.generation;
-    let write = Write::Rotate { from, to: from.next(), at: Some(NOW + DAY), active: false };
+    let write = Write::Rotate { from, to: from.next(), at: Some(NOW + DAY), active: None };
     passive.generation = from.next();
     passive.rotated = NOW + DAY;
     assert_eq!(store.write(id, write).await.unwrap(), Written::Done(Some(passive)), "a poll is no activity");
@@ -145,7 +145,7 @@ pub(super) async fn numbers_of_every_length_are_changed_rightly(store: Store) {
                 1 => Write::Touch(moment()),
                 _ => {
                     let from = if rng.below(8) == 0 { Generation(number()) } else { one.generation };
-                    Write::Rotate { from, to: Generation(number()), at: Some(moment()), active: rng.below(2) == 0 }
+                    Write::Rotate { from, to: Generation(number()), at: Some(moment()), active: (rng.below(2) == 0).then(&moment) }
                 }
             };
             let (effect, expected) = write.apply(Some(&one), || NOW);
@@ -452,7 +452,8 @@ pub(super) async fn a_rotation_is_as_old_as_the_stores_clock_says(store: Store) 
     assert_eq!(age(None).await, std::time::Duration::ZERO, "what lies ahead was just now");
     assert_eq!(age(Some(one.rotated + MINUTE)).await, MINUTE);
     assert_eq!(age(Some(one.rotated - MINUTE)).await, std::time::Duration::ZERO);
-    for (generation, active) in [(0, false), (1, true)] {
+    // Who was active is told by the time that servers go by, whatever the store's clock says.
+    for (generation, active) in [(0, None), (1, Some(before + DAY))] {
         let (from, to) = (Generation(generation), Generation(generation + 1));
         let written = store.write(id, Write::Rotate { from, to, at: None, active }).await.unwrap();
         let after = store.time().await.unwrap();
@@ -460,7 +461,7 @@ pub(super) async fn a_rotation_is_as_old_as_the_stores_clock_says(store: Store) 
         // Clocks are read to the millisecond.
         let moments = before..=after + std::time::Duration::from_millis(1);
         assert!(moments.contains(&rotated.rotated), "{rotated:?} between {before:?} and {after:?}");
-        assert_eq!(rotated.last_active, if active { rotated.rotated } else { before - DAY });
+        assert_eq!(rotated.last_active, active.unwrap_or(before - DAY));
         let found = store.find(id, None).await.unwrap().expect("it is there");
         assert!(found.since_rotation < MINUTE, "{found:?}");
         assert_eq!((found.record.clone(), read(&store, id).await), (rotated.clone(), Some(rotated)));
@@ -488,7 +489,7 @@ pub(super) async fn any_writes_do_what_the_domain_says(store: Store) {
                 let present = model.get(&id).map_or(0, |record| record.generation.0);
                 let from = Generation((present + rng.below(2) as u32).saturating_sub(rng.below(2) as u32));
                 let to = Generation(from.0 + 1 + rng.below(3) as u32);
-                Write::Rotate { from, to, at: Some(at), active: rng.below(2) == 0 }
+                Write::Rotate { from, to, at: Some(at), active: (rng.below(2) == 0).then_some(at) }
             }
         };
         let (effect, expected) = write.apply(model.get(&id), || NOW);

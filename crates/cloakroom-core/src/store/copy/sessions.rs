@@ -161,7 +161,7 @@ async fn advance(to: &dyn SessionStore, id: SessionId, present: &Record, later: 
     let (mut present, mut done) = (present.clone(), false);
     loop {
         let write = if later.generation > present.generation {
-            Write::Rotate { from: present.generation, to: later.generation, at: Some(later.rotated), active: false }
+            Write::Rotate { from: present.generation, to: later.generation, at: Some(later.rotated), active: None }
         } else if later.epoch > present.epoch {
             Write::CarryOver { from: present.epoch, to: later.epoch }
         } else if later.last_active > present.last_active {

@@ -73,9 +73,7 @@ const ROTATE_MANY: &str = concat!(
      UPDATE cloakroom_sessions
      SET generation = held.becomes, rotated = coalesce(held.at, ",
     its_time!(),
-    "), last_active = CASE held.active WHEN 0 THEN last_active ELSE greatest(last_active, coalesce(held.at, ",
-    its_time!(),
-    ")) END
+    "), last_active = greatest(last_active, held.active)
      FROM held WHERE sid = held.id RETURNING ",
     columns!(),
     ", held.place"
@@ -87,9 +85,7 @@ const ROTATE: &str = concat!(
      )
      UPDATE cloakroom_sessions SET generation = $3, rotated = coalesce($4, ",
     its_time!(),
-    "), last_active = CASE WHEN $5 THEN greatest(last_active, coalesce($4, ",
-    its_time!(),
-    ")) ELSE last_active END
+    "), last_active = greatest(last_active, $5)
      FROM held WHERE sid = held.id RETURNING ",
     columns!()
 );
@@ -159,8 +155,8 @@ impl SessionStore for Postgres {
                 if let Some(row) = self.0.rotations.ask(swap).await? {
                     return Ok(rewritten(id, &row));
                 }
-                let at = Value::MaybeInt(at.map(|at| integer(at.millis())));
-                let values = [sid, number_of(from.0), number_of(to.0), at, Value::Bool(*active)];
+                let [at, active] = [at, active].map(|at| Value::MaybeInt(at.map(|at| integer(at.millis()))));
+                let values = [sid, number_of(from.0), number_of(to.0), at, active];
                 self.alter(id, &write, ROTATE, &values).await
             }
             Write::Touch(at) => self.alter(id, &write, TOUCH, &[sid, (*at).into()]).await,
@@ -319,7 +315,7 @@ pub(super) struct Swap {
     from: Generation,
     to: Generation,
     at: Option<Timestamp>,
-    active: bool,
+    active: Option<Timestamp>,
 }
 
 impl Question for Swap {
@@ -331,7 +327,7 @@ impl Question for Swap {
         let numbers = |of: fn(&Self) -> i64| questions.iter().map(of).collect::<Vec<_>>();
         let (from, to) = (numbers(|swap| swap.from.0.into()), numbers(|swap| swap.to.0.into()));
         let at: Vec<_> = questions.iter().map(|swap| swap.at.map(|at| integer(at.millis()))).collect();
-        let active = numbers(|swap| i64::from(swap.active));
+        let active = numbers(|swap| integer(swap.active.unwrap_or_default().millis()));
         let values =
             [Value::Blobs(&ids), Value::Ints(&from), Value::Ints(&to), Value::MaybeInts(&at), Value::Ints(&active)];
         placed(pool.rows(Change, ROTATE_MANY, &values).await?, PLACE, questions.len())

@@ -65,9 +65,8 @@ impl SessionStore for Redis {
             }
             Write::Rotate { from, to, at, active } => {
                 let (from, to) = (from.0.to_string(), Record::varint(to.0));
-                let active: &[u8] = if *active { b"1" } else { b"0" };
-                let at = at.map(moment);
-                let at: &[u8] = at.as_ref().map_or(&[], |at| at);
+                let [at, active] = [at, active].map(|at| at.map(moment));
+                let [at, active] = [&at, &active].map(|at| at.as_ref().map_or(&[][..], |at| &at[..]));
                 self.change(id, &write, &[b"rotate", from.as_bytes(), &to, at, active]).await
             }
         }

@@ -51,12 +51,13 @@ if verb == 'touch' then
   -- ARGV[2]: when.
   if moment(ARGV[2], 1) > moment(record, 32) then redis.call('SETRANGE', key, 31, ARGV[2]) end
 elseif verb == 'rotate' then
-  -- ARGV[2]: from which generation; [3]: to which, as it is stored; [4]: when, or nothing: now; [5]: whether that is activity.
+  -- ARGV[2]: from which generation; [3]: to which, as it is stored; [4]: when, or nothing: now; [5]: when its
+  -- client was active, or nothing.
   local now = redis.call('TIME')
   if generation == tonumber(ARGV[2]) then
     local at, active = ARGV[4], record:sub(32, 37)
     if at == '' then at = stored(now) end
-    if ARGV[5] == '1' and moment(at, 1) > moment(record, 32) then active = at end
+    if ARGV[5] ~= '' and moment(ARGV[5], 1) > moment(record, 32) then active = ARGV[5] end
     redis.call('SET', key, record:sub(1, 31) .. active .. record:sub(38, 43) .. at
       .. record:sub(50, at_generation - 1) .. ARGV[3], 'KEEPTTL')
   end

@@ -296,7 +296,7 @@ fn renew(setup: &Setup, world: &mut World, s: usize, reading: &Request) {
     let rotation = held.rotation(held.generation, at(world.now).since(held.rotated), setup.app.refresh_grace);
     if rotation == Rotation::Advance {
         let (from, to) = (held.generation, held.generation.next());
-        match world.write(session, &Write::Rotate { from, to, at: Some(at(world.now)), active: true }) {
+        match world.write(session, &Write::Rotate { from, to, at: Some(at(world.now)), active: Some(at(world.now)) }) {
             Written::Done(_) => {}
             Written::Absent if setup.flaw == Flaw::WritesMakeRecords => world.put(session, Some(held.clone())),
             Written::Absent | Written::Conflict(_) => return,

@@ -95,6 +95,27 @@ async fn a_repeated_refresh_gets_the_same_successor() {
     assert_eq!(lab.renew(&successors[0]).await.unwrap_err().code(), Code::SessionRevoked);
 }
 
+/// Whether a token was spent before an exchange is looked up where it is refused, once, and nowhere else.
+#[tokio::test]
+async fn only_a_refused_refresh_is_held_against_exchanges() {
+    let lab = Lab::start().await;
+    let signed_in = lab.login("ada", "api").await;
+    let asked = || {
+        let operations = lab.engine.store_operations();
+        operations.iter().find(|asked| asked.operation == "past_exchange").map_or(0, |asked| asked.times.count)
+    };
+    for pause in [0, 60, 10] {
+        lab.hands.advance(Duration::from_secs(pause));
+        lab.renew(Lab::refresh(&signed_in)).await.unwrap();
+    }
+    assert_eq!(asked(), 0);
+    lab.engine.sign_out(Lab::refresh(&signed_in), Which::This, &lab.client).await.unwrap();
+    for times in 1..4 {
+        assert_eq!(lab.renew(Lab::refresh(&signed_in)).await.unwrap_err().code(), Code::SessionRevoked);
+        assert_eq!(asked(), times);
+    }
+}
+
 /// F048: of 100 parallel refreshes with one token one rotates, and all get the same successor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn parallel_refreshes_leave_one_successor() {

@@ -7,10 +7,12 @@ mod lab;
 use std::{sync::Arc, time::Duration};
 
 use cloakroom_core::{
+    audit::{Filter, Kind},
     engine::{Credentials, Engine, Proof, SignedIn, Which},
     method::Method,
     refusal::{Code, Refusal},
     store::Moving,
+    verify::Activity,
 };
 use exchanging::{Lab, Moment, Sessions, access, long_lived};
 
@@ -260,18 +262,36 @@ async fn servers_that_move_sessions_exchange_for_one_that_lives() {
     }
 }
 
-/// R16: a refresh token from before the one that was exchanged is theft, after the exchange too: what took its place ends.
+/// R16: a refresh token from before the one that was exchanged is theft, after the exchange too, whatever it is shown for: what
+/// took its session's place ends, and what took the place of that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spent_token_ends_what_took_the_place_of_its_session() {
     for after in [1, 60] {
-        let lab = Lab::apart(Method::Jwt).await;
-        let (old, first) = lab.log_in_and_rotate().await;
-        let last = lab.rotate(&long_lived(&old)).await;
-        let engine = lab.engine(Method::Session).await;
-        let new = lab.exchange(&engine, &last).await.unwrap();
-        lab.hands.advance(Duration::from_secs(after));
-        let refusal = lab.exchange(&engine, &first).await.unwrap_err();
-        assert_eq!(refusal.code(), Code::TokenReused, "after {after} s");
-        is_refused(&lab, &engine, &new).await;
+        for shown_for in ["an exchange", "a renewal", "a page"] {
+            let lab = Lab::apart(Method::Jwt).await;
+            let (old, first) = lab.log_in_and_rotate().await;
+            let last = lab.rotate(&long_lived(&old)).await;
+            let [a, b] = [lab.engine(Method::Session).await, lab.engine(Method::JwtStateless).await];
+            let second = lab.exchange(&a, &last).await.unwrap();
+            let third = lab.exchange(&b, &long_lived(&second)).await.unwrap();
+            lab.hands.advance(Duration::from_secs(after));
+            let shown = async |token: &str| match shown_for {
+                "an exchange" => lab.exchange(&a, token).await.unwrap_err().code(),
+                "a renewal" => lab.renew(&a, token).await.unwrap_err().code(),
+                _ => a.look(token, None, Activity::Active, &lab.client).await.unwrap_err().code(),
+            };
+            // A slow tab is one rotation behind, and no thief.
+            if shown_for != "an exchange" {
+                assert_eq!(shown(&long_lived(&old)).await, Code::SessionRevoked, "{shown_for}, {after} s later");
+                lab.lives(&b, &third).await;
+            }
+            assert_eq!(shown(&first).await, Code::TokenReused, "{shown_for}, {after} s later");
+            lab.hear(&[&a, &b]).await;
+            is_refused(&lab, &a, &second).await;
+            is_refused(&lab, &b, &third).await;
+            a.flush().await.unwrap();
+            let thefts = Filter { kind: Some(Kind::Theft), session: Some(old.session), ..Filter::default() };
+            assert_eq!(a.stores().accounts.audit_page(&thefts, 10).await.unwrap().len(), 1, "{shown_for}");
+        }
     }
 }

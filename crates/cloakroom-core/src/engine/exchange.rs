@@ -25,7 +25,7 @@ use crate::{
     secret::SecretText,
     session::{AuthMethods, Found, Record, Rotation, Succession, Write, Written},
     store::{Acting, Exchange, Exchanged, PastExchange, Standing},
-    ticket::{StatelessClaims, Successor, Ticket},
+    ticket::{RefreshToken, StatelessClaims, Successor, Ticket},
     verify::{Activity, Finding, Renewal},
 };
 
@@ -98,9 +98,8 @@ impl Engine {
             let old = match self.old_session(&ticket, app, began, client).await {
                 Ok(old) => old,
                 Err(refusal) if matches!(refusal.reason, Reason::NoSession | Reason::SessionEnded) => {
-                    let past =
-                        self.shared.stores.accounts.past_exchange(successor.id(), self.shared.clock.by_hand()).await?;
-                    return self.again(&ticket, successor, past.ok_or(refusal)?, app, began, client).await;
+                    let past = self.exchanged(&ticket).await?.ok_or(refusal)?;
+                    return self.again(&ticket, successor, past, app, began, client).await;
                 }
                 Err(refusal) => return Err(refusal),
             };
@@ -173,6 +172,32 @@ impl Engine {
         Ok(exchanged)
     }
 
+    /// The exchange that a ticket's session ended in, as long as the log remembers it.
+    pub(super) async fn exchanged(&self, ticket: &Ticket) -> Result<Option<PastExchange>, Refusal> {
+        let successor = ticket.successor(&self.shared.keychain.ring(), self.shared.clock.now());
+        let successor = successor.ok_or(Reason::UnknownKey)?.id();
+        Ok(self.shared.stores.accounts.past_exchange(successor, self.shared.clock.by_hand()).await?)
+    }
+
+    /// A refresh token whose session was exchanged may be one rotation older than that, as in a slow tab, but no more: else it
+    /// was stolen, and what took the session's place ends.
+    pub(super) async fn not_spent_before(
+        &self,
+        token: &RefreshToken,
+        past: &PastExchange,
+        app: &App,
+        began: Boot,
+        client: &Client,
+    ) -> Result<(), Refusal> {
+        let Succession { spent, record, .. } = &past.succession;
+        if token.generation().next() >= *spent {
+            return Ok(());
+        }
+        self.moved_all_along(began, app)?;
+        let record = Record { generation: *spent, ..record.clone() };
+        Err(self.stolen(token.id(), &record, token, app, client).await)
+    }
+
     /// The same successor again.
     async fn again(
         &self,
@@ -183,18 +208,13 @@ impl Engine {
         began: Boot,
         client: &Client,
     ) -> Result<SignedIn, Refusal> {
-        let PastExchange { succession, age, ended } = past;
-        if succession.record.app != app.id.tag() {
+        if past.succession.record.app != app.id.tag() {
             return Err(Reason::WrongApp.into());
         }
-        // A tab may be one rotation behind, but no more.
-        if let Ticket::Refresh(token) = ticket
-            && token.generation().next() < succession.spent
-        {
-            self.moved_all_along(began, app)?;
-            let record = Record { generation: succession.spent, ..succession.record };
-            return Err(self.stolen(ticket.id(), &record, token, app, client).await);
+        if let Ticket::Refresh(token) = ticket {
+            self.not_spent_before(token, &past, app, began, client).await?;
         }
+        let PastExchange { succession, age, ended } = past;
         if ended || age >= app.refresh_grace {
             return Err(Reason::SessionEnded.into());
         }

@@ -112,11 +112,17 @@ impl Engine {
         let (app, client) = (app.cloned(), client.clone());
         self.operation(place, move |engine, underway| async move {
             let session = ticket.id();
-            let renewed = match ticket {
-                Ticket::Stateless(token) => engine.renew_stateless(&token, app.as_ref()).await,
+            let renewed = match &ticket {
+                Ticket::Stateless(token) => engine.renew_stateless(token, app.as_ref()).await,
                 Ticket::Refresh(token) => {
                     let wanted = Wanted { spending, app, activity, began };
-                    engine.renew_kept(token, &wanted, &client, &underway).await
+                    let renewed = engine.renew_kept(token, &wanted, &client, &underway).await;
+                    match renewed {
+                        Err(refusal) if matches!(refusal.reason, Reason::NoSession | Reason::SessionEnded) => {
+                            Err(engine.gone(refusal, &ticket, token, &wanted, &client).await)
+                        }
+                        renewed => renewed,
+                    }
                 }
                 Ticket::Session(_) => Err(Reason::WrongKind.into()),
             };
@@ -135,7 +141,7 @@ impl Engine {
 
     async fn renew_kept(
         &self,
-        token: RefreshToken,
+        token: &RefreshToken,
         wanted: &Wanted,
         client: &Client,
         underway: &Underway,
@@ -163,7 +169,7 @@ impl Engine {
                 Rotation::CatchUp => Some(token.generation()),
                 Rotation::Stolen => {
                     self.moved_all_along(wanted.began, &app)?;
-                    return Err(self.stolen(id, &record, &token, &app, client).await);
+                    return Err(self.stolen(id, &record, token, &app, client).await);
                 }
             };
             let active = (wanted.activity == Activity::Active).then_some(now);
@@ -210,6 +216,25 @@ impl Engine {
             });
         }
         Err(Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1)))
+    }
+
+    /// Why a refresh token is refused whose session is gone: theft, if the session was exchanged when the token had long been
+    /// spent. The log is asked once, and only where the token is refused in any case.
+    async fn gone(
+        &self,
+        refusal: Refusal,
+        ticket: &Ticket,
+        token: &RefreshToken,
+        wanted: &Wanted,
+        client: &Client,
+    ) -> Refusal {
+        let stolen = async {
+            let Some(past) = self.exchanged(ticket).await? else { return Ok(()) };
+            let Some(app) = self.shared.apps.by_tag(past.succession.record.app) else { return Ok(()) };
+            demand(wanted.app.as_ref(), app)?;
+            self.not_spent_before(token, &past, app, wanted.began, client).await
+        };
+        stolen.await.err().unwrap_or(refusal)
     }
 
     async fn renew_stateless(&self, token: &StatelessRefreshToken, wanted: Option<&AppId>) -> Result<Renewed, Refusal> {

@@ -17,7 +17,9 @@ use cloakroom_core::{
     credential::LoginPassword,
     engine::{Client, Credentials, Engine, LoginRequest, Others, Proof, Which},
     ids::{AccountId, AppTag, SessionId},
+    key::{MasterSecret, Purpose},
     method::Method,
+    random::Rng,
     refusal::{Code, Reason},
     revocation::Position,
     secret::SecretText,
@@ -29,7 +31,10 @@ use cloakroom_core::{
     },
 };
 use futures_util::{FutureExt, future::join_all};
-use lab::{Lab, PASSWORD, START};
+use lab::{
+    Lab, PASSWORD, START,
+    held::{Held, Moment},
+};
 use tokio::sync::Semaphore;
 
 const NEW: &str = "seven unlikely otters juggle";
@@ -115,6 +120,15 @@ async fn apart() -> (Lab, Arc<Wayward>) {
     let (clock, hands) = Clock::manual(START);
     let engine = lab::open_on(stores, dir.path(), clock, |_| {}).await.unwrap();
     (Lab { engine, hands, client: Client::default(), dir }, sessions)
+}
+
+/// A server one verb of whose accounts can be held up.
+async fn held() -> (Lab, Arc<Held>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (stores, accounts) = Held::over(Sqlite::open(dir.path(), &Options::default()).unwrap().stores());
+    let (clock, hands) = Clock::manual(START);
+    let engine = lab::open_on(stores, dir.path(), clock, |_| {}).await.unwrap();
+    (Lab { engine, hands, client: Client::default(), dir }, accounts)
 }
 
 fn request(engine: &Engine, name: &str, password: &str) -> LoginRequest {
@@ -222,10 +236,54 @@ async fn a_sign_out_whose_client_hangs_up_is_finished() {
     hung_up.abort();
     assert!(hung_up.await.unwrap_err().is_cancelled());
     assert!(sessions.inner.read(signed_in.session).await.unwrap().is_some(), "it stands between its writes");
+    assert_eq!(ends_under_way(&lab), 1, "its place is not free before it is finished");
     drop(shut);
     assert_eq!(lab.engine.finish().await, 0);
+    assert_eq!(ends_under_way(&lab), 0);
     assert_eq!(sessions.inner.read(signed_in.session).await.unwrap(), None);
     assert_eq!(lines(&lab, Kind::SignedOut).await, 1);
+}
+
+fn ends_under_way(lab: &Lab) -> usize {
+    lab.engine.occupancy().iter().find(|kind| kind.kind == "end").unwrap().under_way
+}
+
+/// R4: what an operator has begun is finished, though they hang up while it is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_keys_or_services_whose_operator_hangs_up_is_finished() {
+    for (what, verb, told) in [
+        ("a key is rotated", "change_keys", Kind::KeyMade),
+        ("a key is killed", "change_keys", Kind::KeyKilled),
+        ("the keys are wrapped anew", "change_keys", Kind::KeysRewrapped),
+        ("a service is added", "add_service", Kind::ServiceAdded),
+        ("a service is removed", "remove_service", Kind::ServiceRemoved),
+    ] {
+        let (lab, accounts) = held().await;
+        let service = lab.engine.add_service("tests", &lab.client).await.unwrap();
+        let before = lines(&lab, told).await;
+        accounts.hold(verb, Moment::Before);
+        let hung_up = tokio::spawn({
+            let (engine, client) = (Arc::clone(&lab.engine), lab.client.clone());
+            async move {
+                match what {
+                    "a key is rotated" => assert!(engine.rotate_key(Purpose::Mac).await.unwrap().is_some()),
+                    "a key is killed" => engine.kill_key(engine.keys()[0].kid, &client).await.unwrap(),
+                    "the keys are wrapped anew" => {
+                        let (secret, _) = MasterSecret::generate(&Rng::system());
+                        assert!(engine.rewrap_keys(secret, &client).await.unwrap() > 0);
+                    }
+                    "a service is added" => drop(engine.add_service("more", &client).await.unwrap()),
+                    _ => engine.remove_service(&service.id, &client).await.unwrap(),
+                }
+            }
+        });
+        accounts.until_waiting(1).await;
+        hung_up.abort();
+        assert!(hung_up.await.unwrap_err().is_cancelled());
+        accounts.let_go();
+        assert_eq!(lab.engine.finish().await, 0);
+        assert_eq!(lines(&lab, told).await, before + 1, "{what}");
+    }
 }
 
 /// R5: who hangs up has tried all the same: the attempts count, and the audit log has them.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Client, Engine, Proof, RECENT,
+    operations::Underway,
     proof::{Word, not_recent},
 };
 use crate::{
@@ -74,35 +75,36 @@ impl Engine {
             Which::Everywhere => Some(self.living(credential, &ended).await?),
             Which::This => None,
         };
-        self.ending(client, |engine, client| async move {
+        self.ending(client, |engine, client, underway| async move {
             if let Some(word) = living {
                 let account = word.account;
-                engine.raise_by_word(word).await?;
+                engine.raise_by_word(word, &underway).await?;
                 engine.note_account_ended(account, None, None, &client);
             }
-            engine.end_presented(ended, &client).await?;
+            engine.end_presented(ended, &client, &underway).await?;
             Ok(true)
         })
         .await
     }
 
-    /// Runs an operation that ends something.
-    pub(super) async fn ending<T, F>(
+    /// Runs an operation that ends something, or that an operator asks for.
+    pub(super) async fn ending<T, E, F>(
         self: &Arc<Self>,
         client: &Client,
-        work: impl FnOnce(Arc<Self>, Client) -> F,
-    ) -> Result<T, Refusal>
+        work: impl FnOnce(Arc<Self>, Client, Underway) -> F,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+        E: From<Refusal> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let place = self.places.ends.enter().await?;
         let client = client.clone();
-        self.operation(place, |engine, _| work(engine, client)).await
+        self.operation(place, |engine, underway| work(engine, client, underway)).await
     }
 
-    async fn end_presented(&self, ended: Ended, client: &Client) -> Result<(), Refusal> {
-        self.end_session(ended.session, ended.hold).await?;
+    async fn end_presented(&self, ended: Ended, client: &Client, underway: &Underway) -> Result<(), Refusal> {
+        self.end_session(ended.session, ended.hold, underway).await?;
         let mut event = self.event(Kind::SignedOut, client);
         event.account = ended.account;
         event.session = Some(ended.session);
@@ -142,12 +144,12 @@ impl Engine {
     }
 
     /// Ends one session, and what took its place in an exchange.
-    pub(super) async fn end_session(&self, id: SessionId, hold: Hold) -> Result<(), Refusal> {
-        self.end_one(EndRequest::Session(id), hold).await.map(drop)
+    pub(super) async fn end_session(&self, id: SessionId, hold: Hold, underway: &Underway) -> Result<(), Refusal> {
+        self.end_one(EndRequest::Session(id), hold, underway).await.map(drop)
     }
 
     /// The same, if what the request goes by still stands; `None`: it does not, and nothing has ended.
-    async fn end_one(&self, request: EndRequest, hold: Hold) -> Result<Option<()>, Refusal> {
+    async fn end_one(&self, request: EndRequest, hold: Hold, _: &Underway) -> Result<Option<()>, Refusal> {
         // The store writes no second line of what has ended already, except once for a line that is older than a minute; else
         // whoever holds one old ticket could fill the log with it. But it is asked, because what took the session's place may
         // live, and because what somebody else wrote may not be on the disk yet.
@@ -167,8 +169,8 @@ impl Engine {
 
     /// Ends everything of an account, by its epoch; no index is walked (F061). The operator's way.
     pub async fn end_account(self: &Arc<Self>, account: AccountId, client: &Client) -> Result<(), Refusal> {
-        self.ending(client, move |engine, client| async move {
-            if engine.raise(account, Basis::Operator).await?.is_none() {
+        self.ending(client, move |engine, client, underway| async move {
+            if engine.raise(account, Basis::Operator, &underway).await?.is_none() {
                 return Err(engine.why_not(account).await);
             }
             engine.note_account_ended(account, None, None, &client);
@@ -183,9 +185,9 @@ impl Engine {
     /// `session_revoked`: a session that has ended cannot act.
     pub async fn end_everything(self: &Arc<Self>, identity: &Identity, client: &Client) -> Result<(), Refusal> {
         let word = self.word(identity).await?;
-        self.ending(client, move |engine, client| async move {
+        self.ending(client, move |engine, client, underway| async move {
             let (account, session) = (word.account, word.acting.session);
-            engine.raise_by_word(word).await?;
+            engine.raise_by_word(word, &underway).await?;
             engine.note_account_ended(account, Some(session), None, &client);
             Ok(())
         })
@@ -213,10 +215,10 @@ impl Engine {
         let raise = async || {
             // Read once it is this session's turn: by then another one may have ended it.
             let word = self.word(identity).await?;
-            self.ending(client, move |engine, client| async move {
+            self.ending(client, move |engine, client, underway| async move {
                 let raise = async |acting: Acting| {
                     let from = acting.epoch;
-                    let to = engine.raise_by(EndRequest::Others(account, acting)).await?;
+                    let to = engine.raise_by(EndRequest::Others(account, acting), &underway).await?;
                     Ok(to.map(|to| (from, to)))
                 };
                 let (from, to) = engine.by_word(word, raise).await?;
@@ -233,17 +235,22 @@ impl Engine {
     }
 
     /// Raises an account's epoch: where it stands then.
-    pub(super) async fn raise(&self, account: AccountId, basis: Basis) -> Result<Option<Epoch>, Refusal> {
-        self.raise_by(EndRequest::Account(account, basis)).await
+    pub(super) async fn raise(
+        &self,
+        account: AccountId,
+        basis: Basis,
+        underway: &Underway,
+    ) -> Result<Option<Epoch>, Refusal> {
+        self.raise_by(EndRequest::Account(account, basis), underway).await
     }
 
-    async fn raise_by_word(&self, word: Word) -> Result<Epoch, Refusal> {
+    async fn raise_by_word(&self, word: Word, underway: &Underway) -> Result<Epoch, Refusal> {
         let account = word.account;
-        self.by_word(word, |acting| self.raise(account, Basis::Session(acting))).await
+        self.by_word(word, |acting| self.raise(account, Basis::Session(acting), underway)).await
     }
 
     /// `None`: what the request goes by does not stand any more.
-    async fn raise_by(&self, request: EndRequest) -> Result<Option<Epoch>, Refusal> {
+    async fn raise_by(&self, request: EndRequest, _: &Underway) -> Result<Option<Epoch>, Refusal> {
         let ends = [(request, Hold::NOTED)];
         let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
         self.verifier.hear(&entries);
@@ -279,18 +286,17 @@ impl Engine {
     /// Ends all of an app's sessions, of one method or of all; the operator's way.
     pub async fn end_app(self: &Arc<Self>, app: &App, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
         let app = app.id.clone();
-        self.ending(client, move |engine, client| async move { engine.end_app_now(app, method, &client).await }).await
-    }
-
-    async fn end_app_now(&self, app: AppId, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
-        let ends = [(EndRequest::App(app.clone(), method), Hold::NOTED)];
-        let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
-        self.verifier.hear(&entries);
-        let mut event = self.event(Kind::AppEnded, client);
-        event.app = Some(app);
-        event.detail = method.map(|method| method.name().to_owned());
-        self.audit.push(event);
-        Ok(())
+        self.ending(client, move |engine, client, _| async move {
+            let ends = [(EndRequest::App(app.clone(), method), Hold::NOTED)];
+            let entries = engine.shared.stores.accounts.end(&ends, engine.shared.clock.by_hand()).await?;
+            engine.verifier.hear(&entries);
+            let mut event = engine.event(Kind::AppEnded, &client);
+            event.app = Some(app);
+            event.detail = method.map(|method| method.name().to_owned());
+            engine.audit.push(event);
+            Ok(())
+        })
+        .await
     }
 
     /// Ends one of the sessions of the account that asks; `false`: it has no such one, and nothing was changed (F011). Its own
@@ -325,12 +331,12 @@ impl Engine {
             self.prove(identity, proof, client).await?;
             Some(self.word(identity).await?)
         };
-        self.ending(client, move |engine, client| async move {
+        self.ending(client, move |engine, client, underway| async move {
             match word {
-                None => engine.end_session(id, hold).await?,
+                None => engine.end_session(id, hold, &underway).await?,
                 // A session that has ended cannot act.
                 Some(word) => {
-                    let another = |acting| engine.end_one(EndRequest::Another(id, account, acting), hold);
+                    let another = |acting| engine.end_one(EndRequest::Another(id, account, acting), hold, &underway);
                     engine.by_word(word, another).await?;
                 }
             }
@@ -347,8 +353,8 @@ impl Engine {
     /// Ends any session by its id; an operator's or a service's way. A session without a record is ended as well: its id
     /// goes into the log for as long as any refresh token of it could live.
     pub async fn revoke(self: &Arc<Self>, id: SessionId, client: &Client) -> Result<(), Refusal> {
-        self.ending(client, move |engine, client| async move {
-            engine.end_session(id, Hold::stateless(None)).await?;
+        self.ending(client, move |engine, client, underway| async move {
+            engine.end_session(id, Hold::stateless(None), &underway).await?;
             let mut event = engine.event(Kind::SessionEnded, &client);
             event.session = Some(id);
             engine.audit.push(event);
@@ -364,7 +370,10 @@ impl Engine {
             Err(refusal) if refusal.is_passing() => return Err(refusal),
             Err(_) => return Ok(()),
         };
-        self.ending(client, move |engine, client| async move { engine.end_presented(ended, &client).await }).await
+        let end = |engine: Arc<Self>, client: Client, underway: Underway| async move {
+            engine.end_presented(ended, &client, &underway).await
+        };
+        self.ending(client, end).await
     }
 
     /// A login over a present session of the same app ends the old one.
@@ -373,6 +382,7 @@ impl Engine {
         credential: &str,
         app: &App,
         client: &Client,
+        underway: &Underway,
     ) -> Result<(), Refusal> {
         let Ok(old) = self.read_to_end(credential).await else { return Ok(()) };
         let of_app = if let Some(id) = &old.app {
@@ -382,7 +392,7 @@ impl Engine {
             record.filter(|record| record.app == app.id.tag()).map(|record| Some(record.account))
         };
         let Some(account) = of_app else { return Ok(()) };
-        self.end_session(old.session, old.hold).await?;
+        self.end_session(old.session, old.hold, underway).await?;
         let mut event = self.event(Kind::SessionEnded, client);
         event.account = account;
         event.session = Some(old.session);

@@ -93,13 +93,12 @@ impl Engine {
         }
         let began = self.shared.clock.boot();
         for _ in 0..TRIES {
-            let now = self.shared.clock.now();
-            let successor = ticket.successor(&self.shared.keychain.ring(), now).ok_or(Reason::UnknownKey)?;
-            let old = match self.old_session(&ticket, app, began, client).await {
+            let successor = self.successor(&ticket)?;
+            let old = match self.old_session(&ticket, app, began, client, underway).await {
                 Ok(old) => old,
                 Err(refusal) if matches!(refusal.reason, Reason::NoSession | Reason::SessionEnded) => {
                     let past = self.exchanged(&ticket).await?.ok_or(refusal)?;
-                    return self.again(&ticket, successor, past, app, began, client).await;
+                    return self.again(&ticket, past, app, began, client, underway).await;
                 }
                 Err(refusal) => return Err(refusal),
             };
@@ -114,10 +113,10 @@ impl Engine {
             let exchange = self.exchange_for(successor.id(), &ticket, &old, app, client);
             let record = exchange.succession.record.clone();
             underway.begin()?;
-            match self.carry_out(exchange, client).await? {
+            match self.carry_out(exchange, client, underway).await? {
                 Exchanged::Done(_) => return self.hand_over(successor, &record, old.standing.account, app),
                 Exchanged::Before(past) => {
-                    return self.again(&ticket, successor, past, app, began, client).await;
+                    return self.again(&ticket, past, app, began, client, underway).await;
                 }
                 Exchanged::Ended => return Err(Reason::SessionEnded.into()),
                 Exchanged::Changed => tokio::task::yield_now().await,
@@ -153,7 +152,7 @@ impl Engine {
     }
 
     /// Writes the line, and the records where they are elsewhere.
-    async fn carry_out(&self, exchange: Exchange, client: &Client) -> Result<Exchanged, Refusal> {
+    async fn carry_out(&self, exchange: Exchange, client: &Client, underway: &Underway) -> Result<Exchanged, Refusal> {
         let Exchange { old, succession, .. } = exchange.clone();
         let exchanged = self.shared.stores.accounts.exchange(exchange, self.shared.clock.by_hand()).await?;
         if let Exchanged::Done(line) = &exchanged {
@@ -167,16 +166,20 @@ impl Engine {
             if !self.shared.stores.end_deletes {
                 self.shared.make(succession).await?;
             }
-            self.shared.forget_exchanged(old.session).await?;
+            self.shared.forget_exchanged(old.session, underway).await?;
         }
         Ok(exchanged)
     }
 
     /// The exchange that a ticket's session ended in, as long as the log remembers it.
     pub(super) async fn exchanged(&self, ticket: &Ticket) -> Result<Option<PastExchange>, Refusal> {
-        let successor = ticket.successor(&self.shared.keychain.ring(), self.shared.clock.now());
-        let successor = successor.ok_or(Reason::UnknownKey)?.id();
+        let successor = self.successor(ticket)?.id();
         Ok(self.shared.stores.accounts.past_exchange(successor, self.shared.clock.by_hand()).await?)
+    }
+
+    fn successor(&self, ticket: &Ticket) -> Result<Successor, Refusal> {
+        let successor = ticket.successor(&self.shared.keychain.ring(), self.shared.clock.now());
+        Ok(successor.ok_or(Reason::UnknownKey)?)
     }
 
     /// A refresh token whose session was exchanged may be one rotation older than that, as in a slow tab, but no more: else it
@@ -188,6 +191,7 @@ impl Engine {
         app: &App,
         began: Boot,
         client: &Client,
+        underway: &Underway,
     ) -> Result<(), Refusal> {
         let Succession { spent, record, .. } = &past.succession;
         if token.generation().next() >= *spent {
@@ -195,29 +199,30 @@ impl Engine {
         }
         self.moved_all_along(began, app)?;
         let record = Record { generation: *spent, ..record.clone() };
-        Err(self.stolen(token.id(), &record, token, app, client).await)
+        Err(self.stolen(token.id(), &record, token, app, client, underway).await)
     }
 
     /// The same successor again.
     async fn again(
         &self,
         ticket: &Ticket,
-        successor: Successor,
         past: PastExchange,
         app: &Arc<App>,
         began: Boot,
         client: &Client,
+        underway: &Underway,
     ) -> Result<SignedIn, Refusal> {
         if past.succession.record.app != app.id.tag() {
             return Err(Reason::WrongApp.into());
         }
         if let Ticket::Refresh(token) = ticket {
-            self.not_spent_before(token, &past, app, began, client).await?;
+            self.not_spent_before(token, &past, app, began, client, underway).await?;
         }
         let PastExchange { succession, age, ended } = past;
         if ended || age >= app.refresh_grace {
             return Err(Reason::SessionEnded.into());
         }
+        let successor = self.successor(ticket)?;
         let id = successor.id();
         let record = if succession.record.method.keeps_record() {
             let record = self.shared.record(id).await?;
@@ -225,7 +230,7 @@ impl Engine {
         } else {
             succession.record
         };
-        self.shared.forget_exchanged(ticket.id()).await?;
+        self.shared.forget_exchanged(ticket.id(), underway).await?;
         let marks = (record.epoch, record.app_epoch);
         let standing = self.shared.standing(record.account, app, record.method, marks).await?;
         // It rests on a line that somebody else wrote.
@@ -308,7 +313,14 @@ impl Engine {
     }
 
     /// The old session by the whole acceptance rule; a refresh token of an old generation is theft here as at renewal.
-    async fn old_session(&self, ticket: &Ticket, app: &Arc<App>, began: Boot, client: &Client) -> Result<Old, Refusal> {
+    async fn old_session(
+        &self,
+        ticket: &Ticket,
+        app: &Arc<App>,
+        began: Boot,
+        client: &Client,
+        underway: &Underway,
+    ) -> Result<Old, Refusal> {
         let session = ticket.id();
         if let Ticket::Stateless(token) = ticket {
             let (its_app, found) = self.stateless_finding(token)?;
@@ -343,7 +355,7 @@ impl Engine {
             let rotation = record.rotation(token.generation(), since_rotation, app.refresh_grace);
             if rotation == Rotation::Stolen {
                 self.moved_all_along(began, app)?;
-                return Err(self.stolen(session, &record, token, app, client).await);
+                return Err(self.stolen(session, &record, token, app, client, underway).await);
             }
             generation = generation.max(token.generation());
         }
@@ -373,7 +385,7 @@ impl Shared {
     }
 
     /// Deletes the record of a session that was exchanged, where that was not one transaction with the line.
-    async fn forget_exchanged(&self, old: SessionId) -> Result<(), Refusal> {
+    async fn forget_exchanged(&self, old: SessionId, _: &Underway) -> Result<(), Refusal> {
         if !self.stores.end_deletes {
             let _ = self.stores.sessions.write(old, Write::Delete).await?;
         }

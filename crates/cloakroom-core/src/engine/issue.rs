@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Client, Engine};
+use super::{Client, Engine, operations::Underway};
 use crate::{
     account::Account,
     app::App,
@@ -88,7 +88,12 @@ const UPSTREAM_LIFETIME: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Makes a session by its method's properties.
-    pub(super) async fn issue(&self, birth: Birth<'_>, client: &Client) -> Result<SignedIn, Refusal> {
+    pub(super) async fn issue(
+        &self,
+        birth: Birth<'_>,
+        client: &Client,
+        underway: &Underway,
+    ) -> Result<SignedIn, Refusal> {
         let now = self.shared.clock.now();
         let ring = self.shared.keychain.ring();
         let expires = (now + birth.app.absolute_timeout).whole_secs();
@@ -97,12 +102,12 @@ impl Engine {
         let (session, credentials) = match (properties.check, properties.memory) {
             (Check::LookUp, _) => {
                 let ticket = SessionTicket::mint(&ring, &self.shared.rng, now).ok_or_else(no_key)?;
-                self.keep(ticket.id(), &birth, now, expires, client).await?;
+                self.keep(ticket.id(), &birth, now, expires, client, underway).await?;
                 (ticket.id(), Credentials::Ticket(ticket.text(&ring).ok_or_else(no_key)?))
             }
             (Check::Signature, Memory::Record) => {
                 let refresh = RefreshToken::mint(&ring, &self.shared.rng, now).ok_or_else(no_key)?;
-                self.keep(refresh.id(), &birth, now, expires, client).await?;
+                self.keep(refresh.id(), &birth, now, expires, client, underway).await?;
                 let text = refresh.text(&ring).ok_or_else(no_key)?;
                 (refresh.id(), Credentials::Tokens(self.tokens(&birth.subject(refresh.id(), expires), text)?))
             }
@@ -139,6 +144,7 @@ impl Engine {
         now: Timestamp,
         expires: Timestamp,
         client: &Client,
+        _: &Underway,
     ) -> Result<(), Refusal> {
         let record = Record {
             account: birth.account.id,

@@ -63,20 +63,15 @@ impl Engine {
         let place = span("place", self.places.sign_ins.enter()).await;
         let place = place.inspect_err(|refusal| self.tallies.signed_in(&app, Some(refusal)))?;
         let client = client.clone();
-        self.operation(place, |engine, mut underway| async move {
-            let outcome = engine.sign_in(request, &client, &mut underway).await;
+        self.operation(place, |engine, underway| async move {
+            let outcome = engine.sign_in(request, &client, &underway).await;
             engine.tallies.signed_in(&app, outcome.as_ref().err());
             outcome
         })
         .await
     }
 
-    async fn sign_in(
-        &self,
-        request: LoginRequest,
-        client: &Client,
-        underway: &mut Underway,
-    ) -> Result<SignedIn, Refusal> {
+    async fn sign_in(&self, request: LoginRequest, client: &Client, underway: &Underway) -> Result<SignedIn, Refusal> {
         let usable = request.password.is_usable();
         let email = EmailAddress::parse(&request.email).ok();
         // An unusable password is nobody's: refused before the account is looked up (F078).
@@ -124,7 +119,7 @@ impl Engine {
             return Err(refuse(Reason::NotOnList));
         }
         if let (Some(password), Some(from)) = (rehash, hash) {
-            self.rehash(login.account.id, from, password).await;
+            self.rehash(login.account.id, from, password, underway).await;
         }
         let refused = |refusal| self.refused(refusal, id, &request.app, client);
         underway.leave_place();
@@ -133,7 +128,7 @@ impl Engine {
         let epoch = login.account.epoch.min(standing.account.epoch);
         let epoch = match again {
             None => epoch,
-            Some(password) => self.raise_proved(&login, epoch, password).await.map_err(refused)?,
+            Some(password) => self.raise_proved(&login, epoch, password, underway).await.map_err(refused)?,
         };
         let epochs = (epoch, standing.app_epoch);
         let birth = Birth {
@@ -144,10 +139,10 @@ impl Engine {
             auth_time: self.shared.clock.now().whole_secs(),
             amr: AuthMethods::PASSWORD,
         };
-        let signed_in = span("issue", self.issue(birth, client)).await.map_err(refused)?;
-        let arrived = self.arrive(&signed_in, epochs, &request.present, client).await;
+        let signed_in = span("issue", self.issue(birth, client, underway)).await.map_err(refused)?;
+        let arrived = self.arrive(&signed_in, epochs, &request.present, client, underway).await;
         if let Err(refusal) = arrived {
-            self.withdraw(&signed_in).await;
+            self.withdraw(&signed_in, underway).await;
             return Err(refused(refusal));
         }
         let mut event = self.event(Kind::SignedIn, client);
@@ -161,11 +156,17 @@ impl Engine {
 
     /// Ends all sessions of an account whose password was proved; what its next ones are born with. Somebody else may have ended
     /// them at the same time: the proof holds for as long as the password is the same, and is made again where it is not.
-    async fn raise_proved(&self, login: &Login, mut epoch: Epoch, password: LoginPassword) -> Result<Epoch, Refusal> {
+    async fn raise_proved(
+        &self,
+        login: &Login,
+        mut epoch: Epoch,
+        password: LoginPassword,
+        underway: &Underway,
+    ) -> Result<Epoch, Refusal> {
         let id = login.account.id;
         let mut proved = login.password.clone();
         for _ in 0..TRIES {
-            if let Some(raised) = self.raise(id, Basis::Proof(epoch)).await? {
+            if let Some(raised) = self.raise(id, Basis::Proof(epoch), underway).await? {
                 return Ok(raised);
             }
             let now = self.shared.stores.accounts.account(id).await?.ok_or(Reason::AccountGone)?;
@@ -192,17 +193,18 @@ impl Engine {
         epochs: (Epoch, Epoch),
         replaced: &[SecretText],
         client: &Client,
+        underway: &Underway,
     ) -> Result<(), Refusal> {
         let app = &signed_in.app;
         self.shared.standing(signed_in.account.id, app, signed_in.method, epochs).await?;
         for credential in replaced {
-            self.end_presented_before(credential.expose(), app, client).await?;
+            self.end_presented_before(credential.expose(), app, client, underway).await?;
         }
         Ok(())
     }
 
     /// Takes back a session whose sign-in failed after all: nobody has its credential, and nobody is to see it in a list.
-    async fn withdraw(&self, signed_in: &SignedIn) {
+    async fn withdraw(&self, signed_in: &SignedIn, _: &Underway) {
         if !signed_in.method.keeps_record() {
             return;
         }
@@ -243,7 +245,7 @@ impl Engine {
         self.limits.begin(email, network, Familiar::Yes).await.map_err(not_begun)
     }
 
-    async fn rehash(&self, id: AccountId, from: PasswordHash, password: crate::credential::NewPassword) {
+    async fn rehash(&self, id: AccountId, from: PasswordHash, password: crate::credential::NewPassword, _: &Underway) {
         // A pool that is full, or a store that refuses, leaves the old hash: the next login tries again.
         if let Ok(to) = self.passwords.hash(password).await {
             // It ends nothing that would have to be held.

@@ -127,6 +127,9 @@ pub enum StartError {
     /// The self-test failed: an algorithm does not sign and verify (F139).
     #[error("the self-test of {0} failed: this build cannot sign and verify with it")]
     SelfTest(&'static str),
+    /// A change of the keys was refused before it began, or broke off.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The log of what has ended does not answer.
     #[error("the revocation log cannot be read: {0}")]
     Log(Refusal),

@@ -84,7 +84,7 @@ impl Engine {
         kind: Kind,
         client: &Client,
     ) -> Result<Account, Refusal> {
-        self.ending(client, move |engine, client| async move {
+        self.ending(client, move |engine, client, _| async move {
             let at = engine.shared.clock.by_hand();
             let changed = engine.shared.stores.accounts.change(id, change, Hold::NOTED, at).await?;
             let changed = changed.ok_or(Reason::NotFound)?;
@@ -104,28 +104,35 @@ impl Engine {
     }
 
     /// Makes the next key of a purpose now; it is used after the lead time. `None`: another server has just made one.
-    pub async fn rotate_key(&self, purpose: Purpose) -> Result<Option<Kid>, StartError> {
-        let shared = &self.shared;
-        let made = shared.keychain.rotate_now(purpose, &shared.stores, &shared.clock, &shared.rng).await?;
-        self.note_keys(made.as_slice());
-        Ok(made)
+    pub async fn rotate_key(self: &Arc<Self>, purpose: Purpose) -> Result<Option<Kid>, StartError> {
+        self.ending(&Client::default(), move |engine, _, underway| async move {
+            let shared = &engine.shared;
+            let made =
+                shared.keychain.rotate_now(purpose, &shared.stores, &shared.clock, &shared.rng, &underway).await?;
+            engine.note_keys(made.as_slice());
+            Ok(made)
+        })
+        .await
     }
 
     /// Kills a key: everything it has made is refused at once, at every verifier that hears the log (F042).
-    pub async fn kill_key(&self, kid: Kid, client: &Client) -> Result<(), Refusal> {
-        let shared = &self.shared;
-        let killed = shared.keychain.kill(kid, Hold::KEY, &shared.stores, &shared.clock, &shared.rng).await;
-        let killed = killed.map_err(|error| {
-            tracing::error!(%error, "a key cannot be killed");
-            Refusal::from(Reason::StoreDown)
-        })?;
-        let killed = killed.ok_or(Reason::NotFound)?;
-        self.verifier.hear(&killed.entries);
-        let mut event = self.event(Kind::KeyKilled, client);
-        event.detail = Some(kid.to_string());
-        self.audit.push(event);
-        self.note_keys(killed.made.as_slice());
-        Ok(())
+    pub async fn kill_key(self: &Arc<Self>, kid: Kid, client: &Client) -> Result<(), Refusal> {
+        self.ending(client, move |engine, client, underway| async move {
+            let shared = &engine.shared;
+            let killed = shared.keychain.kill(kid, &shared.stores, &shared.clock, &shared.rng, &underway).await;
+            let killed = killed.map_err(|error| {
+                tracing::error!(%error, "a key cannot be killed");
+                Refusal::from(Reason::StoreDown)
+            })?;
+            let killed = killed.ok_or(Reason::NotFound)?;
+            engine.verifier.hear(&killed.entries);
+            let mut event = engine.event(Kind::KeyKilled, &client);
+            event.detail = Some(kid.to_string());
+            engine.audit.push(event);
+            engine.note_keys(killed.made.as_slice());
+            Ok(())
+        })
+        .await
     }
 
     /// Whether a secret is the one that the store is under now.
@@ -134,15 +141,18 @@ impl Engine {
     }
 
     /// Wraps every key with another master secret; nobody is signed out. How many keys.
-    pub async fn rewrap_keys(&self, new: MasterSecret, client: &Client) -> Result<usize, StartError> {
-        let shared = &self.shared;
-        let count = shared.keychain.rewrap(new, &shared.stores, &shared.clock, &shared.rng).await?;
-        self.audit.push(self.event(Kind::KeysRewrapped, client));
-        Ok(count)
+    pub async fn rewrap_keys(self: &Arc<Self>, new: MasterSecret, client: &Client) -> Result<usize, StartError> {
+        self.ending(client, move |engine, client, underway| async move {
+            let shared = &engine.shared;
+            let count = shared.keychain.rewrap(new, &shared.stores, &shared.clock, &shared.rng, &underway).await?;
+            engine.audit.push(engine.event(Kind::KeysRewrapped, &client));
+            Ok(count)
+        })
+        .await
     }
 
     /// Adds a service; its secret is shown this once and kept as a hash.
-    pub async fn add_service(&self, name: &str, client: &Client) -> Result<NewService, Refusal> {
+    pub async fn add_service(self: &Arc<Self>, name: &str, client: &Client) -> Result<NewService, Refusal> {
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Refusal::from(Reason::BadRequest).because("a service's name has 1 to 100 characters"));
         }
@@ -154,22 +164,29 @@ impl Engine {
             secret_hash: secret_hash(secret.expose()),
             created: self.shared.clock.now(),
         };
-        self.shared.stores.accounts.add_service(service).await?;
-        let mut event = self.event(Kind::ServiceAdded, client);
-        event.detail = Some(id.clone());
-        self.audit.push(event);
-        Ok(NewService { id, secret })
+        self.ending(client, move |engine, client, _| async move {
+            engine.shared.stores.accounts.add_service(service).await?;
+            let mut event = engine.event(Kind::ServiceAdded, &client);
+            event.detail = Some(id.clone());
+            engine.audit.push(event);
+            Ok(NewService { id, secret })
+        })
+        .await
     }
 
     /// Removes a service; what it holds is refused from then on.
-    pub async fn remove_service(&self, id: &str, client: &Client) -> Result<(), Refusal> {
-        if !self.shared.stores.accounts.remove_service(id).await? {
-            return Err(Reason::NotFound.into());
-        }
-        let mut event = self.event(Kind::ServiceRemoved, client);
-        event.detail = Some(id.to_owned());
-        self.audit.push(event);
-        Ok(())
+    pub async fn remove_service(self: &Arc<Self>, id: &str, client: &Client) -> Result<(), Refusal> {
+        let id = id.to_owned();
+        self.ending(client, move |engine, client, _| async move {
+            if !engine.shared.stores.accounts.remove_service(&id).await? {
+                return Err(Refusal::from(Reason::NotFound));
+            }
+            let mut event = engine.event(Kind::ServiceRemoved, &client);
+            event.detail = Some(id);
+            engine.audit.push(event);
+            Ok(())
+        })
+        .await
     }
 
     /// The service that a Basic credential belongs to. The secret has 256 random bits, so that a plain hash keeps it.

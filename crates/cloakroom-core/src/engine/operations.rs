@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::task::TaskTracker;
 
@@ -28,10 +29,11 @@ pub const FINISHING: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Operations(TaskTracker);
 
-/// One that is under way: its place, and whether its client still waits.
+/// One that is under way: its place, and whether its client still waits. Only an operation has it, and what writes to a store for
+/// somebody asks for it, so that nothing is written that a client who hangs up could cut.
 pub(super) struct Underway {
     client: Weak<()>,
-    place: Option<OwnedSemaphorePermit>,
+    place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
 impl Underway {
@@ -44,38 +46,42 @@ impl Underway {
     }
 
     /// Leaves its place to others, because it only waits from here on.
-    pub(super) fn leave_place(&mut self) {
-        self.place = None;
+    pub(super) fn leave_place(&self) {
+        drop(self.place.lock().take());
     }
 }
 
 impl Engine {
     /// Runs an operation, which goes on if the one who awaits this is dropped.
-    pub(super) async fn operation<T, F>(
+    pub(super) async fn operation<T, E, F>(
         self: &Arc<Self>,
         place: OwnedSemaphorePermit,
         work: impl FnOnce(Arc<Self>, Underway) -> F,
-    ) -> Result<T, Refusal>
+    ) -> Result<T, E>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+        E: From<Refusal> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let waiting = Arc::new(());
-        let underway = Underway { client: Arc::downgrade(&waiting), place: Some(place) };
-        let work = work(Arc::clone(self), underway);
+        // Held here, whatever the work does with what it is given.
+        let place = Arc::new(Mutex::new(Some(place)));
+        let work = work(Arc::clone(self), Underway { client: Arc::downgrade(&waiting), place: Arc::clone(&place) });
         let here = Here::get();
         let work = async move {
-            match here {
+            let done = match here {
                 Some(here) => here.within(work).await,
                 None => work.await,
-            }
+            };
+            drop(place);
+            done
         };
         let task = self.operations.0.spawn(tasks::guarded("operation", work));
         let done = task.await;
         drop(waiting);
         done.unwrap_or_else(|error| {
             tracing::error!(%error, "an operation did not come to its end");
-            Err(Reason::Fault.into())
+            Err(Refusal::from(Reason::Fault).into())
         })
     }
 

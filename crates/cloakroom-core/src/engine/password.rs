@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Client, Engine, SignedIn, issue::Birth, login::overloaded};
+use super::{Client, Engine, SignedIn, issue::Birth, login::overloaded, operations::Underway};
 use crate::{
     audit::Kind,
     credential::{Checked, LoginPassword},
@@ -29,7 +29,7 @@ impl Engine {
     ) -> Result<SignedIn, Refusal> {
         let place = self.places.sign_ins.enter().await?;
         let (identity, client) = (identity.clone(), client.clone());
-        self.operation(place, |engine, mut underway| async move {
+        self.operation(place, |engine, underway| async move {
             let word = engine.word(&identity).await?;
             let app_epoch = word.acting.app_epoch;
             let login = engine.prove_again(&identity, current, &client).await?;
@@ -41,14 +41,15 @@ impl Engine {
             // The account still stands at the session's epoch when this is written, so that it stood there when the password
             // was proved: whatever changes a password raises the epoch.
             let change = |acting| {
-                engine.change(&identity, AccountChange::Password { basis: Basis::Session(acting), to: to.clone() })
+                let change = AccountChange::Password { basis: Basis::Session(acting), to: to.clone() };
+                engine.change(&identity, change, &underway)
             };
             let changed = engine.by_word(word, change).await?;
             let mut event = engine.event(Kind::PasswordChanged, &client);
             event.account = Some(identity.account());
             event.session = Some(identity.session());
             engine.audit.push(event);
-            engine.begin_anew(&identity, &changed, app_epoch, &client).await.map_err(|refusal| {
+            engine.begin_anew(&identity, &changed, app_epoch, &client, &underway).await.map_err(|refusal| {
                 tracing::warn!(
                     reason = refusal.reason.as_str(),
                     "a password was changed, and its session could not be made"
@@ -75,7 +76,7 @@ impl Engine {
             let word = engine.word(&identity).await?;
             engine.prove_again(&identity, current, &client).await?;
             underway.begin()?;
-            let delete = |acting| engine.change(&identity, AccountChange::Delete(Basis::Session(acting)));
+            let delete = |acting| engine.change(&identity, AccountChange::Delete(Basis::Session(acting)), &underway);
             engine.by_word(word, delete).await?;
             let mut event = engine.event(Kind::AccountDeleted, &client);
             event.account = Some(identity.account());
@@ -113,7 +114,12 @@ impl Engine {
     }
 
     /// `None`: what the change goes by does not stand any more.
-    async fn change(&self, identity: &Identity, change: AccountChange) -> Result<Option<Changed>, Refusal> {
+    async fn change(
+        &self,
+        identity: &Identity,
+        change: AccountChange,
+        _: &Underway,
+    ) -> Result<Option<Changed>, Refusal> {
         let at = self.shared.clock.by_hand();
         let changed = self.shared.stores.accounts.change(identity.account(), change, Hold::NOTED, at).await?;
         if let Some(changed) = &changed {
@@ -128,6 +134,7 @@ impl Engine {
         changed: &Changed,
         app_epoch: Epoch,
         client: &Client,
+        underway: &Underway,
     ) -> Result<SignedIn, Refusal> {
         let birth = Birth {
             account: &changed.account,
@@ -137,7 +144,7 @@ impl Engine {
             auth_time: self.shared.clock.now().whole_secs(),
             amr: identity.amr(),
         };
-        let anew = self.issue(birth, client).await?;
+        let anew = self.issue(birth, client, underway).await?;
         // The password was proved, so this is a sign-in like any other: the device list tells from where.
         let mut event = self.event(Kind::SignedIn, client);
         event.account = Some(anew.account.id);

@@ -72,7 +72,7 @@ impl Engine {
         }
         let account = self.new_account(email, Some(new.password), new.name).await?;
         underway.begin()?;
-        self.keep_account(account, client).await
+        self.keep_account(account, client, underway).await
     }
 
     /// Makes an account, asked or not: the operator's way.
@@ -86,7 +86,8 @@ impl Engine {
         let account = self.new_account(email, password, name).await?;
         let client = client.clone();
         let place = self.places.sign_ins.enter().await?;
-        self.operation(place, |engine, _| async move { engine.keep_account(account, &client).await }).await
+        let keep = |engine: Arc<Self>, underway| async move { engine.keep_account(account, &client, &underway).await };
+        self.operation(place, keep).await
     }
 
     async fn new_account(
@@ -115,7 +116,7 @@ impl Engine {
         Ok(NewAccount { account, password: hash })
     }
 
-    async fn keep_account(&self, new: NewAccount, client: &Client) -> Result<Account, Refusal> {
+    async fn keep_account(&self, new: NewAccount, client: &Client, _: &Underway) -> Result<Account, Refusal> {
         let account = new.account.clone();
         match self.shared.stores.accounts.create(new).await? {
             Creation::EmailTaken => Err(Reason::EmailTaken.into()),

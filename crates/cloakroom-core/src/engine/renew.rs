@@ -119,7 +119,7 @@ impl Engine {
                     let renewed = engine.renew_kept(token, &wanted, &client, &underway).await;
                     match renewed {
                         Err(refusal) if matches!(refusal.reason, Reason::NoSession | Reason::SessionEnded) => {
-                            Err(engine.gone(refusal, &ticket, token, &wanted, &client).await)
+                            Err(engine.gone(refusal, &ticket, token, &wanted, &client, &underway).await)
                         }
                         renewed => renewed,
                     }
@@ -169,7 +169,7 @@ impl Engine {
                 Rotation::CatchUp => Some(token.generation()),
                 Rotation::Stolen => {
                     self.moved_all_along(wanted.began, &app)?;
-                    return Err(self.stolen(id, &record, token, &app, client).await);
+                    return Err(self.stolen(id, &record, token, &app, client, underway).await);
                 }
             };
             let active = (wanted.activity == Activity::Active).then_some(now);
@@ -227,12 +227,13 @@ impl Engine {
         token: &RefreshToken,
         wanted: &Wanted,
         client: &Client,
+        underway: &Underway,
     ) -> Refusal {
         let stolen = async {
             let Some(past) = self.exchanged(ticket).await? else { return Ok(()) };
             let Some(app) = self.shared.apps.by_tag(past.succession.record.app) else { return Ok(()) };
             demand(wanted.app.as_ref(), app)?;
-            self.not_spent_before(token, &past, app, wanted.began, client).await
+            self.not_spent_before(token, &past, app, wanted.began, client, underway).await
         };
         stolen.await.err().unwrap_or(refusal)
     }
@@ -321,6 +322,7 @@ impl Engine {
         token: &RefreshToken,
         app: &App,
         client: &Client,
+        underway: &Underway,
     ) -> Refusal {
         let mut event = self.event(Kind::Theft, client);
         event.account = Some(record.account);
@@ -330,7 +332,7 @@ impl Engine {
         event.detail = Some(format!("generation {} of {}", token.generation().0, record.generation.0));
         tracing::warn!(session = %id, account = %record.account, "a refresh token was used after its successor: theft");
         self.audit.push(event);
-        match self.end_session(id, Hold::NOTED).await {
+        match self.end_session(id, Hold::NOTED, underway).await {
             Ok(()) => Reason::GenerationReused.into(),
             Err(refusal) => refusal,
         }

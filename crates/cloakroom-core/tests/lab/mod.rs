@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod held;
 pub(crate) mod socket;
 
 use std::sync::Arc;

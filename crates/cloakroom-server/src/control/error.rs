@@ -48,6 +48,7 @@ impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
+            StartError::Refused(refusal) => refusal.into(),
             StartError::Secret(SecretError::Wrong) | StartError::Keys(RingError::Secret(..)) => {
                 Self::named("wrong_secret", error.to_string())
             }

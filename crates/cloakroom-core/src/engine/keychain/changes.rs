@@ -4,7 +4,7 @@
 use super::Keychain;
 use crate::{
     clock::{Clock, Timestamp},
-    engine::StartError,
+    engine::{StartError, operations::Underway},
     ids::Kid,
     key::{KeyRing, KeyRow, MacKey, MasterSecret, Purpose, RingError, SigningKey, WrappedKey, schedule},
     random::Rng,
@@ -60,6 +60,7 @@ impl Keychain {
         stores: &Stores,
         clock: &Clock,
         rng: &Rng,
+        _: &Underway,
     ) -> Result<Option<Kid>, StartError> {
         self.reload(stores).await?;
         let first = self.ring().newest(purpose);
@@ -86,10 +87,10 @@ impl Keychain {
     pub(in crate::engine) async fn kill(
         &self,
         kid: Kid,
-        hold: Hold,
         stores: &Stores,
         clock: &Clock,
         rng: &Rng,
+        _: &Underway,
     ) -> Result<Option<Killed>, StartError> {
         for _ in 0..TRIES {
             self.reload(stores).await?;
@@ -97,7 +98,7 @@ impl Keychain {
             let Some(row) = ring.all().find(|row| row.kid == kid) else { return Ok(None) };
             let next = self.replacement(&ring, row, now, rng)?;
             let made = next.as_ref().map(|row| row.kid);
-            let change = KeyChange::Kill { kids: vec![kid], hold, next };
+            let change = KeyChange::Kill { kids: vec![kid], hold: Hold::KEY, next };
             if let Some(entries) = stores.accounts.change_keys(ring.stamp(), change, clock.by_hand()).await? {
                 if let Err(error) = self.reload(stores).await {
                     tracing::error!(%error, "the keys cannot be read after a kill; they are when the log is heard again");
@@ -126,6 +127,7 @@ impl Keychain {
         stores: &Stores,
         clock: &Clock,
         rng: &Rng,
+        _: &Underway,
     ) -> Result<usize, StartError> {
         for _ in 0..TRIES {
             self.reload(stores).await?;

@@ -145,7 +145,12 @@ pub(super) async fn numbers_of_every_length_are_changed_rightly(store: Store) {
                 1 => Write::Touch(moment()),
                 _ => {
                     let from = if rng.below(8) == 0 { Generation(number()) } else { one.generation };
-                    Write::Rotate { from, to: Generation(number()), at: Some(moment()), active: (rng.below(2) == 0).then(&moment) }
+                    Write::Rotate {
+                        from,
+                        to: Generation(number()),
+                        at: Some(moment()),
+                        active: (rng.below(2) == 0).then(&moment),
+                    }
                 }
             };
             let (effect, expected) = write.apply(Some(&one), || NOW);

@@ -75,14 +75,22 @@ impl Server {
 
     /// The same, by another clock and other randomness: so that tests move time instead of waiting for it.
     pub async fn bind_with(mut config: Config, clock: Clock, rng: Rng) -> Result<Self, ServeError> {
-        let listen = |address: SocketAddr| async move {
-            TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, error))
-        };
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|error| ServeError::Listen(config.listen, error))?;
         config.bound(address);
         let lock = assemble::lock(&config)?;
         let engine = Box::pin(assemble::open(&config, clock, rng)).await?;
+        Self::over(engine, config, listener, lock).await
+    }
+
+    /// The same over an engine that is open.
+    async fn over(
+        engine: Arc<Engine>,
+        config: Config,
+        listener: TcpListener,
+        lock: Option<DirectoryLock>,
+    ) -> Result<Self, ServeError> {
+        let address = listener.local_addr().map_err(|error| ServeError::Listen(config.listen, error))?;
         let operators = match config.ops_listen {
             Some(address) => Some(listen(address).await?),
             None => None,
@@ -167,6 +175,10 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     Ok(())
 }
 
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, error))
+}
+
 /// All routes under the base path.
 pub fn router(state: &ServerState) -> Router {
     let targets = Origins::new(state.origins.listed().iter());
@@ -188,3 +200,7 @@ pub fn router(state: &ServerState) -> Router {
     };
     routes.fallback_service(web::nothing_here(state, &headers)).with_state(state.clone())
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -41,7 +41,7 @@ pub use issue::{Credentials, SignedIn, Tokens};
 pub use keychain::{KEY_SET_AGE, KeySettings, opens};
 pub use login::{LoginRequest, Others};
 pub use operate::{NewService, SessionCount};
-pub use operations::FINISHING;
+pub use operations::{Counted, FINISHING, counted};
 pub use places::{ENDS, ENDS_WAITING, Occupancy, PATIENCE, REFRESHES, REFRESHES_WAITING, SIGN_INS, SIGN_INS_WAITING};
 pub use proof::{Proof, RECENT};
 pub use register::Registration;

@@ -2,10 +2,11 @@
 //!
 //! An operation begins with its first write. Until then it may be dropped with its client: nothing was done but the attempt,
 //! which is paid for. From then on it runs to its end, because a sign-out that stops between its two writes is forgotten later.
-//! So each one runs in a task of its own, which also owns its place: a client that hangs up a thousand times holds a thousand
-//! places, and no more work is under way than there are places.
+//! So each one runs in a task of its own, which also owns its place and what is [`counted`] for its client: one that hangs up a
+//! thousand times holds a thousand places and connections, and no more work is under way than there are of either.
 
 use std::{
+    any::Any,
     future::Future,
     sync::{Arc, Weak},
     time::Duration,
@@ -24,6 +25,18 @@ use crate::{
 
 /// How long a stop waits for what has begun.
 pub const FINISHING: Duration = Duration::from_secs(10);
+
+/// What a face counts for a client, such as its connection; it is counted until this is dropped.
+pub type Counted = Arc<dyn Any + Send + Sync>;
+
+tokio::task_local! {
+    static COUNTED: Counted;
+}
+
+/// Does the work of a request. What is counted for its client stays so until every operation that the request began has ended.
+pub async fn counted<T>(counted: Counted, work: impl Future<Output = T>) -> T {
+    COUNTED.scope(counted, work).await
+}
 
 /// The operations that are under way.
 #[derive(Default)]
@@ -67,13 +80,14 @@ impl Engine {
         // Held here, whatever the work does with what it is given.
         let place = Arc::new(Mutex::new(Some(place)));
         let work = work(Arc::clone(self), Underway { client: Arc::downgrade(&waiting), place: Arc::clone(&place) });
+        let counted = COUNTED.try_with(Counted::clone).ok();
         let here = Here::get();
         let work = async move {
             let done = match here {
                 Some(here) => here.within(work).await,
                 None => work.await,
             };
-            drop(place);
+            drop((place, counted));
             done
         };
         let task = self.operations.0.spawn(tasks::guarded("operation", work));

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cloakroom_core::{
+    engine::{Counted, counted},
     refusal::{Reason, Refusal},
     tasks,
 };
@@ -119,8 +120,7 @@ pub async fn serve<S>(
         };
         let (server, tls) = (Arc::clone(&server), tls.clone());
         connections.spawn(tasks::guarded("http", async move {
-            server.connection(stream, Peer(peer), tls.as_deref()).await;
-            drop(place);
+            server.connection(stream, Peer(peer), tls.as_deref(), Arc::new(place)).await;
         }));
     }
     drop(listener);
@@ -174,20 +174,24 @@ where
     S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    async fn connection(&self, stream: TcpStream, peer: Peer, tls: Option<&Tls>) {
+    /// `place`: its own among the connections, which is free again when this and all that it has begun have ended.
+    async fn connection(&self, stream: TcpStream, peer: Peer, tls: Option<&Tls>, place: Counted) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let Some(tls) = tls else { return self.http(stream, peer).await };
+        let Some(tls) = tls else { return self.http(stream, peer, place).await };
         let handshake = timeout(self.limits.head_timeout, tls.acceptor().accept(stream));
         match self.shutdown.run_until_cancelled(handshake).await {
-            Some(Ok(Ok(stream))) => self.http(stream, peer).await,
+            Some(Ok(Ok(stream))) => self.http(stream, peer, place).await,
             Some(Ok(Err(error))) => tracing::debug!(%error, "no TLS with a client"),
             Some(Err(_)) | None => {}
         }
     }
 
-    async fn http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(&self, stream: T, peer: Peer) {
+    async fn http<T>(&self, stream: T, peer: Peer, place: Counted)
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let limits = &self.limits;
         let activity = Activity::new();
         let io = TokioIo::new(Watched::new(stream, limits.head_timeout, limits.write_timeout));
@@ -195,7 +199,9 @@ where
         let begun = Arc::clone(&activity);
         let connection = self.http.serve_connection(
             io,
-            service_fn(move |request| answer(service.clone(), request, peer, begun.begin(), request_timeout)),
+            service_fn(move |request| {
+                counted(Arc::clone(&place), answer(service.clone(), request, peer, begun.begin(), request_timeout))
+            }),
         );
         let mut connection = pin!(connection);
         // Of its own: a token that all connections look at would be a lock that all connections take.

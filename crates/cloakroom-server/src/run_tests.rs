@@ -1,9 +1,12 @@
-//! Whole servers over a store that stands still: what is counted meanwhile.
+//! Whole servers over a store that stands still: what is counted meanwhile, and what a stop waits for.
 
 #[path = "../../cloakroom-core/tests/lab/mod.rs"]
 mod lab;
 
+use std::{fs::File, time::Instant};
+
 use cloakroom_core::{
+    audit::{Filter, Kind},
     engine::{Client, FINISHING, SignedIn},
     store::sqlite::{Options, Sqlite},
 };
@@ -12,6 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::oneshot,
+    task::JoinHandle,
 };
 
 use super::*;
@@ -22,7 +26,8 @@ struct Lab {
     core: lab::Lab,
     accounts: Arc<Held>,
     address: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
 }
 
 impl Lab {
@@ -41,9 +46,9 @@ impl Lab {
         server.limits.connections = connections;
         let address = server.address().unwrap();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(server.run(async { drop(stopped.await) }));
+        let running = tokio::spawn(server.run(async { drop(stopped.await) }));
         let core = lab::Lab { engine, hands, client: Client::default(), dir };
-        Self { core, accounts, address, _stop: stop }
+        Self { core, accounts, address, stop: Some(stop), running }
     }
 
     /// Sends a sign-out over a connection of its own, and hangs up when it is the `times`th that is held up.
@@ -62,6 +67,11 @@ impl Lab {
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
+    }
+
+    async fn signed_out(&self) -> usize {
+        let filter = Filter { kind: Some(Kind::SignedOut), ..Filter::default() };
+        self.core.engine.stores().accounts.audit_page(&filter, 10).await.unwrap().len()
     }
 }
 
@@ -86,4 +96,41 @@ async fn a_connection_counts_until_what_it_began_is_finished() {
     assert_eq!(lab.core.engine.occupancy().map(|kind| kind.under_way).iter().sum::<usize>(), 3);
     lab.accounts.let_go();
     assert!(answer(&mut one_more, FINISHING).await.expect("there is room again").starts_with("HTTP/1.1 204"));
+}
+
+/// R4: a stop waits for an end whose client has hung up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_what_has_begun() {
+    let mut lab = Lab::start(3).await;
+    let signed_in = lab.core.login("ada", "web").await;
+    lab.accounts.hold("end", Moment::Before);
+    lab.sign_out_and_hang_up(&signed_in, 1).await;
+    drop(lab.stop.take());
+    let waiting = timeout(Duration::from_secs(1), &mut lab.running).await;
+    assert!(waiting.is_err(), "an operation is under way");
+    lab.accounts.let_go();
+    timeout(Duration::from_secs(5), &mut lab.running).await.expect("nothing is under way any more").unwrap();
+    assert_eq!(lab.signed_out().await, 1);
+    let session = lab.core.engine.stores().sessions.read(signed_in.session).await.unwrap();
+    assert_eq!(session, None);
+}
+
+/// R4: what stands still is cut ten seconds after a stop, and the log says so.
+#[tokio::test]
+async fn a_stop_that_waits_in_vain_says_what_it_cuts() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = Arc::new(File::options().append(true).open(log.path()).unwrap());
+    let _log =
+        tracing::subscriber::set_default(tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish());
+    let mut lab = Lab::start(3).await;
+    let signed_in = lab.core.login("ada", "web").await;
+    lab.accounts.hold("end", Moment::Before);
+    lab.sign_out_and_hang_up(&signed_in, 1).await;
+    let began = Instant::now();
+    drop(lab.stop.take());
+    timeout(FINISHING * 2, &mut lab.running).await.expect("it ends anyway").unwrap();
+    assert!(began.elapsed() >= FINISHING, "{:?}", began.elapsed());
+    assert_eq!(lab.signed_out().await, 0);
+    let told = std::fs::read_to_string(log.path()).unwrap();
+    assert!(told.contains("operations were still under way when the server stopped operations=1"), "{told}");
 }

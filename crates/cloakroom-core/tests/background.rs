@@ -19,7 +19,7 @@ use cloakroom_core::{
     revocation::Position,
     session::{Record, Write, Written},
     store::{
-        Place, SessionStore, StoreError, Stretch, Watermark,
+        DeletionTime, Place, SessionStore, StoreError, Stretch, Watermark,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
@@ -61,7 +61,7 @@ impl SessionStore for Sickly {
         self.inner.list(account, before, limit).await
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.inner.sweep(now, limit).await
     }
 

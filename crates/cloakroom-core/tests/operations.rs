@@ -25,7 +25,7 @@ use cloakroom_core::{
     secret::SecretText,
     session::{Record, Write, Written},
     store::{
-        Place, SessionStore, StoreError, Stores, Stretch, Watermark,
+        DeletionTime, Place, SessionStore, StoreError, Stores, Stretch, Watermark,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
@@ -84,7 +84,7 @@ impl SessionStore for Wayward {
         self.inner.list(account, before, limit).await
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.inner.sweep(now, limit).await
     }
 

@@ -140,7 +140,7 @@ async fn parallel_logins_ends_lists_and_sweeps_leave_the_lists_whole() {
                         let _ = store.write(id, Write::Delete).await.unwrap();
                     }
                     _ if step % 50 == 0 => drop(store.list(account, None, 20).await.unwrap()),
-                    _ if step % 50 == 1 => drop(store.sweep(NOW, 10).await.unwrap()),
+                    _ if step % 50 == 1 => drop(store.sweep(conformance::deletion_at(NOW), 10).await.unwrap()),
                     _ => tokio::task::yield_now().await,
                 }
             }
@@ -148,7 +148,7 @@ async fn parallel_logins_ends_lists_and_sweeps_leave_the_lists_whole() {
         });
     }
     let mut alive: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
-    store.sweep(NOW, usize::MAX).await.unwrap();
+    store.sweep(conformance::deletion_at(NOW), usize::MAX).await.unwrap();
     let mut listed = Vec::new();
     for account in accounts {
         listed.extend(store.list(account, None, usize::MAX).await.unwrap().into_iter().map(|(id, _)| id));

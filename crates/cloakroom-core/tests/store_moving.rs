@@ -44,7 +44,7 @@ impl Lab {
     }
 
     async fn copy(&self) -> Result<Copied, StoreError> {
-        sessions(&*self.old, &*self.new, &self.log, NOW, |_| {}).await
+        sessions(&*self.old, &*self.new, &self.log, conformance::deletion_at(NOW), |_| {}).await
     }
 
     async fn end(&self, store: &dyn SessionStore, id: SessionId) {
@@ -137,7 +137,7 @@ async fn a_copy_brings_over_what_lives_and_can_be_repeated() {
     for (id, record) in &living {
         assert_eq!(lab.new.read(*id).await.unwrap().as_ref(), Some(record));
     }
-    let verified = verify_sessions(&*lab.old, &*lab.new, NOW).await.unwrap();
+    let verified = verify_sessions(&*lab.old, &*lab.new, conformance::deletion_at(NOW)).await.unwrap();
     assert!(verified.is_whole() && verified.samples == 700, "{verified:?}");
     // What went on in the old store since is brought over, and what is later in the new one stays.
     let (rotated, carried, ahead) = (living[0].0, living[1].0, living[2].0);
@@ -181,13 +181,13 @@ async fn a_copy_that_lacks_a_session_or_holds_another_one_is_told() {
     let (other, record) = log_in(&*lab.old, &rng).await;
     lab.copy().await.unwrap();
     let _ = lab.new.write(lost, Write::Delete).await.unwrap();
-    let verified = verify_sessions(&*lab.old, &*lab.new, NOW).await.unwrap();
+    let verified = verify_sessions(&*lab.old, &*lab.new, conformance::deletion_at(NOW)).await.unwrap();
     assert_eq!((verified.is_whole(), verified.wrong, verified.counts[0].to), (false, vec![lost], 1));
     lab.copy().await.unwrap();
     let _ = lab.new.write(other, Write::Delete).await.unwrap();
     let different = Record { auth_time: NOW + DAY, ..record };
     let _ = lab.new.write(other, Write::Create(different)).await.unwrap();
-    assert_eq!(verify_sessions(&*lab.old, &*lab.new, NOW).await.unwrap().wrong, [other]);
+    assert_eq!(verify_sessions(&*lab.old, &*lab.new, conformance::deletion_at(NOW)).await.unwrap().wrong, [other]);
 }
 
 /// Logins, rotations, 'all others' and ends by several servers at once, and one copy beside them: afterwards the new store
@@ -221,7 +221,7 @@ async fn nothing_is_lost_and_nothing_comes_back_while_servers_serve() {
             }
             gone += ended.len();
         }
-        assert!(verify_sessions(&*lab.old, &*lab.new, NOW).await.unwrap().is_whole());
+        assert!(verify_sessions(&*lab.old, &*lab.new, conformance::deletion_at(NOW)).await.unwrap().is_whole());
     }
     assert!(gone > 50, "{gone}");
 }

@@ -17,6 +17,7 @@ use cloakroom_core::{
     session::Write,
     store::{
         AccountStore, EndRequest, Moving, SessionStore, StoreError, Stores, check,
+        conformance::deletion_at,
         copy::sessions as copy_sessions,
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
@@ -209,7 +210,7 @@ async fn sessions_that_were_one_database_with_the_log_can_be_moved_at_any_time()
     ] {
         start(&both, Arc::new(moving), &lab.dir, &clock).await.unwrap();
     }
-    let copied = copy_sessions(&both, &*new, &both, clock.now(), |_| {}).await.unwrap();
+    let copied = copy_sessions(&both, &*new, &both, deletion_at(clock.now()), |_| {}).await.unwrap();
     assert_eq!(copied.made, 1);
     let engine = start(&both, new, &lab.dir, &clock).await.unwrap();
     let lab = Lab { engine, ..lab };
@@ -232,7 +233,7 @@ async fn an_older_store_is_told_when_it_is_checked_or_copied() {
     assert_eq!(found.too_old.map(|old| (old.seen, old.pruned)), Some((Some(0), 1)));
     let new = MemorySessions::new();
     for (from, to) in [(&*old, &new), (&new, &*old)] {
-        let refused = copy_sessions(from, to, &apart.accounts, now, |_| {}).await.unwrap_err();
+        let refused = copy_sessions(from, to, &apart.accounts, deletion_at(now), |_| {}).await.unwrap_err();
         assert!(matches!(refused, StoreError::TooOld(_)), "{refused}");
     }
     assert!(new.is_empty());
@@ -253,7 +254,7 @@ async fn a_copy_that_was_broken_off_is_as_old_as_what_was_copied() {
             &apart.socket,
             &new,
             &apart.accounts,
-            apart.clock.now(),
+            deletion_at(apart.clock.now()),
             |_| panic!("it is killed"),
         ));
         assert!(futures_util::FutureExt::catch_unwind(broken_off).await.is_err());
@@ -264,6 +265,7 @@ async fn a_copy_that_was_broken_off_is_as_old_as_what_was_copied() {
     apart.accounts.end(&cut, apart.clock.by_hand()).await.unwrap();
     let _ = apart.socket.write(goes_on.session, Write::Delete).await.unwrap();
     apart.days_pass(3).await;
-    let refused = copy_sessions(&apart.socket, &new, &apart.accounts, apart.clock.now(), |_| {}).await.unwrap_err();
+    let refused =
+        copy_sessions(&apart.socket, &new, &apart.accounts, deletion_at(apart.clock.now()), |_| {}).await.unwrap_err();
     assert!(matches!(refused, StoreError::TooOld(_)), "{refused}");
 }

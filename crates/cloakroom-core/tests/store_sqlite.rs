@@ -190,7 +190,7 @@ async fn sixty_four_at_once_never_find_the_store_locked() {
                 let rotate = Write::Rotate { from, to: from.next(), at: Some(NOW), active: Some(NOW) };
                 assert!(matches!(store.write(session, rotate).await.unwrap(), Written::Done(Some(_))));
                 assert!(store.read(session).await.unwrap().is_some(), "an acknowledged login is seen at once");
-                store.sweep(NOW, 10).await.unwrap();
+                store.sweep(conformance::deletion_at(NOW), 10).await.unwrap();
                 store.touch(&[(session, NOW + DAY)]).await.unwrap();
                 assert_eq!(
                     store.end(&[(EndRequest::Session(session), Hold::lasting(DAY))], Some(NOW)).await.unwrap().len(),
@@ -271,7 +271,7 @@ async fn a_broken_record_counts_as_none() {
     assert_eq!(store.write(ids[0], Write::Delete).await.unwrap(), Written::Done(None));
     let rows = || tool.query_row("SELECT count(*) FROM sessions", [], |row| row.get::<_, u32>(0)).unwrap();
     assert_eq!(rows(), 4);
-    assert_eq!(store.sweep(NOW + DAY, 10).await.unwrap(), 4);
+    assert_eq!(store.sweep(conformance::deletion_at(NOW + DAY), 10).await.unwrap(), 4);
     assert_eq!(rows(), 0);
 }
 
@@ -317,7 +317,7 @@ async fn a_full_disk_refuses_writes_and_loses_none() {
     drop(store);
     let store = Sqlite::open(directory.path(), &options).unwrap();
     check(&store).await;
-    while store.sweep(NOW + DAY, 100).await.unwrap() > 0 {}
+    while store.sweep(conformance::deletion_at(NOW + DAY), 100).await.unwrap() > 0 {}
     log_in(&store, &Rng::seeded(99)).await;
 }
 
@@ -338,14 +338,14 @@ async fn the_file_stays_as_large_as_the_living_sessions_need() {
             tasks.spawn(async move { drop(store.write(id, Write::Create(record)).await.unwrap()) });
         }
         tasks.join_all().await;
-        while store.sweep(NOW + DAY * round, 500).await.unwrap() > 0 {}
+        while store.sweep(conformance::deletion_at(NOW + DAY * round), 500).await.unwrap() > 0 {}
         sizes.push(fs::metadata(directory.path().join(Sqlite::FILE)).unwrap().len());
     }
     let pages = |count: u64| count * 4096;
     // The last round's sessions, its predecessor's places, and what is kept for the next logins.
     let bound = pages(LIVING as u64 * 2 * 250 / 4096 + 256 + 64);
     assert!(sizes.iter().all(|size| *size <= bound), "{sizes:?} over {bound}");
-    while store.sweep(NOW + DAY * 100, 500).await.unwrap() > 0 {}
+    while store.sweep(conformance::deletion_at(NOW + DAY * 100), 500).await.unwrap() > 0 {}
     drop(store);
     let size = fs::metadata(directory.path().join(Sqlite::FILE)).unwrap().len();
     assert!(size <= pages(256 + 64), "{size} when empty");

@@ -11,7 +11,7 @@ use super::Engine;
 use crate::{
     audit::Filter,
     clock::{Boot, Timestamp},
-    store::{DeletionClock, StoreError},
+    store::{DeletionClock, DeletionTime, StoreError},
 };
 
 /// What this server saw of the clock last, and when by its boot clock.
@@ -23,7 +23,7 @@ const NEVER_SET: Timestamp = Timestamp::from_secs(1_735_689_600);
 
 impl Engine {
     /// The moment up to which what is over may be removed. Moves the clock on, if no other server has since this one saw it.
-    pub(super) async fn deletion_time(&self) -> Result<Timestamp, StoreError> {
+    pub(super) async fn deletion_time(&self) -> Result<DeletionTime, StoreError> {
         let accounts = &self.shared.stores.accounts;
         let seen = *self.deletion.0.lock();
         let asked = self.shared.clock.boot();

@@ -1,6 +1,6 @@
 //! The clock that deletion goes by: how far it may be moved, and what is over by it.
 
-use std::time::Duration;
+use std::{ops::Sub, time::Duration};
 
 use crate::clock::Timestamp;
 
@@ -13,17 +13,44 @@ pub struct DeletionClock {
     pub time: Timestamp,
 }
 
+/// A moment by the clock that deletion goes by, or before it: what was over then may be removed for good. Nothing else gives one, so
+/// that no other clock is taken for it.
+///
+/// ```compile_fail,E0308
+/// # use cloakroom_core::{clock::Timestamp, store::{SessionStore, StoreError}};
+/// # async fn remove(store: &dyn SessionStore, by_the_wall: Timestamp) -> Result<usize, StoreError> {
+/// store.sweep(by_the_wall, 500).await
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletionTime(Timestamp);
+
 impl DeletionClock {
     /// The moment up to which what is over may be removed: what the store itself believes to be in the future is not over
     /// either.
-    pub fn over(self) -> Timestamp {
-        self.stands.min(self.time)
+    pub fn over(self) -> DeletionTime {
+        DeletionTime(self.stands.min(self.time))
     }
 
     /// Where it may be moved to from here when the store's time is `time` and a boot clock has moved by `by` meanwhile.
     pub fn moved_on(self, time: Timestamp, by: Duration) -> Timestamp {
         let passed = time.since(self.time).min(by);
         (self.stands + passed * 2).min(time).max(self.stands)
+    }
+}
+
+impl DeletionTime {
+    /// The moment, to be compared with those of what is stored.
+    pub const fn moment(self) -> Timestamp {
+        self.0
+    }
+}
+
+impl Sub<Duration> for DeletionTime {
+    type Output = Self;
+
+    fn sub(self, earlier: Duration) -> Self {
+        Self(self.0 - earlier)
     }
 }
 

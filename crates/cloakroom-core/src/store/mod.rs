@@ -28,7 +28,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub(crate) use basis::Present;
 pub use basis::{Acting, Basis};
-pub use deletion::DeletionClock;
+pub use deletion::{DeletionClock, DeletionTime};
 pub(crate) use ended::{behind, forget_ended};
 pub use exchange::{Exchange, Exchanged, PastExchange, Records};
 pub(crate) use gate::Gate;
@@ -119,7 +119,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ) -> Result<Vec<(SessionId, Record)>, StoreError>;
 
     /// Removes at most `limit` records whose `expires` is over by the clock of deletion; returns how many.
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError>;
 
     /// How far each part of it has surely seen the log. A mark must be as durable as the deletions before it: whatever undoes
     /// one of them takes the mark back too.
@@ -440,7 +440,7 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn move_deletion_clock(&self, from: Timestamp, to: Timestamp) -> Result<bool, StoreError>;
     /// Removes lines that nobody needs: older than the log's life and past their `until` by the clock of deletion; at most
     /// `limit`.
-    async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    async fn prune_log(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError>;
     /// Changes whenever any server may have written into the log, so that followers need not wait for their next question.
     /// Calls may be lost: asking at intervals stays the promise. `None`: the store does not call.
     fn log_calls(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
@@ -474,8 +474,8 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn origins(&self, sessions: &[SessionId]) -> Result<Vec<(SessionId, audit::Origin)>, StoreError>;
     /// Whether an account has signed in from an address of this network (text form as in the audit log's network column).
     async fn has_signed_in_from(&self, id: AccountId, network: &str) -> Result<bool, StoreError>;
-    /// Removes audit lines from before a moment; at most `limit`.
-    async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// Removes audit lines from before a moment by the clock of deletion; at most `limit`.
+    async fn prune_audit(&self, before: DeletionTime, limit: usize) -> Result<usize, StoreError>;
 
     /// How it is, for operators.
     fn vitals(&self) -> Vec<Vitals> {

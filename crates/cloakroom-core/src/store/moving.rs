@@ -19,7 +19,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark};
+use super::{DeletionTime, Place, SessionStore, StoreError, Stretch, Vitals, Watermark};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, AppTag, SessionId},
@@ -154,7 +154,7 @@ impl SessionStore for Moving {
         Ok(found)
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         let removed = self.other.sweep(now, limit).await?;
         Ok(removed + self.main.sweep(now, limit.saturating_sub(removed)).await?)
     }

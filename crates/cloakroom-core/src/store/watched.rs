@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
-    Gate, Installation, KeyChange, Login, NewAccount, PastExchange, Place, Service, SessionStore, Standing, StoreError,
-    Stores, Stretch, Vitals, Watermark,
+    AccountChange, AccountStore, Changed, Creation, DeletionClock, DeletionTime, EndRequest, EndedSessions, Exchange,
+    Exchanged, Gate, Installation, KeyChange, Login, NewAccount, PastExchange, Place, Service, SessionStore, Standing,
+    StoreError, Stores, Stretch, Vitals, Watermark,
 };
 use crate::{
     account::Account,
@@ -191,7 +191,7 @@ watched! {
     @gated async fn count() -> Vec<(AppTag, Method, u64)>;
     // What finds out whether it may be used, and what it is rid of.
     async fn time() -> Timestamp;
-    async fn sweep(now: Timestamp, limit: usize) -> usize;
+    async fn sweep(now: DeletionTime, limit: usize) -> usize;
     async fn watermark() -> Watermark;
     async fn advance_watermark(from: &Watermark, to: Position) -> ();
     async fn holds_unseen(log: &Lineage, before: Timestamp) -> bool;
@@ -226,7 +226,7 @@ watched! {
     async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
     async fn deletion_clock(at: Option<Timestamp>) -> DeletionClock;
     async fn move_deletion_clock(from: Timestamp, to: Timestamp) -> bool;
-    async fn prune_log(now: Timestamp, limit: usize) -> usize;
+    async fn prune_log(now: DeletionTime, limit: usize) -> usize;
     async fn keys() -> Keys;
     async fn change_keys(from: &KeyStamp, change: KeyChange, at: Option<Timestamp>) -> Option<Vec<Entry>>;
     async fn add_service(service: Service) -> ();
@@ -236,7 +236,7 @@ watched! {
     async fn audit_page(filter: &audit::Filter, limit: usize) -> Vec<audit::Stored>;
     async fn origins(sessions: &[SessionId]) -> Vec<(SessionId, audit::Origin)>;
     async fn has_signed_in_from(id: AccountId, network: &str) -> bool;
-    async fn prune_audit(before: Timestamp, limit: usize) -> usize;
+    async fn prune_audit(before: DeletionTime, limit: usize) -> usize;
     ;
     fn log_calls(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
         self.store.log_calls()

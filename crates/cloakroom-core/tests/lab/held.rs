@@ -15,8 +15,9 @@ use cloakroom_core::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
-        Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError, Stores,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, DeletionTime, EndRequest, EndedSessions,
+        Exchange, Exchanged, Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError,
+        Stores,
     },
 };
 use parking_lot::Mutex;
@@ -115,7 +116,7 @@ passed_on! {
     async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
     async fn deletion_clock(at: Option<Timestamp>) -> DeletionClock;
     async fn move_deletion_clock(from: Timestamp, to: Timestamp) -> bool;
-    async fn prune_log(now: Timestamp, limit: usize) -> usize;
+    async fn prune_log(now: DeletionTime, limit: usize) -> usize;
     async fn keys() -> Keys;
     async fn change_keys(from: &KeyStamp, change: KeyChange, at: Option<Timestamp>) -> Option<Vec<Entry>>;
     async fn add_service(service: Service) -> ();
@@ -125,5 +126,5 @@ passed_on! {
     async fn audit_page(filter: &audit::Filter, limit: usize) -> Vec<audit::Stored>;
     async fn origins(sessions: &[SessionId]) -> Vec<(SessionId, audit::Origin)>;
     async fn has_signed_in_from(id: AccountId, network: &str) -> bool;
-    async fn prune_audit(before: Timestamp, limit: usize) -> usize;
+    async fn prune_audit(before: DeletionTime, limit: usize) -> usize;
 }

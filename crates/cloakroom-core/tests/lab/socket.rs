@@ -9,7 +9,7 @@ use cloakroom_core::{
     method::Method,
     revocation::Position,
     session::{Found, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch, Watermark, memory::MemorySessions},
+    store::{DeletionTime, Place, SessionStore, StoreError, Stretch, Watermark, memory::MemorySessions},
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -83,7 +83,7 @@ impl SessionStore for Socket {
         self.store().list(account, before, limit).await
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.store().sweep(now, limit).await
     }
 

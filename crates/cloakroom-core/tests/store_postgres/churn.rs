@@ -6,7 +6,7 @@ use cloakroom_core::{
     ids::{AccountId, Generation, SessionId},
     random::Rng,
     session::Write,
-    store::{SessionStore, postgres::Postgres},
+    store::{SessionStore, conformance::deletion_at, postgres::Postgres},
 };
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
@@ -56,7 +56,7 @@ async fn round(store: &Postgres, number: u32, logins: usize) {
         });
     }
     tasks.join_all().await;
-    while store.sweep(now, 500).await.unwrap() > 0 {}
+    while store.sweep(deletion_at(now), 500).await.unwrap() > 0 {}
 }
 
 /// Who clears away what a round has left.

@@ -106,7 +106,7 @@ async fn sixteen_at_once(store: &Postgres) -> u64 {
                 let rotate = Write::Rotate { from, to: from.next(), at: Some(NOW), active: Some(NOW) };
                 assert!(matches!(store.write(session, rotate).await.unwrap(), Written::Done(Some(_))));
                 assert!(store.read(session).await.unwrap().is_some(), "an acknowledged login is seen at once");
-                store.sweep(NOW, 10).await.unwrap();
+                store.sweep(conformance::deletion_at(NOW), 10).await.unwrap();
                 store.touch(&[(session, NOW + DAY)]).await.unwrap();
                 let mut ends = vec![(EndRequest::Session(session), Hold::lasting(DAY))];
                 if step == 9 {

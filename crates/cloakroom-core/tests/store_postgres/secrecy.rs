@@ -6,7 +6,7 @@ use cloakroom_core::{
     random::Rng,
     revocation::Hold,
     session::{Write, Written},
-    store::{AccountStore, Basis, EndRequest, Service, SessionStore, StoreError},
+    store::{AccountStore, Basis, EndRequest, Service, SessionStore, StoreError, conformance::deletion_at},
 };
 
 use crate::{DAY, NOW, database::Database, fresh, record, register};
@@ -97,7 +97,7 @@ async fn a_broken_record_counts_as_none() {
     let listed = store.list(account, None, 10).await.unwrap();
     assert_eq!(listed.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids[4..]);
     assert_eq!(store.write(ids[0], Write::Delete).await.unwrap(), Written::Done(None));
-    assert_eq!(store.sweep(NOW + DAY, 10).await.unwrap(), 4);
+    assert_eq!(store.sweep(deletion_at(NOW + DAY), 10).await.unwrap(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! How the keys change: each change is compared with the set and the secret that it was made from, and made anew from what is
 //! there when those are others by then.
 
+use std::time::Duration;
+
 use super::Keychain;
 use crate::{
     clock::{Clock, Timestamp},
@@ -9,7 +11,7 @@ use crate::{
     key::{KeyRing, KeyRow, MacKey, MasterSecret, Purpose, RingError, SigningKey, WrappedKey, schedule},
     random::Rng,
     revocation::{Entry, Hold},
-    store::{KeyChange, StoreError, Stores},
+    store::{DeletionTime, KeyChange, StoreError, Stores},
 };
 
 /// Of servers that change keys at once one wins each time; more of them than this are none of ours.
@@ -198,12 +200,11 @@ impl Keychain {
         Ok(KeyRow { kid, purpose, ordinal, wrapped, created: now, from, killed: None })
     }
 
-    /// Removes retired keys whose last credential has ended, a day later; `now`: by the clock of deletion. How many. Where
-    /// another server changes the keys at that moment, they are left for the next time.
-    pub(in crate::engine) async fn forget(&self, now: Timestamp, stores: &Stores) -> Result<usize, StoreError> {
+    /// Removes retired keys whose last credential has ended, a day later. How many. Where another server changes the keys at that moment, they are left for the next time.
+    pub(in crate::engine) async fn forget(&self, now: DeletionTime, stores: &Stores) -> Result<usize, StoreError> {
         let ring = self.ring();
-        let day_ago = now - std::time::Duration::from_secs(86_400);
-        let listing = ring.listing(day_ago, |purpose| self.rotation(purpose));
+        let day_ago = now - Duration::from_secs(86_400);
+        let listing = ring.listing(day_ago.moment(), |purpose| self.rotation(purpose));
         let gone = listing.into_iter().filter(|key| key.state == schedule::State::Gone);
         let gone: Vec<_> = gone.map(|key| key.kid).collect();
         if gone.is_empty() {

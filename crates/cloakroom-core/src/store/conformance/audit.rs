@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{DAY, MINUTE, NOW, account_id, app, session_id};
+use super::{DAY, MINUTE, NOW, account_id, app, deletion_at, session_id};
 use crate::{
     audit::{Event, Filter, Kind, Origin, Stored},
     clock::Timestamp,
@@ -150,12 +150,12 @@ pub(super) async fn an_audit_log_is_cut_off_at_its_old_end(store: Store) {
     let events: Vec<_> = (0..20).map(|day| event(NOW + DAY * day, Kind::Registered, None, None)).collect();
     store.audit(&events).await.unwrap();
     let all = store.audit_page(&Filter::default(), 100).await.unwrap();
-    assert_eq!(store.prune_audit(NOW, 100).await.unwrap(), 0);
-    assert_eq!(store.prune_audit(NOW + DAY * 10, 4).await.unwrap(), 4, "no more than asked");
-    assert_eq!(store.prune_audit(NOW + DAY * 10, 100).await.unwrap(), 6);
-    assert_eq!(store.prune_audit(NOW + DAY * 10, 100).await.unwrap(), 0);
+    assert_eq!(store.prune_audit(deletion_at(NOW), 100).await.unwrap(), 0);
+    assert_eq!(store.prune_audit(deletion_at(NOW + DAY * 10), 4).await.unwrap(), 4, "no more than asked");
+    assert_eq!(store.prune_audit(deletion_at(NOW + DAY * 10), 100).await.unwrap(), 6);
+    assert_eq!(store.prune_audit(deletion_at(NOW + DAY * 10), 100).await.unwrap(), 0);
     assert_eq!(store.audit_page(&Filter::default(), 100).await.unwrap(), all[..10]);
-    assert_eq!(store.prune_audit(NOW + DAY * 100, 100).await.unwrap(), 10);
+    assert_eq!(store.prune_audit(deletion_at(NOW + DAY * 100), 100).await.unwrap(), 10);
     store.audit(&events[..1]).await.unwrap();
     let next = store.audit_page(&Filter::default(), 100).await.unwrap();
     assert!(next[0].id > all[0].id, "no place is used twice");

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{DAY, MINUTE, NOW, account::epoch_of, app, at_once, new_account, record, registered, session_id};
+use super::{
+    DAY, MINUTE, NOW, account::epoch_of, app, at_once, deletion_at, new_account, record, registered, session_id,
+};
 use crate::{
     account::{Account, AccountState},
     ids::{AccountId, Epoch, Generation, SessionId},
@@ -149,9 +151,9 @@ pub(super) async fn an_exchange_is_remembered_for_as_long_as_its_successor_can_l
     let ada = registered(&store, "ada@example.com", &rng).await;
     let (old, new) = (session_id(&rng), session_id(&rng));
     assert!(matches!(done(&store, exchange(&ada, old, new)).await, Exchanged::Done(_)));
-    assert_eq!(store.prune_log(NOW + LIFE, 10).await.unwrap(), 0);
+    assert_eq!(store.prune_log(deletion_at(NOW + LIFE), 10).await.unwrap(), 0);
     assert_eq!(end(&store, EndRequest::Session(old)).await.len(), 2);
-    assert_eq!(store.prune_log(NOW + LIFE + LOG_LIFE, 10).await.unwrap(), 2);
+    assert_eq!(store.prune_log(deletion_at(NOW + LIFE + LOG_LIFE), 10).await.unwrap(), 2);
     assert_eq!(past(&store, new).await, None);
 }
 

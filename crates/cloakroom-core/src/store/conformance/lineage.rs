@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{DAY, NOW, account::epoch_of, hash, key, registered, session_id};
+use super::{DAY, NOW, account::epoch_of, deletion_at, hash, key, registered, session_id};
 use crate::{
     account::AccountState,
     key::Purpose,
@@ -72,7 +72,7 @@ pub async fn former_incarnations<S: AccountStore>(store: S, renew: impl AsyncFn(
     assert_eq!(lineage.seen(Position { sequence: 9, ..first }), Some(3));
 
     // What was pruned is out of reach under any name; so names of before need not be kept.
-    while store.prune_log(NOW + DAY + LOG_LIFE, 100).await.unwrap() > 0 {}
+    while store.prune_log(deletion_at(NOW + DAY + LOG_LIFE), 100).await.unwrap() > 0 {}
     let last = store.log_head().await.unwrap();
     renew().await;
     let head = end(1).await;

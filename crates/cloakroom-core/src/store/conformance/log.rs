@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    DAY, MINUTE, NOW, account::epoch_of, account_id, app, at_once, hash, key, password, registered, session_id,
+    DAY, MINUTE, NOW, account::epoch_of, account_id, app, at_once, deletion_at, hash, key, password, registered,
+    session_id,
 };
 use crate::{
     clock::{Boot, Timestamp},
@@ -305,12 +306,12 @@ pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
     }
     let head = store.log_head().await.unwrap();
     for now in [NOW, NOW + MINUTE, NOW + LOG_LIFE - MINUTE] {
-        assert_eq!(store.prune_log(now, 100).await.unwrap(), 0, "a line is kept for {LOG_LIFE:?}");
+        assert_eq!(store.prune_log(deletion_at(now), 100).await.unwrap(), 0, "a line is kept for {LOG_LIFE:?}");
     }
     let later = NOW + LOG_LIFE + MINUTE;
-    assert_eq!(store.prune_log(later, 2).await.unwrap(), 2, "no more than asked");
-    assert_eq!(store.prune_log(later, 100).await.unwrap(), 2);
-    assert_eq!(store.prune_log(later, 100).await.unwrap(), 0);
+    assert_eq!(store.prune_log(deletion_at(later), 2).await.unwrap(), 2, "no more than asked");
+    assert_eq!(store.prune_log(deletion_at(later), 100).await.unwrap(), 2);
+    assert_eq!(store.prune_log(deletion_at(later), 100).await.unwrap(), 0);
     assert_eq!(store.log_head().await.unwrap(), head);
     let kept = store.ended_sessions(0, 10).await.unwrap().sessions;
     assert_eq!(kept.into_iter().map(|(line, _)| line).collect::<Vec<_>>(), [1, 5]);
@@ -319,7 +320,7 @@ pub(super) async fn a_pruned_log_keeps_what_is_needed(store: Store) {
     assert_eq!(said(since(&store, Some(Position { sequence: 2, ..head }), NOW).await), snapshot, "it is too far back");
     assert_eq!(said(since(&store, Some(head), later).await), (head, false, vec![]));
 
-    assert_eq!(store.prune_log(NOW + DAY * 50, 100).await.unwrap(), 2);
+    assert_eq!(store.prune_log(deletion_at(NOW + DAY * 50), 100).await.unwrap(), 2);
     assert_eq!(store.log_head().await.unwrap(), head, "an empty log has not forgotten where it was");
     assert_eq!(end_session(&store, session_id(&rng), DAY * 60).await.sequence, 7, "no number comes twice");
     assert_eq!(since(&store, Some(head), later).await.entries.len(), 1);
@@ -362,7 +363,7 @@ pub(super) async fn ended_sessions_are_told_in_order(store: Store) {
     }
     assert_eq!(found, sessions);
     let late = NOW + DAY * 3;
-    while store.prune_log(late, 100).await.unwrap() > 0 {}
+    while store.prune_log(deletion_at(late), 100).await.unwrap() > 0 {}
     let page = store.ended_sessions(0, 10).await.unwrap();
     assert_eq!((page.pruned, page.sessions), (10, vec![]));
     assert!(!has_ended(&store, account.id, sessions[0]).await);

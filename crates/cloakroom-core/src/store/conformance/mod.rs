@@ -20,7 +20,7 @@ pub use lasting::{accounts_last, one_database, sessions_last};
 pub use lineage::former_incarnations;
 use tokio::task::JoinSet;
 
-use super::{AccountChange, AccountStore, Basis, Creation, NewAccount, SessionStore};
+use super::{AccountChange, AccountStore, Basis, Creation, DeletionClock, DeletionTime, NewAccount, SessionStore};
 use crate::{
     account::{Account, AccountState, EmailAddress},
     clock::Timestamp,
@@ -158,6 +158,11 @@ fn password(to: PasswordHash) -> AccountChange {
 
 fn app(name: &str) -> AppId {
     AppId::parse(name).expect("it is an app's name")
+}
+
+/// A moment by a clock of deletion that stands there.
+pub fn deletion_at(moment: Timestamp) -> DeletionTime {
+    DeletionClock { stands: moment, time: moment }.over()
 }
 
 /// A new session's id.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use hashbrown::HashMap;
 
-use super::{DAY, MINUTE, NOW, account_id, app, at_once, record, session_id};
+use super::{DAY, MINUTE, NOW, account_id, app, at_once, deletion_at, record, session_id};
 use crate::{
     clock::Timestamp,
     ids::{AccountId, Epoch, Generation, SessionId},
@@ -297,12 +297,12 @@ pub(super) async fn a_sweep_removes_only_what_is_over(store: Store) {
     assert!(read(&store, over[0]).await.is_some(), "reading judges nothing");
     let mut removed = 0;
     for _ in 0..10 {
-        let n = store.sweep(NOW, 7).await.unwrap();
+        let n = store.sweep(deletion_at(NOW), 7).await.unwrap();
         assert!(n <= 7, "{n} at once");
         removed += n;
     }
     assert_eq!(removed, over.len());
-    assert_eq!(store.sweep(NOW, 1000).await.unwrap(), 0);
+    assert_eq!(store.sweep(deletion_at(NOW), 1000).await.unwrap(), 0);
     for id in over {
         assert_eq!(read(&store, id).await, None);
     }
@@ -324,7 +324,7 @@ pub(super) async fn a_sweep_leaves_what_lives(store: Store) {
         create(&store, id, &one).await;
         alive.push((id, one));
     }
-    store.sweep(NOW - std::time::Duration::from_millis(1), 1000).await.unwrap();
+    store.sweep(deletion_at(NOW - std::time::Duration::from_millis(1)), 1000).await.unwrap();
     for (id, one) in alive {
         assert_eq!(read(&store, id).await, Some(one));
     }

@@ -13,7 +13,7 @@ use crate::{
     revocation::Position,
     session::{Record, Write, Written},
     store::{
-        AccountStore, SessionStore, StoreError, behind, forget_ended,
+        AccountStore, DeletionTime, SessionStore, StoreError, behind, forget_ended,
         moving::{AT_ONCE, STEP},
     },
 };
@@ -58,12 +58,12 @@ pub async fn sessions(
     from: &dyn SessionStore,
     to: &dyn SessionStore,
     log: &dyn AccountStore,
-    now: Timestamp,
+    now: DeletionTime,
     mut progress: impl FnMut(&Copied),
 ) -> Result<Copied, StoreError> {
     // What has not seen ends that the log has forgotten holds sessions that nobody knows to have ended.
-    let old = behind(from, log, now).await?;
-    let new = behind(to, log, now).await?;
+    let old = behind(from, log, now.moment()).await?;
+    let new = behind(to, log, now.moment()).await?;
     // From here on the new one is as new as what is copied into it, also where the copy is broken off.
     forget_ended(to, log, new.line).await?;
     to.advance_watermark(&new.watermark, Position { sequence: old.line, ..old.log.last_line() }).await?;
@@ -77,7 +77,7 @@ pub async fn sessions(
             copied.met += 1;
             match record {
                 None => copied.damaged += 1,
-                Some(record) if record.expires <= now => copied.expired += 1,
+                Some(record) if record.expires <= now.moment() => copied.expired += 1,
                 Some(record) => moves.push(copy_one(from, to, ahead, id, record)),
             }
         }
@@ -216,7 +216,7 @@ impl Verified {
 pub async fn verify_sessions(
     from: &dyn SessionStore,
     to: &dyn SessionStore,
-    now: Timestamp,
+    now: DeletionTime,
 ) -> Result<Verified, StoreError> {
     let mut counts = HashMap::<_, (u64, u64)>::new();
     // The new one first: what ends in between is missing in the old one then, and not the other way round.
@@ -231,7 +231,7 @@ pub async fn verify_sessions(
         let stretch = from.walk(place, STEP).await?;
         let mut looks = Vec::new();
         for (id, record) in stretch.sessions.into_iter().filter_map(|(id, record)| Some((id, record?))) {
-            if record.expires <= now {
+            if record.expires <= now.moment() {
                 continue;
             }
             counts.entry((record.app, record.method)).or_default().0 += 1;

@@ -22,7 +22,7 @@ use self::{
     lists::Lists,
     slab::{NOWHERE, Place, Slab},
 };
-use super::{SessionStore, StoreError, Stretch, Vitals, Watermark};
+use super::{DeletionTime, SessionStore, StoreError, Stretch, Vitals, Watermark};
 use crate::{
     clock::{Clock, Timestamp},
     ids::{AccountId, AppTag, SessionId},
@@ -306,13 +306,13 @@ impl SessionStore for MemorySessions {
         Ok(ids.into_iter().filter_map(|(_, id)| self.record_of(id).map(|record| (id, record))).collect())
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         let (mut removed, mut slabs) = (0, 0);
         // A whole round and a slab, because it begins anywhere in one.
         while removed < limit && slabs <= SHARDS {
-            let (expired, end) = self.next_expired(now, limit - removed);
+            let (expired, end) = self.next_expired(now.moment(), limit - removed);
             for id in expired {
-                removed += usize::from(self.remove(id, |place| place.expires() <= now));
+                removed += usize::from(self.remove(id, |place| place.expires() <= now.moment()));
             }
             if end {
                 slabs += 1;

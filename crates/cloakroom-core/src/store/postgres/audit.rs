@@ -12,10 +12,9 @@ use super::{
 };
 use crate::{
     audit::{Event, Filter, Kind, Origin, Stored},
-    clock::Timestamp,
     ids::{AccountId, AppId, SessionId},
     refusal::Reason,
-    store::StoreError,
+    store::{DeletionTime, StoreError},
 };
 
 /// Places are given in the order in which the events are.
@@ -105,8 +104,8 @@ impl Postgres {
         Ok(self.pool().row(Read, SIGNED_IN_FROM, &values).await?.is_some())
     }
 
-    pub(super) async fn cut_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        Ok(self.pool().execute(PRUNE, &[before.into(), at_most(limit)]).await? as usize)
+    pub(super) async fn cut_audit(&self, before: DeletionTime, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.pool().execute(PRUNE, &[before.moment().into(), at_most(limit)]).await? as usize)
     }
 }
 

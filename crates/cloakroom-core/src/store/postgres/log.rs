@@ -22,7 +22,7 @@ use crate::{
         self, Answer, End, Entry, Extent, Incarnation, KeySet, LOG_LIFE, PAGE, Position, Since, VERIFIERS_HOLD,
     },
     session::Succession,
-    store::{DeletionClock, EndedSessions, StoreError},
+    store::{DeletionClock, DeletionTime, EndedSessions, StoreError},
 };
 
 /// Begins what writes into the log: it is alone in that until its transaction ends.
@@ -196,8 +196,8 @@ impl Postgres {
         Ok(self.pool().execute(MOVE_DELETION, &[from.into(), to.into()]).await? == 1)
     }
 
-    pub(super) async fn prune(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let row = self.pool().row(Write, PRUNE, &[(now - LOG_LIFE).into(), at_most(limit)]).await?;
+    pub(super) async fn prune(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
+        let row = self.pool().row(Write, PRUNE, &[(now - LOG_LIFE).moment().into(), at_most(limit)]).await?;
         row.map_or(Ok(0), |row| Ok(number(&row, 0)? as usize))
     }
 }

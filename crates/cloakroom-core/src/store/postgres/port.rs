@@ -16,8 +16,9 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
-        Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError, Vitals,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, DeletionTime, EndRequest, EndedSessions,
+        Exchange, Exchanged, Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError,
+        Vitals,
     },
 };
 
@@ -111,7 +112,7 @@ impl AccountStore for Postgres {
         self.set_clock_of_deletion(from, to).await
     }
 
-    async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn prune_log(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.prune(now, limit).await
     }
 
@@ -160,7 +161,7 @@ impl AccountStore for Postgres {
         self.signed_in_from(id, network).await
     }
 
-    async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn prune_audit(&self, before: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.cut_audit(before, limit).await
     }
 

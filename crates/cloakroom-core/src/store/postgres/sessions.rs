@@ -26,7 +26,7 @@ use crate::{
     method::Method,
     revocation::Position,
     session::{AuthMethods, ClientKind, Effect, Found, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
+    store::{DeletionTime, Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
 /// How long operators wait for a count of all sessions.
@@ -193,8 +193,8 @@ impl SessionStore for Postgres {
         Ok(found)
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        Ok(self.pool().execute(SWEEP, &[now.into(), at_most(limit)]).await? as usize)
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.pool().execute(SWEEP, &[now.moment().into(), at_most(limit)]).await? as usize)
     }
 
     async fn watermark(&self) -> Result<Watermark, StoreError> {

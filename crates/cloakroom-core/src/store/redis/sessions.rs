@@ -14,7 +14,7 @@ use crate::{
     method::Method,
     revocation::{Lineage, Position},
     session::{Found, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
+    store::{DeletionTime, Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
 /// How long a key outlives its session: Redis's clock may run fast, and must not end one before its time (F009).
@@ -87,7 +87,7 @@ impl SessionStore for Redis {
     }
 
     /// Nothing: keys expire by themselves, and lists with the last of their sessions.
-    async fn sweep(&self, _now: Timestamp, _limit: usize) -> Result<usize, StoreError> {
+    async fn sweep(&self, _now: DeletionTime, _limit: usize) -> Result<usize, StoreError> {
         Ok(0)
     }
 

@@ -7,10 +7,9 @@ use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
 use super::columns::{at_most, execute, integer, millis, moment, number, row, rows};
 use crate::{
     audit::{Event, Filter, Kind, Origin, Stored},
-    clock::Timestamp,
     ids::{AccountId, AppId, SessionId},
     refusal::Reason,
-    store::StoreError,
+    store::{DeletionTime, StoreError},
 };
 
 /// Appends events in the order given.
@@ -104,10 +103,10 @@ pub(super) fn has_signed_in_from(connection: &Connection, id: AccountId, network
 }
 
 /// Removes what is from before a moment. Looks at the oldest lines only: they are in the order of time but for moments.
-pub(super) fn prune(connection: &Connection, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+pub(super) fn prune(connection: &Connection, before: DeletionTime, limit: usize) -> Result<usize, StoreError> {
     execute(
         connection,
         "DELETE FROM audit WHERE at < ?1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT ?2)",
-        params![millis(before), at_most(limit)],
+        params![millis(before.moment()), at_most(limit)],
     )
 }

@@ -19,7 +19,7 @@ use crate::{
         line_that_stands, reach,
     },
     session::{Succession, Write},
-    store::{Basis, DeletionClock, EndRequest, EndedSessions, StoreError},
+    store::{Basis, DeletionClock, DeletionTime, EndRequest, EndedSessions, StoreError},
 };
 
 const LINE: &str = "sequence, kind, subject, method, epoch, until, at";
@@ -237,9 +237,9 @@ pub(super) fn since(connection: &Connection, since: Since, now: Timestamp) -> Re
             Answer::following(head, rows(&transaction, &query, params![integer(after.sequence), at_most(PAGE)], entry)?)
         }
         Since::Below { head: told, line } if told.incarnation == position.incarnation => {
-            snapshot(&transaction, revocation::Head { position: told, ..head }, line, reach(over))?
+            snapshot(&transaction, revocation::Head { position: told, ..head }, line, reach(over.moment()))?
         }
-        _ => snapshot(&transaction, head, position.sequence + 1, reach(over))?,
+        _ => snapshot(&transaction, head, position.sequence + 1, reach(over.moment()))?,
     };
     transaction.commit()?;
     Ok(answer)
@@ -342,13 +342,13 @@ pub(super) fn set_clock_of_deletion(
 }
 
 /// Removes lines that are over; remembers how far, so that nobody who was behind takes what is left for everything.
-pub(super) fn prune(connection: &Connection, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+pub(super) fn prune(connection: &Connection, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
     // Over for as long as the log is kept at least: then a line is also older than that, and one index finds both.
     let gone = rows(
         connection,
         "DELETE FROM log WHERE sequence IN
          (SELECT sequence FROM log WHERE until <= ?1 AND at <= ?1 ORDER BY until LIMIT ?2) RETURNING sequence",
-        params![millis(now - LOG_LIFE), at_most(limit)],
+        params![millis((now - LOG_LIFE).moment()), at_most(limit)],
         |row| number(row, 0),
     )?;
     if let Some(last) = gone.iter().max() {

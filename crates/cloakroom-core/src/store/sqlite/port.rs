@@ -14,8 +14,9 @@ use crate::{
     method::Method,
     revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     store::{
-        AccountChange, AccountStore, Changed, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
-        Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError, Vitals,
+        AccountChange, AccountStore, Changed, Creation, DeletionClock, DeletionTime, EndRequest, EndedSessions,
+        Exchange, Exchanged, Installation, KeyChange, Login, NewAccount, PastExchange, Service, Standing, StoreError,
+        Vitals,
     },
 };
 
@@ -135,7 +136,7 @@ impl AccountStore for Sqlite {
         self.write_with(Shape::OneStatement, move |c| log::set_clock_of_deletion(c, from, to)).await
     }
 
-    async fn prune_log(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn prune_log(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.write_with(Shape::Several, move |c| log::prune(c, now, limit)).await
     }
 
@@ -187,7 +188,7 @@ impl AccountStore for Sqlite {
         self.read_with(move |c| audit_log::has_signed_in_from(c, id, &network)).await
     }
 
-    async fn prune_audit(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn prune_audit(&self, before: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.write_with(Shape::OneStatement, move |c| audit_log::prune(c, before, limit)).await
     }
 

@@ -17,7 +17,7 @@ use crate::{
     method::Method,
     revocation::{Incarnation, Position},
     session::{Effect, Record, Write, Written},
-    store::{Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
+    store::{DeletionTime, Place, SessionStore, StoreError, Stretch, Vitals, Watermark},
 };
 
 /// How many activities, or sessions that are forgotten, are one job.
@@ -57,7 +57,7 @@ impl SessionStore for Sqlite {
         self.read_with(move |c| list(c, account, before, limit)).await
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn sweep(&self, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
         self.write_with(Shape::Several, move |c| sweep(c, now, limit)).await
     }
 
@@ -190,12 +190,12 @@ fn walk(connection: &Connection, from: Option<&Place>, limit: usize) -> Result<S
     Ok(Stretch::by_id(sessions, limit))
 }
 
-fn sweep(connection: &Connection, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+fn sweep(connection: &Connection, now: DeletionTime, limit: usize) -> Result<usize, StoreError> {
     let removed = execute(
         connection,
         "DELETE FROM sessions WHERE expires <= ?1 AND sid IN
          (SELECT sid FROM sessions WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
-        params![millis(now), at_most(limit)],
+        params![millis(now.moment()), at_most(limit)],
     )?;
     release_pages(connection)?;
     Ok(removed)

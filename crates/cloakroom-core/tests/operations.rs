@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use cloakroom_core::{
+    app::App,
     audit::{Filter, Kind},
     clock::{Clock, Timestamp},
     credential::LoginPassword,
@@ -29,6 +30,7 @@ use cloakroom_core::{
         memory::MemorySessions,
         sqlite::{Options, Sqlite},
     },
+    verify::Activity,
 };
 use futures_util::{FutureExt, future::join_all};
 use lab::{
@@ -412,4 +414,73 @@ async fn an_old_access_token_alone_does_not_end_everything() {
     lab.verify(access).await.unwrap();
     assert!(lab.engine.sign_out(renewed.tokens.refresh.expose(), Which::Everywhere, &lab.client).await.unwrap());
     assert_eq!(lab.verify(access).await.unwrap_err().code(), Code::SessionRevoked);
+}
+
+/// Another server of the same stores, whose app `web` may be another.
+async fn another(lab: &Lab, change: impl Fn(&mut App)) -> Arc<Engine> {
+    let change = |app: &mut App| {
+        if app.id.as_str() == "web" {
+            change(app);
+        }
+    };
+    lab::open_on(lab.engine.stores().clone(), lab.dir.path(), lab.engine.clock().clone(), change).await.unwrap()
+}
+
+/// R7: another server ends an app between a sign-in's reading of the app's epoch and the session. That ends with the others, and leaves
+/// nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_beside_its_apps_end_is_one_of_those_that_end() {
+    for app in ["web", "api", "edge", "stateless"] {
+        for all_methods in [true, false] {
+            let (lab, accounts) = held().await;
+            let other = another(&lab, |_| {}).await;
+            let (account, app) =
+                (lab.login("ada", app).await.account.id, Arc::clone(lab.engine.app(Some(app)).unwrap()));
+            let records = async || lab.engine.stores().sessions.list(account, None, 10).await.unwrap().len();
+            let before = records().await;
+            accounts.hold("standing", Moment::After);
+            let signing_in = tokio::spawn({
+                let (engine, client, app) = (Arc::clone(&lab.engine), lab.client.clone(), Arc::clone(&app));
+                async move {
+                    let request = LoginRequest { app, ..request(&engine, "ada", PASSWORD) };
+                    engine.login(request, &client).await
+                }
+            });
+            accounts.until_waiting(1).await;
+            accounts.let_others_through();
+            other.end_app(&app, (!all_methods).then_some(app.method), &lab.client).await.unwrap();
+            accounts.let_go();
+            let refused = signing_in.await.unwrap().expect_err("it was admitted before the app's end");
+            assert_eq!(refused.code(), Code::SessionRevoked, "{}", app.id);
+            assert_eq!(records().await, before, "{}", app.id);
+        }
+    }
+}
+
+/// R7: another server ends the app between an exchange's reading and its line: what was judged before does not outlive that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_beside_its_apps_end_is_one_of_those_that_end() {
+    for ended in [None, Some(Method::Session), Some(Method::Jwt)] {
+        let (lab, accounts) = held().await;
+        let old = lab.login("ada", "web").await;
+        let other = another(&lab, |web| (web.method, web.migrate_from) = (Method::Jwt, vec![Method::Session])).await;
+        accounts.hold("exchange", Moment::Before);
+        let exchanging = tokio::spawn({
+            let (engine, client, ticket) = (Arc::clone(&other), lab.client.clone(), Lab::access(&old));
+            async move { engine.exchange(&ticket, engine.app(Some("web")).unwrap(), &client).await }
+        });
+        accounts.until_waiting(1).await;
+        accounts.let_others_through();
+        lab.engine.end_app(&old.app, ended, &lab.client).await.unwrap();
+        accounts.let_go();
+        match exchanging.await.unwrap() {
+            Err(refused) => assert_eq!(refused.code(), Code::SessionRevoked),
+            Ok(new) => {
+                assert_eq!(ended, Some(Method::Jwt), "the old session had ended");
+                let again = other.renew(Lab::refresh(&new), None, Activity::Active, &lab.client).await;
+                assert_eq!(again.unwrap_err().code(), Code::SessionRevoked);
+            }
+        }
+        lab.verify(&Lab::access(&old)).await.expect_err("it has ended");
+    }
 }

@@ -18,7 +18,7 @@ use cloakroom_core::{
     random::Rng,
     refusal::{Reason, Refusal},
     store::{
-        Stores,
+        StoreError, Stores,
         sqlite::{Options, Sqlite},
     },
     token::Algorithm,
@@ -61,7 +61,14 @@ impl Lab {
         let Self { engine, dir, .. } = self;
         drop(engine);
         let (clock, hands) = Clock::manual(wall);
-        let engine = open(dir.path(), clock, |_| {}).await;
+        // What writes the last audit lines lets go of the store a moment later.
+        let store = loop {
+            match Sqlite::open(dir.path(), &Options::default()) {
+                Err(StoreError::InUse(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+                opened => break opened.unwrap(),
+            }
+        };
+        let engine = open_on(store.stores(), dir.path(), clock, |_| {}).await.unwrap();
         Self::of(engine, hands, dir)
     }
 
@@ -171,7 +178,12 @@ pub(crate) async fn open_with_room(
     let master = MasterSecret::parse(&secret).unwrap();
     let settings = Settings {
         issuer: "http://localhost:8080".to_owned(),
-        passwords: PoolSettings { parameters: HashParameters::weak_for_tests(), ..PoolSettings::default() },
+        // Other tests have the cores: whoever waits for a thread that gets none is soon helped.
+        passwords: PoolSettings {
+            parameters: HashParameters::weak_for_tests(),
+            patience: Duration::from_millis(10),
+            ..PoolSettings::default()
+        },
         limits: LimitSettings::default(),
         cache: CacheBounds::default(),
         ended_capacity,

@@ -14,9 +14,9 @@ use cloakroom_core::{
     revocation::{Answer, Entry, Hold, Lineage, Position, Since},
     session::{Found, Record, Write, Written},
     store::{
-        AccountChange, AccountStore, Basis, Creation, DeletionClock, EndRequest, EndedSessions, Exchange, Exchanged,
-        Installation, KeyChange, Login, NewAccount, PastExchange, Place, Service, SessionStore, Standing, StoreError,
-        Stores, Stretch, Watermark,
+        AccountChange, AccountStore, Basis, Creation, DeletionClock, DeletionTime, EndRequest, EndedSessions, Exchange,
+        Exchanged, Installation, KeyChange, Login, NewAccount, PastExchange, Place, Service, SessionStore, Standing,
+        StoreError, Stores, Stretch, Watermark,
     },
 };
 use parking_lot::Mutex;
@@ -224,7 +224,7 @@ gated! {
     @free async fn touch(touches: &[(SessionId, Timestamp)]) -> ();
     @free async fn time() -> Timestamp;
     @free async fn count() -> Vec<(AppTag, Method, u64)>;
-    @free async fn sweep(now: Timestamp, limit: usize) -> usize;
+    @free async fn sweep(now: DeletionTime, limit: usize) -> usize;
     @free async fn watermark() -> Watermark;
     @free async fn advance_watermark(from: &Watermark, to: Position) -> ();
     @free async fn holds_unseen(log: &Lineage, before: Timestamp) -> bool;
@@ -265,14 +265,14 @@ gated! {
     @free async fn ended_sessions(after: u64, limit: usize) -> EndedSessions;
     @free async fn deletion_clock(at: Option<Timestamp>) -> DeletionClock;
     @free async fn move_deletion_clock(from: Timestamp, to: Timestamp) -> bool;
-    @free async fn prune_log(now: Timestamp, limit: usize) -> usize;
+    @free async fn prune_log(now: DeletionTime, limit: usize) -> usize;
     @free async fn keys() -> Keys;
     @free async fn services() -> Vec<Service>;
     @free async fn audit(events: &[audit::Event]) -> ();
     @free async fn audit_page(filter: &audit::Filter, limit: usize) -> Vec<audit::Stored>;
     @free async fn origins(sessions: &[SessionId]) -> Vec<(SessionId, audit::Origin)>;
     @free async fn has_signed_in_from(id: AccountId, network: &str) -> bool;
-    @free async fn prune_audit(before: Timestamp, limit: usize) -> usize;
+    @free async fn prune_audit(before: DeletionTime, limit: usize) -> usize;
     ;
     async fn change(
         &self,

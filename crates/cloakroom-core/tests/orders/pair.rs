@@ -57,7 +57,10 @@ impl Pair {
         };
         let stores = if self == Self::PostgresRedis {
             let server = Server::start(&[]);
-            let redis = Redis::open(&Address::parse(&server.url()).unwrap(), &Default::default()).await.unwrap();
+            let redis =
+                Redis::open(&Address::parse(&server.url()).unwrap(), &cloakroom_core::store::redis::Options::default())
+                    .await
+                    .unwrap();
             servers.push(Box::new(server));
             apart(stores, Arc::new(redis))
         } else {

@@ -16,7 +16,10 @@ use cloakroom_core::{
     audit::{Filter, Kind},
     clock::{Clock, Timestamp},
     credential::LoginPassword,
-    engine::{Client, Credentials, Engine, LoginRequest, Others, Proof, Which},
+    engine::{
+        BIRTHS_AT_ONCE, Client, Credentials, Engine, LONGEST_WAIT_FOR_BIRTH, LoginRequest, Others, Proof, SignedIn,
+        Which,
+    },
     ids::{AccountId, AppTag, SessionId},
     key::{MasterSecret, Purpose},
     method::Method,
@@ -37,7 +40,7 @@ use lab::{
     Lab, PASSWORD, START,
     held::{Held, Moment},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 const NEW: &str = "seven unlikely otters juggle";
 
@@ -49,6 +52,8 @@ struct Wayward {
     waiting: AtomicUsize,
     takes_none: AtomicBool,
     reads_none: AtomicBool,
+    /// What is there stays as it is.
+    changes_none: AtomicBool,
 }
 
 fn away() -> StoreError {
@@ -64,6 +69,7 @@ impl SessionStore for Wayward {
     async fn write(&self, id: SessionId, write: Write) -> Result<Written, StoreError> {
         match write {
             Write::Create(_) if self.takes_none.load(Ordering::SeqCst) => return Err(away()),
+            Write::Delete | Write::CarryOver { .. } if self.changes_none.load(Ordering::SeqCst) => return Err(away()),
             Write::Delete => {
                 self.waiting.fetch_add(1, Ordering::SeqCst);
                 let _turn = self.gate.acquire().await;
@@ -116,6 +122,7 @@ async fn apart() -> (Lab, Arc<Wayward>) {
         waiting: AtomicUsize::new(0),
         takes_none: AtomicBool::new(false),
         reads_none: AtomicBool::new(false),
+        changes_none: AtomicBool::new(false),
     });
     let accounts = Sqlite::open(dir.path(), &Options::default()).unwrap().stores().accounts;
     let stores = Stores { accounts, sessions: Arc::clone(&sessions) as _, end_deletes: false };
@@ -163,7 +170,7 @@ async fn a_session_that_has_ended_acts_no_more() {
             let owners = lab.verify(&Lab::access(&owner)).await.unwrap();
             match how {
                 "signed out" => drop(engine.sign_out(&Lab::access(&stolen), Which::This, client).await.unwrap()),
-                "everywhere" => engine.end_everything(&owners, client).await.unwrap(),
+                "everywhere" => engine.end_everything(&owners, false, client).await.unwrap(),
                 "by the operator" => engine.end_account(stolen.account.id, client).await.unwrap(),
                 "its app" => engine.end_app(&stolen.app, None, client).await.unwrap(),
                 "password changed" => {
@@ -180,7 +187,7 @@ async fn a_session_that_has_ended_acts_no_more() {
             let password = LoginPassword::parse(PASSWORD.to_owned());
             let refused = match act {
                 "end the others" => engine.end_others(&identity, Proof::SignIn, client).await.unwrap_err(),
-                "end everything" => engine.end_everything(&identity, client).await.unwrap_err(),
+                "end everything" => engine.end_everything(&identity, false, client).await.unwrap_err(),
                 "change the password" => {
                     engine.change_password(&identity, password, NEW.to_owned().into(), client).await.unwrap_err()
                 }
@@ -291,29 +298,36 @@ async fn a_change_of_keys_or_services_whose_operator_hangs_up_is_finished() {
 /// R5: who hangs up has tried all the same: the attempts count, and the audit log has them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guess_whose_client_hangs_up_counts() {
-    let lab = Lab::start().await;
-    lab.login("ada", "web").await;
-    let mut tried = 0;
-    let limited = loop {
-        // Polled once, and dropped.
-        let mut guess = Box::pin(lab.engine.login(request(&lab.engine, "ada", "a wrong guess"), &lab.client));
-        let at_once = guess.as_mut().now_or_never();
-        drop(guess);
-        if let Some(Err(refusal)) = at_once {
-            break refusal;
-        }
-        tried += 1;
-        assert!(tried < 200, "no limit was met");
-        // What was begun goes on without its client.
-        while lines(&lab, Kind::SignInRefused).await < tried {
-            tokio::task::yield_now().await;
-        }
-        if lab.engine.limited().iter().any(|(_, times)| *times > 0) {
-            break Reason::AccountLimited.into();
-        }
-    };
-    assert_eq!(limited.code(), Code::RateLimited);
-    assert!(tried <= 41, "{tried} guesses before the limit");
+    for to_sign_in in [true, false] {
+        let lab = Lab::start().await;
+        let identity = lab.verify(&Lab::access(&lab.login("ada", "web").await)).await.unwrap();
+        let guess = async || {
+            if to_sign_in {
+                lab.engine.login(request(&lab.engine, "ada", "a wrong guess"), &lab.client).await.map(drop)
+            } else {
+                let guess = Proof::Password(LoginPassword::parse("a wrong guess".to_owned()));
+                lab.engine.end_others(&identity, guess, &lab.client).await
+            }
+        };
+        let mut tried = 0;
+        let limited = loop {
+            // Polled once, and dropped.
+            if let Some(Err(refusal)) = Box::pin(guess()).now_or_never() {
+                break refusal;
+            }
+            tried += 1;
+            assert!(tried < 200, "no limit was met");
+            // What was begun goes on without its client.
+            while lines(&lab, Kind::SignInRefused).await < tried {
+                tokio::task::yield_now().await;
+            }
+            if lab.engine.limited().iter().any(|(_, times)| *times > 0) {
+                break Reason::AccountLimited.into();
+            }
+        };
+        assert_eq!(limited.code(), Code::RateLimited);
+        assert!(tried <= 41, "{tried} guesses before the limit");
+    }
 }
 
 /// R32: a sign-in that fails after its session was stored takes it back, and is told in the audit log.
@@ -349,6 +363,59 @@ async fn a_changed_password_is_never_denied() {
     sessions.takes_none.store(false, Ordering::SeqCst);
     assert_eq!(lab.try_login("ada", PASSWORD, "web").await.unwrap_err().code(), Code::InvalidCredentials);
     lab.try_login("ada", NEW, "web").await.unwrap();
+}
+
+/// R35: a sign-out is never denied once the log has it, though the session's own store is away.
+#[tokio::test]
+async fn a_sign_out_is_never_denied_after_the_deed() {
+    let (lab, sessions) = apart().await;
+    let (old, other) = (lab.login("ada", "web").await, lab.login("ada", "web").await);
+    sessions.changes_none.store(true, Ordering::SeqCst);
+    assert!(lab.engine.sign_out(&Lab::access(&old), Which::This, &lab.client).await.unwrap());
+    assert_eq!(lab.verify(&Lab::access(&old)).await.unwrap_err().code(), Code::SessionRevoked);
+    // A sign-in over an old session is not taken back for it.
+    let mut again = request(&lab.engine, "ada", PASSWORD);
+    again.present = vec![SecretText::new(Lab::access(&other))];
+    let again = lab.engine.login(again, &lab.client).await.unwrap();
+    assert_eq!(lab.verify(&Lab::access(&other)).await.unwrap_err().code(), Code::SessionRevoked);
+    // Nor is the end of all others; but it takes the session that asked along, and says so.
+    let third = lab.login("ada", "web").await;
+    let identity = lab.verify(&Lab::access(&again)).await.unwrap();
+    let refused = lab.engine.end_others(&identity, Proof::SignIn, &lab.client).await.unwrap_err();
+    assert_eq!(refused.code(), Code::SessionRevoked);
+    for ended in [&third, &again] {
+        assert_eq!(lab.verify(&Lab::access(ended)).await.unwrap_err().code(), Code::SessionRevoked);
+    }
+}
+
+/// R1: whoever knows the password and signs in without end keeps its owner from nothing that ends those sessions.
+#[tokio::test]
+async fn beginnings_without_end_keep_nobody_from_a_new_password() {
+    let lab = Lab::start().await;
+    let (owner, stolen) = (lab.login("ada", "web").await, lab.login("ada", "web").await);
+    let identity = lab.verify(&Lab::access(&owner)).await.unwrap();
+    for _ in 2..BIRTHS_AT_ONCE {
+        lab.login("ada", "web").await;
+    }
+    let mut flood = JoinSet::new();
+    for _ in 0..LONGEST_WAIT_FOR_BIRTH.as_secs() {
+        let (engine, client) = (Arc::clone(&lab.engine), lab.client.clone());
+        flood.spawn(async move { engine.login(request(&engine, "ada", PASSWORD), &client).await.map(drop) });
+    }
+    // All of them wait: no later turn is near enough.
+    while lab.engine.under_way() == 0 || lab.engine.occupancy()[0].under_way > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(lab.try_login("ada", PASSWORD, "web").await.unwrap_err().code(), Code::RateLimited);
+    let current = LoginPassword::parse(PASSWORD.to_owned());
+    let anew = lab.engine.change_password(&identity, current, NEW.to_owned().into(), &lab.client).await.unwrap();
+    assert_eq!(lab.verify(&Lab::access(&stolen)).await.unwrap_err().code(), Code::SessionRevoked);
+    // A sign-in that ends all others does so, though it is refused itself.
+    let mut alone = request(&lab.engine, "ada", NEW);
+    alone.others = Others::End;
+    assert_eq!(lab.engine.login(alone, &lab.client).await.unwrap_err().code(), Code::RateLimited);
+    assert_eq!(lab.verify(&Lab::access(&anew)).await.unwrap_err().code(), Code::SessionRevoked);
+    flood.shutdown().await;
 }
 
 /// R14: what carries an epoch that its account has not been given comes from a history that is lost, and ends with it.
@@ -408,8 +475,16 @@ async fn an_old_access_token_alone_does_not_end_everything() {
     lab.hands.advance(Duration::from_secs(601));
     let Credentials::Tokens(tokens) = &ada.credentials else { panic!("api has tokens") };
     let renewed = lab.renew(tokens.refresh.expose()).await.unwrap();
+    lab.hands.advance(Duration::from_secs(60));
     let access = renewed.tokens.access.expose();
     let refused = lab.engine.sign_out(access, Which::Everywhere, &lab.client).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ReauthenticationRequired);
+    let identity = lab.verify(access).await.unwrap();
+    let refused = lab.engine.end_everything(&identity, true, &lab.client).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ReauthenticationRequired);
+    // Nor does a refresh token that was replaced long ago.
+    let first = tokens.refresh.expose();
+    let refused = lab.engine.sign_out(first, Which::Everywhere, &lab.client).await.unwrap_err();
     assert_eq!(refused.code(), Code::ReauthenticationRequired);
     lab.verify(access).await.unwrap();
     assert!(lab.engine.sign_out(renewed.tokens.refresh.expose(), Which::Everywhere, &lab.client).await.unwrap());

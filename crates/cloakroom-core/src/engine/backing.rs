@@ -119,7 +119,9 @@ impl Shared {
         if session.is_some() && standing.as_ref().is_err_and(|refusal| refusal.reason == Reason::SessionEnded) {
             // It had been deleted, and came back: the log knows better.
             tracing::warn!(session = %id, "a session that had ended was still in its store");
-            self.stores.sessions.forget(&[id]).await?;
+            if let Err(error) = self.stores.sessions.forget(&[id]).await {
+                tracing::warn!(session = %id, %error, "it could not be deleted");
+            }
         }
         Ok((record, Arc::clone(app), standing?))
     }

@@ -38,11 +38,11 @@ impl Births {
         Self { clock, accounts: Mutex::default(), waiting: Seats::new(WAITING) }
     }
 
-    /// Waits until a session of this account may begin. Nothing that others need should be held meanwhile.
+    /// Waits until a session of this account may begin; before it waits, it lets go of what others need.
     ///
     /// # Errors
     /// `rate_limited`: its turn is too far away.
-    pub(super) async fn turn(&self, account: AccountId) -> Result<(), Refusal> {
+    pub(super) async fn turn(&self, account: AccountId, let_go: impl FnOnce()) -> Result<(), Refusal> {
         let refuse = |wait: Duration| Err(Refusal::from(Reason::AccountLimited).retry_after(wait));
         let wait = match self.take(account) {
             Ok(wait) if wait.is_zero() => return Ok(()),
@@ -50,6 +50,7 @@ impl Births {
             Err(wait) => return refuse(wait),
         };
         let Some(_seat) = self.waiting.take() else { return refuse(wait) };
+        let_go();
         tokio::time::sleep(wait).await;
         Ok(())
     }

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use super::{
-    Client, Engine, Proof, RECENT,
+    Client, Engine, Proof,
     operations::Underway,
     proof::{Word, not_recent},
 };
 use crate::{
-    account::AccountState,
     app::App,
     audit::{Event, Kind},
-    ids::{AccountId, AppId, Epoch, SessionId},
+    ids::{AccountId, AppId, Epoch, Generation, SessionId},
     key::KeyRing,
     method::{Method, Upstream},
     refusal::{Reason, Refusal},
     revocation::{End, Hold},
-    session::{Record, Write},
-    store::{Acting, Basis, EndRequest},
+    session::{Found, Record, Rotation, Write},
+    store::{Acting, EndRequest},
     ticket::{StatelessRefreshToken, Ticket},
     token,
     verify::{Activity, Identity, Question},
@@ -49,7 +48,7 @@ enum Presented {
     /// A token that was minted for an upstream.
     MintedToken,
     SessionTicket,
-    RefreshToken,
+    RefreshToken(Generation),
     Stateless(StatelessRefreshToken),
 }
 
@@ -119,17 +118,18 @@ impl Engine {
             Presented::Token | Presented::MintedToken | Presented::SessionTicket => {
                 let question = Question { credential, app: None, activity: Activity::Passive };
                 let identity = self.verifier.verify(question).await?;
-                if !matches!(ended.kind, Presented::SessionTicket)
-                    && !identity.is_recent(self.shared.clock.now(), RECENT)
-                {
-                    return Err(not_recent().because(
-                        "an access token alone ends everything only soon after its sign-in; show the refresh token",
-                    ));
+                if !matches!(ended.kind, Presented::SessionTicket) {
+                    self.is_enough_for_everything(&identity)?;
                 }
                 self.word(&identity).await
             }
-            Presented::RefreshToken => {
-                let (record, app, _) = self.shared.live_record(ended.session).await?;
+            Presented::RefreshToken(generation) => {
+                let (Found { record, since_rotation }, app, _) = self.shared.live_found(ended.session).await?;
+                if record.rotation(*generation, since_rotation, app.refresh_grace) == Rotation::Stolen {
+                    return Err(
+                        not_recent().because("a refresh token that was replaced long ago does not end everything")
+                    );
+                }
                 let acting = acting(ended.session, &app.id, record.method, (record.epoch, record.app_epoch));
                 Ok(Word { account: record.account, acting, recorded: true })
             }
@@ -159,144 +159,15 @@ impl Engine {
         if !self.shared.stores.end_deletes {
             for entry in &entries {
                 if let End::Session { session } = entry.end {
-                    // The log has it: should this fail, the session is refused all the same, and the client may repeat.
-                    let _ = self.shared.stores.sessions.write(session, Write::Delete).await?;
+                    // The log has it, and is asked about every record that is found: should this fail, the session has ended all
+                    // the same, and its record is deleted later.
+                    if let Err(error) = self.shared.stores.sessions.write(session, Write::Delete).await {
+                        tracing::warn!(%session, %error, "the record of a session that has ended is still stored");
+                    }
                 }
             }
         }
         Ok((!entries.is_empty()).then_some(()))
-    }
-
-    /// Ends everything of an account, by its epoch; no index is walked (F061). The operator's way.
-    pub async fn end_account(self: &Arc<Self>, account: AccountId, client: &Client) -> Result<(), Refusal> {
-        self.ending(client, move |engine, client, underway| async move {
-            if engine.raise(account, Basis::Operator, &underway).await?.is_none() {
-                return Err(engine.why_not(account).await);
-            }
-            engine.note_account_ended(account, None, None, &client);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends everything of the account that asks, its own session included.
-    ///
-    /// # Errors
-    /// `session_revoked`: a session that has ended cannot act.
-    pub async fn end_everything(self: &Arc<Self>, identity: &Identity, client: &Client) -> Result<(), Refusal> {
-        let word = self.word(identity).await?;
-        self.ending(client, move |engine, client, underway| async move {
-            let (account, session) = (word.account, word.acting.session);
-            engine.raise_by_word(word, &underway).await?;
-            engine.note_account_ended(account, Some(session), None, &client);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends all other sessions of the account that asks; the present one goes on in the new epoch.
-    ///
-    /// # Errors
-    /// `session_revoked`: a session that has ended cannot act; `reauthentication_required` or `invalid_credentials` as the
-    /// [`Proof`] demands; `invalid_request` for a session without a record, which nothing could carry over.
-    pub async fn end_others(
-        self: &Arc<Self>,
-        identity: &Identity,
-        proof: Proof,
-        client: &Client,
-    ) -> Result<(), Refusal> {
-        if !identity.method().keeps_record() {
-            return Err(
-                Refusal::from(Reason::BadRequest).because("a session without a record cannot outlive the others")
-            );
-        }
-        self.prove(identity, proof, client).await?;
-        let (account, session) = (identity.account(), identity.session());
-        let raise = async || {
-            // Read once it is this session's turn: by then another one may have ended it.
-            let word = self.word(identity).await?;
-            self.ending(client, move |engine, client, underway| async move {
-                let raise = async |acting: Acting| {
-                    let from = acting.epoch;
-                    let to = engine.raise_by(EndRequest::Others(account, acting), &underway).await?;
-                    Ok(to.map(|to| (from, to)))
-                };
-                let (from, to) = engine.by_word(word, raise).await?;
-                if !engine.shared.stores.end_deletes {
-                    let carried = Write::CarryOver { from, to };
-                    let _ = engine.shared.stores.sessions.write(session, carried).await?;
-                }
-                engine.note_account_ended(account, Some(session), Some("all others"), &client);
-                Ok(())
-            })
-            .await
-        };
-        self.raises.once(account, session, raise).await
-    }
-
-    /// Raises an account's epoch: where it stands then.
-    pub(super) async fn raise(
-        &self,
-        account: AccountId,
-        basis: Basis,
-        underway: &Underway,
-    ) -> Result<Option<Epoch>, Refusal> {
-        self.raise_by(EndRequest::Account(account, basis), underway).await
-    }
-
-    async fn raise_by_word(&self, word: Word, underway: &Underway) -> Result<Epoch, Refusal> {
-        let account = word.account;
-        self.by_word(word, |acting| self.raise(account, Basis::Session(acting), underway)).await
-    }
-
-    /// `None`: what the request goes by does not stand any more.
-    async fn raise_by(&self, request: EndRequest, _: &Underway) -> Result<Option<Epoch>, Refusal> {
-        let ends = [(request, Hold::NOTED)];
-        let entries = self.shared.stores.accounts.end(&ends, self.shared.clock.by_hand()).await?;
-        self.verifier.hear(&entries);
-        Ok(entries.iter().find_map(|entry| match &entry.end {
-            End::Account { epoch, .. } => Some(*epoch),
-            _ => None,
-        }))
-    }
-
-    /// Why a change of an account was not done: what it went by has changed, or the account is gone.
-    pub(super) async fn why_not(&self, account: AccountId) -> Refusal {
-        match self.shared.stores.accounts.account(account).await {
-            Ok(Some(login)) if login.account.state == AccountState::Active => Reason::AccountEnded.into(),
-            Ok(_) => Reason::AccountGone.into(),
-            Err(error) => error.into(),
-        }
-    }
-
-    fn note_account_ended(
-        &self,
-        account: AccountId,
-        session: Option<SessionId>,
-        detail: Option<&str>,
-        client: &Client,
-    ) {
-        let mut event = self.event(Kind::AccountEnded, client);
-        event.account = Some(account);
-        event.session = session;
-        event.detail = detail.map(ToOwned::to_owned);
-        self.audit.push(event);
-    }
-
-    /// Ends all of an app's sessions, of one method or of all; the operator's way.
-    pub async fn end_app(self: &Arc<Self>, app: &App, method: Option<Method>, client: &Client) -> Result<(), Refusal> {
-        let app = app.id.clone();
-        self.ending(client, move |engine, client, _| async move {
-            let ends = [(EndRequest::App(app.clone(), method), Hold::NOTED)];
-            let entries = engine.shared.stores.accounts.end(&ends, engine.shared.clock.by_hand()).await?;
-            engine.verifier.hear(&entries);
-            let mut event = engine.event(Kind::AppEnded, &client);
-            event.app = Some(app);
-            event.detail = method.map(|method| method.name().to_owned());
-            engine.audit.push(event);
-            Ok(())
-        })
-        .await
     }
 
     /// Ends one of the sessions of the account that asks; `false`: it has no such one, and nothing was changed (F011). Its own
@@ -313,7 +184,8 @@ impl Engine {
     ) -> Result<bool, Refusal> {
         let own = id == identity.session();
         let account = identity.account();
-        let (app, hold) = if own && !identity.method().keeps_record() {
+        // Its own is known without its record, which another store may not give at the moment.
+        let (app, hold) = if own {
             (Some(identity.app_id().clone()), hold_of(identity.method()))
         } else {
             let record = self.shared.stores.sessions.read(id).await?;
@@ -370,6 +242,9 @@ impl Engine {
             Err(refusal) if refusal.is_passing() => return Err(refusal),
             Err(_) => return Ok(()),
         };
+        if matches!(ended.kind, Presented::MintedToken) {
+            return Ok(());
+        }
         let end = |engine: Arc<Self>, client: Client, underway: Underway| async move {
             engine.end_presented(ended, &client, &underway).await
         };
@@ -440,7 +315,7 @@ impl Engine {
         let kept = |session, successor, kind| Ended { session, account: None, app: None, hold, successor, kind };
         Ok(match ticket {
             Ticket::Session(ticket) => kept(ticket.id(), successor, Presented::SessionTicket),
-            Ticket::Refresh(token) => kept(token.id(), successor, Presented::RefreshToken),
+            Ticket::Refresh(token) => kept(token.id(), successor, Presented::RefreshToken(token.generation())),
             Ticket::Stateless(token) => Ended {
                 session: token.id(),
                 account: Some(token.claims().account),

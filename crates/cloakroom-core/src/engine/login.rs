@@ -122,15 +122,14 @@ impl Engine {
             self.rehash(login.account.id, from, password, underway).await;
         }
         let refused = |refusal| self.refused(refusal, id, &request.app, client);
-        underway.leave_place();
-        self.births.turn(login.account.id).await.map_err(refused)?;
+        let mut epochs = (login.account.epoch.min(standing.account.epoch), standing.app_epoch);
+        if let Some(password) = again {
+            // No limit on beginnings keeps anybody from ending what others have begun.
+            underway.begin().map_err(refused)?;
+            epochs.0 = self.raise_proved(&login, epochs.0, password, underway).await.map_err(refused)?;
+        }
+        self.births.turn(login.account.id, || underway.leave_place()).await.map_err(refused)?;
         underway.begin().map_err(refused)?;
-        let epoch = login.account.epoch.min(standing.account.epoch);
-        let epoch = match again {
-            None => epoch,
-            Some(password) => self.raise_proved(&login, epoch, password, underway).await.map_err(refused)?,
-        };
-        let epochs = (epoch, standing.app_epoch);
         let birth = Birth {
             account: &login.account,
             app: &request.app,

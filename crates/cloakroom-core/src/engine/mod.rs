@@ -10,6 +10,7 @@ mod client;
 mod deletion;
 mod devices;
 mod end;
+mod everything;
 mod exchange;
 mod issue;
 mod keychain;

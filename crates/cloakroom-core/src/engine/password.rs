@@ -35,8 +35,7 @@ impl Engine {
             let login = engine.prove_again(&identity, current, &client).await?;
             let name = login.account.name.as_deref().unwrap_or_default();
             let to = engine.hash_new(&new, &[login.account.email.as_typed(), name]).await?;
-            underway.leave_place();
-            engine.births.turn(identity.account()).await?;
+            // One session begins and all others end: no limit on beginnings keeps an owner from it.
             underway.begin()?;
             // The account still stands at the session's epoch when this is written, so that it stood there when the password
             // was proved: whatever changes a password raises the epoch.

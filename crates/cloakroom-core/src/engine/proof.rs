@@ -3,7 +3,7 @@
 //! Ending one's own session, or everything, needs no proof: who finds a cookie stolen must be able to stop it at once. Ending
 //! others while one's own goes on does, so that a copied cookie cannot drive its owner out (ASVS 7.5.2).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Client, Engine};
 use crate::{
@@ -83,11 +83,23 @@ impl Engine {
     ///
     /// # Errors
     /// `reauthentication_required` where the sign-in is too long ago, `invalid_credentials` for a wrong password.
-    pub(super) async fn prove(&self, identity: &Identity, proof: Proof, client: &Client) -> Result<(), Refusal> {
+    pub(super) async fn prove(
+        self: &Arc<Self>,
+        identity: &Identity,
+        proof: Proof,
+        client: &Client,
+    ) -> Result<(), Refusal> {
         match proof {
             Proof::SignIn if identity.is_recent(self.shared.clock.now(), RECENT) => Ok(()),
             Proof::SignIn => Err(not_recent()),
-            Proof::Password(password) => self.prove_again(identity, password, client).await.map(drop),
+            Proof::Password(password) => {
+                let place = self.places.sign_ins.enter().await?;
+                let (identity, client) = (identity.clone(), client.clone());
+                // A guess whose client hangs up counts.
+                let prove =
+                    |engine: Arc<Self>, _| async move { engine.prove_again(&identity, password, &client).await };
+                self.operation(place, prove).await.map(drop)
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) rng: Rng,
     pub(super) health: Health,
-    /// Coalesced: the latest activity of each session since the last flush.
+    /// Coalesced: the latest activity of each session that is not written yet.
     touches: Mutex<HashMap<SessionId, Timestamp>>,
 }
 
@@ -70,17 +70,17 @@ impl Shared {
 
     /// Writes the activity that waits. What cannot be written waits on.
     pub(super) async fn flush_touches(&self) -> Result<(), StoreError> {
-        let waiting = std::mem::take(&mut *self.touches.lock());
-        if waiting.is_empty() {
+        let list: Vec<_> = self.touches.lock().iter().map(|(session, at)| (*session, *at)).collect();
+        if list.is_empty() {
             return Ok(());
         }
-        let list: Vec<_> = waiting.into_iter().collect();
-        let done = self.stores.sessions.touch(&list).await;
-        if done.is_err() {
-            for (session, at) in list {
-                self.note(session, at);
+        self.stores.sessions.touch(&list).await?;
+        let mut touches = self.touches.lock();
+        for (session, written) in list {
+            if touches.get(&session) == Some(&written) {
+                touches.remove(&session);
             }
         }
-        done
+        Ok(())
     }
 }

@@ -220,6 +220,11 @@ impl SessionStore for Moving {
         }
     }
 
+    /// Of the one that can be taken over; where both can, of the one in which sessions begin.
+    fn takeovers(&self) -> Option<tokio::sync::watch::Receiver<u64>> {
+        self.main.takeovers().or_else(|| self.other.takeovers())
+    }
+
     fn vitals(&self) -> Vec<Vitals> {
         [&self.main, &self.other].into_iter().flat_map(|store| store.vitals()).collect()
     }

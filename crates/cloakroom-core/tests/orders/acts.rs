@@ -163,7 +163,7 @@ pub(crate) async fn perform(deed: Deed, engine: &Arc<Engine>, person: &Person) -
             Err(refusal) => done(Err(refusal)),
         },
         Act::EndEverything => match acting().await {
-            Ok(identity) => done(engine.end_everything(&identity, client).await),
+            Ok(identity) => done(engine.end_everything(&identity, false, client).await),
             Err(refusal) => done(Err(refusal)),
         },
         Act::Exchange => {

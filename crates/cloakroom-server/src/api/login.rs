@@ -212,7 +212,12 @@ pub(super) async fn logout(
         ended |= state.engine.sign_out(&token.0, which, &caller.client).await?;
     }
     match caller.asker().presented() {
-        Ok(Presented::Bearer(token)) => ended |= state.engine.sign_out(token, which, &caller.client).await?,
+        Ok(Presented::Bearer(token)) => match state.engine.sign_out(token, which, &caller.client).await {
+            Ok(named) => ended |= named,
+            // Everything may have ended by the refresh token before this one.
+            Err(refusal) if ended && !refusal.is_passing() => {}
+            Err(refusal) => return Err(refusal.into()),
+        },
         Ok(Presented::Cookies(candidates)) => {
             let (mut mine, mut refused) = (false, None);
             for (index, credential) in candidates.iter() {

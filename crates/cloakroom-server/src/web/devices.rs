@@ -123,7 +123,7 @@ async fn end_reached(visit: &Visit, purpose: &Purpose, visitor: &Visitor, form: 
             Ok(stay(visit, purpose, Done::OthersEnded))
         }
         Reach::Everything => {
-            engine.end_everything(&visitor.identity, visit.client()).await?;
+            engine.end_everything(&visitor.identity, visitor.by_token, visit.client()).await?;
             leave(visit, purpose, visitor, Done::EverythingEnded)
         }
     }

@@ -12,6 +12,7 @@ use cloakroom_core::{
     app::App,
     engine::Renewed,
     ids::AppId,
+    method::Check,
     refusal::{Code, Reason, Refusal},
     verify::{Activity, Identity, Question},
 };
@@ -30,6 +31,8 @@ use crate::{
 pub(super) struct Visitor {
     pub(super) identity: Identity,
     pub(super) account: Account,
+    /// All that was shown is an access token.
+    pub(super) by_token: bool,
     /// A refresh token that was presented has a successor: the cookie is to be set anew.
     successor: Option<Renewed>,
 }
@@ -100,9 +103,11 @@ impl Visit {
         let activity = self.caller.asker().activity();
         let verifier = engine.verifier();
         match verifier.verify(Question { credential, app, activity }).await {
+            Ok(identity) if identity.is_for_upstream() => Err(Reason::WrongKind.into()),
             Ok(identity) => {
                 let account = engine.whoami(&identity).await?;
-                Ok(Visitor { identity, account, successor: None })
+                let by_token = identity.method().properties().check == Check::Signature;
+                Ok(Visitor { identity, account, by_token, successor: None })
             }
             Err(refusal) if refusal.reason == Reason::WrongKind => {
                 let renewed = if self.is_safe {
@@ -115,7 +120,7 @@ impl Visit {
                 let identity = verifier.verify(question).await?;
                 let account = renewed.account.clone();
                 let rotated = renewed.tokens.refresh.expose() != credential;
-                Ok(Visitor { identity, account, successor: rotated.then_some(renewed) })
+                Ok(Visitor { identity, account, by_token: false, successor: rotated.then_some(renewed) })
             }
             Err(refusal) => Err(refusal),
         }

@@ -57,6 +57,21 @@ async fn what_names_a_session_signs_it_out() {
     }
 }
 
+/// RFC 7009: what was minted for an upstream is an unknown token, and ends nothing.
+#[tokio::test]
+async fn what_was_minted_for_an_upstream_revokes_nothing() {
+    let lab = Lab::start().await;
+    let service = lab.service().await;
+    let edge = lab.login("ada", "edge").await;
+    let minted = lab.verify(edge.credential()).await.header("x-auth-token").unwrap().to_owned();
+    let answer = lab.post("/oauth/revoke").basic(&service).form(&[("token", &minted)]).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(lab.verify(edge.credential()).await.status, 200);
+    // Nor does it act on a page.
+    let answer = lab.post("/devices/end-others").bearer(&minted).form(&[]).await;
+    assert_ne!(answer.status, 303, "{}", answer.text());
+}
+
 async fn every_kind(lab: &Lab, service: &Service) -> Vec<(&'static str, String)> {
     let web = lab.login("ada", "web").await;
     let api = lab.login("ada", "api").await;

@@ -103,6 +103,17 @@ async fn signing_out_everywhere_ends_all_of_the_account_and_nobody_elses() {
     }
 }
 
+/// A client that shows both of its tokens is not told that it was refused, because the first of them has ended everything.
+#[tokio::test]
+async fn signing_out_everywhere_by_both_tokens_is_done() {
+    let lab = Lab::start().await;
+    for app in BY_TOKEN {
+        let ada = lab.login("ada", app).await;
+        let body = json!({"everywhere": true, "refresh_token": ada.refresh_token()});
+        assert_eq!(lab.post("/v1/logout").bearer(ada.credential()).json(body).await.status, 204, "{app}");
+    }
+}
+
 /// F061: everything ends by the account's epoch; no index is walked, and of 50 sessions none is missed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_fifty_parallel_logins_fifty_are_listed_and_fifty_end() {

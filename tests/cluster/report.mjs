@@ -1,4 +1,4 @@
-// The table of trials.
+// The tables of trials.
 
 /** Why a fault cannot be made here, or nothing. */
 export function lacking({ needs }) {
@@ -15,6 +15,18 @@ export function report(rows) {
   const lines = rows.map((row) => (row.skipped ? [row.name, row.skipped] : line(row)));
   const widths = head.map((title, at) => Math.max(title.length, ...lines.filter((line) => line.length > 2).map((line) => line[at].length)));
   return [head, ...lines].map((line) => line.map((cell, at) => cell.padEnd(widths[at])).join('  ').trimEnd()).join('\n');
+}
+
+/** One line a scenario, and below it what did not hold. */
+export function reportScenarios(played) {
+  const rows = played.map(({ name, findings, seconds, broken, skipped }) => ({
+    cells: skipped ? [name, '', '', skipped] : [name, findings.join(' '), `${Math.round(seconds)} s`, broken ? 'broken' : 'held'],
+    broken,
+  }));
+  const head = ['scenario', 'stands for', 'took', ''];
+  const widths = head.map((title, at) => Math.max(title.length, ...rows.map(({ cells }) => cells[at].length)));
+  const show = (cells) => cells.map((cell, at) => cell.padEnd(widths[at])).join('  ').trimEnd();
+  return [show(head), ...rows.flatMap(({ cells, broken }) => [show(cells), ...(broken ? broken.split('\n').map((line) => `    ${line}`) : [])])].join('\n');
 }
 
 function line({ name, counts, ends, reads, spells, violations }) {

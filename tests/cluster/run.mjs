@@ -1,29 +1,39 @@
 // scripts/cluster: trials by name, one after the other, and a table of them.
 
 import { FAULTS } from './faults.mjs';
-import { report, lacking } from './report.mjs';
+import { report, reportScenarios, lacking } from './report.mjs';
+import { SCENARIOS, play } from './scenarios/index.mjs';
 import { trial } from './trial.mjs';
 
 const names = process.argv.slice(2);
+const all = { ...FAULTS, ...SCENARIOS };
 if (names.includes('list')) {
-  for (const [name, { does }] of Object.entries(FAULTS)) console.log(`${name.padEnd(18)} ${does}`);
+  for (const [name, { does, findings }] of Object.entries(all)) console.log(`${name.padEnd(28)} ${does}${findings ? ` (${findings.join(', ')})` : ''}`);
   process.exit(0);
 }
-const unknown = names.filter((name) => !FAULTS[name]);
+const unknown = names.filter((name) => !all[name]);
 if (unknown.length) {
-  console.error(`scripts/cluster: no fault is called ${unknown.join(', ')}; there are: ${Object.keys(FAULTS).join(', ')}`);
+  console.error(`scripts/cluster: no trial is called ${unknown.join(', ')}; there are: ${Object.keys(all).join(', ')}`);
   process.exit(2);
 }
 
 let broken = 0;
 const rows = [];
-for (const name of names.length ? names : Object.keys(FAULTS)) {
-  const lacks = lacking(FAULTS[name]);
+const played = [];
+for (const name of names.length ? names : Object.keys(all)) {
+  const lacks = lacking(all[name]);
+  process.stderr.write(`${name}: ${lacks ?? all[name].does}\n`);
+  if (SCENARIOS[name]) {
+    const outcome = lacks ? { name, skipped: lacks } : await play(name);
+    broken += outcome.broken ? 1 : 0;
+    played.push(outcome);
+    process.stderr.write(`${reportScenarios([outcome]).split('\n')[1]}\n`);
+    continue;
+  }
   if (lacks) {
     rows.push({ name, skipped: lacks });
     continue;
   }
-  process.stderr.write(`${name}: ${FAULTS[name].does}\n`);
   const judged = await trial(name);
   broken += judged.violations.length;
   for (const { rule, at, app, session, begin, why } of judged.violations.slice(0, 20)) {
@@ -33,5 +43,6 @@ for (const name of names.length ? names : Object.keys(FAULTS)) {
   rows.push(judged);
   process.stderr.write(`${report([judged]).split('\n')[1]}\n`);
 }
-console.log(report(rows));
+if (rows.length) console.log(report(rows));
+if (played.length) console.log(reportScenarios(played));
 process.exit(broken ? 1 : 0);

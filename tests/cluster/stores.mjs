@@ -10,14 +10,15 @@ import { Program, freePort, listens, must, run, until } from '../lib/process.mjs
 
 /** A PostgreSQL with one database. */
 export class Postgres {
-  static async start(dir) {
-    const postgres = await Postgres.empty(dir, 'postgres');
+  /** `env`: of its processes, such as that of a clock. */
+  static async start(dir, { name = 'postgres', env } = {}) {
+    const postgres = await Postgres.empty(dir, name, env);
     await postgres.make('initdb', ['-U', 'postgres', '-E', 'UTF8', '--locale=C', '--auth=trust', '--wal-segsize=1']);
     await postgres.start();
     return postgres;
   }
 
-  static async empty(dir, name) {
+  static async empty(dir, name, env) {
     const postgres = new Postgres();
     const bin = process.env.TEST_POSTGRES_BIN ?? fs.globSync?.('/usr/lib/postgresql/*/bin')?.at(-1) ?? newest('/usr/lib/postgresql');
     // It refuses to be run by root.
@@ -26,7 +27,7 @@ export class Postgres {
     fs.mkdirSync(data, { mode: 0o700 });
     if (owner.uid !== undefined) fs.chownSync(data, owner.uid, owner.gid);
     const port = await freePort();
-    return Object.assign(postgres, { bin, owner, data, port, url: `postgres://postgres@127.0.0.1:${port}/postgres` });
+    return Object.assign(postgres, { bin, owner, env, data, port, url: `postgres://postgres@127.0.0.1:${port}/postgres` });
   }
 
   async make(program, args) {
@@ -50,10 +51,16 @@ export class Postgres {
   async start() {
     const settings = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', max_connections: 200 };
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    this.program = new Program(path.join(this.bin, 'postgres'), ['-D', this.data, ...args], { ...this.owner, cwd: '/' });
+    this.program = new Program(path.join(this.bin, 'postgres'), ['-D', this.data, ...args], { ...this.owner, cwd: '/', env: { ...process.env, ...this.env } });
     const probe = ['-h', '127.0.0.1', '-p', this.port, '-U', 'postgres', '-q'];
     const ready = async () => (await run(path.join(this.bin, 'pg_isready'), probe, { cwd: '/' })).code === 0;
     await this.program.ready('PostgreSQL', ready);
+  }
+
+  /** It and its connections stand still (SIGSTOP), or go on (SIGCONT). */
+  signal(name) {
+    const { pid } = this.program.child;
+    for (const each of [pid, ...children(pid).map((child) => child.pid)]) signal(each, name);
   }
 
   /** As whoever supervises it does, where it has given up. */
@@ -68,14 +75,15 @@ export class Postgres {
   }
 }
 
-/** A PostgreSQL whose commits wait for its standby, which goes on in its place. */
+/** A PostgreSQL whose commits wait for its standby, if that is synchronous; the standby goes on in its place. */
 export class Followed {
-  static async start(dir) {
+  static async start(dir, { synchronous = true } = {}) {
     const followed = new Followed();
     const primary = await Postgres.start(dir);
     const standby = await primary.follower(dir);
     const url = `postgres://postgres@127.0.0.1:${primary.port},127.0.0.1:${standby.port}/postgres`;
     Object.assign(followed, { primary, standby, url, port: primary.port, stalled: [] });
+    if (!synchronous) return followed;
     await primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
     await primary.sql('SELECT pg_reload_conf()');
     await until('commits wait for the standby', async () => (await primary.sql('SELECT sync_state FROM pg_stat_replication')) === 'sync');
@@ -98,18 +106,20 @@ export class Followed {
   }
 
   signal(name) {
-    for (const { pid } of this.stalled) {
-      try {
-        process.kill(pid, name);
-      } catch {
-        // It has gone.
-      }
-    }
+    for (const { pid } of this.stalled) signal(pid, name);
   }
 
   async stop() {
     this.signal('SIGKILL');
     for (const part of [this.standby, this.primary]) await part.stop('SIGKILL');
+  }
+}
+
+function signal(pid, name) {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has gone.
   }
 }
 
@@ -147,11 +157,11 @@ function user(...names) {
 
 /** A Redis that writes each change to the disk before it answers, so that a kill loses nothing. */
 export class Redis {
-  static async start(dir, name = 'redis', more = []) {
+  static async start(dir, name = 'redis', more = [], env = undefined) {
     const redis = new Redis();
     const data = path.join(dir, name);
     fs.mkdirSync(data);
-    Object.assign(redis, { data, more, port: await freePort() });
+    Object.assign(redis, { data, more, env, port: await freePort() });
     redis.url = `redis://127.0.0.1:${redis.port}`;
     await redis.start();
     return redis;
@@ -160,7 +170,7 @@ export class Redis {
   async start() {
     const keeps = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
     const args = ['--bind', '127.0.0.1', '--port', this.port, '--dir', this.data, '--maxmemory-policy', 'noeviction', ...keeps, ...this.more];
-    this.program = new Program('redis-server', args);
+    this.program = new Program('redis-server', args, { env: { ...process.env, ...this.env } });
     // It listens before it has read what it has.
     await this.program.ready('Redis', async () => (await listens(this.port)) && /PONG/.test(await this.tell('PING')));
   }

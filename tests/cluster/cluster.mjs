@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { BIN, Cloakroom, PASSWORD } from '../lib/cloakroom.mjs';
 import { Program, freePort, listens } from '../lib/process.mjs';
 import { ask } from '../lib/ask.mjs';
-import { Followed, Postgres, Redis, Watched } from './stores.mjs';
+import { Followed, Postgres, Redis, Sharded, Watched } from './stores.mjs';
 import { Wire } from './wire.mjs';
 
 export const LAG = 2000;
@@ -40,7 +40,7 @@ const VERIFIER = process.env.TEST_VERIFIER ?? path.join(path.dirname(BIN), 'exam
 
 export class Cluster {
   /**
-   * `stores`: `postgres`, `standby`, `redis` or `sentinel`; `wires`: what stands between the second server and its stores, and between the
+   * `stores`: `postgres`, `standby`, `redis`, `sentinel` or `sharded`; `wires`: what stands between the second server and its stores, and between the
    * verifiers and the servers, so that it can be cut; `env`: of the second server.
    */
   static async start(dir, { stores = 'postgres', env = {}, postgresDir = dir } = {}) {
@@ -59,6 +59,7 @@ export class Cluster {
     this.postgres = this.keep(await (stores === 'standby' ? Followed : Postgres).start(postgresDir));
     if (stores === 'redis') this.redis = this.keep(await Redis.start(this.dir));
     if (stores === 'sentinel') this.watched = this.keep(await Watched.start(this.dir));
+    if (stores === 'sharded') this.sharded = this.keep(await Sharded.start(this.dir));
     this.postgresWire = this.keep(await Wire.lay(this.postgres.port));
     if (this.redis) this.redisWire = this.keep(await Wire.lay(this.redis.port));
 
@@ -71,7 +72,7 @@ export class Cluster {
       fs.mkdirSync(dir);
       const second = number === 2;
       const accounts = second ? this.postgres.url.replace(`:${this.postgres.port}/`, `:${this.postgresWire.port}/`) : this.postgres.url;
-      const sessions = this.watched?.url ?? (second && this.redis ? `redis://127.0.0.1:${this.redisWire.port}` : this.redis?.url);
+      const sessions = this.watched?.url ?? this.sharded?.url ?? (second && this.redis ? `redis://127.0.0.1:${this.redisWire.port}` : this.redis?.url);
       const top = [`public_url = "${this.publicUrl}"`, `store.accounts = "${accounts}?statement_timeout=2&connect_timeout=2"`];
       if (sessions) top.push(`store.sessions = "${sessions}"`);
       const more = { env: { ...(second && env), CLOAKROOM_SECRET: secret } };

@@ -53,6 +53,20 @@ export const FAULTS = {
     },
   },
 
+  'redis-cluster': {
+    does: 'slots move between two nodes of a Redis cluster; then one of them is killed (kill -9), and comes back after 2 s',
+    stores: 'sharded',
+    async inject({ cluster, during }) {
+      await during({ name: 'slots move', errors: 0.02 }, () => cluster.sharded.move(1500));
+      await during({ name: 'a node is away', errors: 0.05 }, async () => {
+        const [, node] = cluster.sharded.nodes;
+        await node.stop('SIGKILL');
+        await wait(2000);
+        await node.start();
+      });
+    },
+  },
+
   'postgres-restart': {
     does: 'PostgreSQL is stopped without a shutdown, and comes back after 3 s',
     stores: 'postgres',

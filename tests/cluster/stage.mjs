@@ -154,7 +154,7 @@ export class Server extends Cloakroom {
     logoutBy: (token, body = {}) => post('/v1/logout', body, [['Authorization', `Bearer ${token}`]]),
     endOthers: (who, id = 'web') => post(`/devices/end-others?app=${id}`, new URLSearchParams(), this.act(who)),
     endOne: (who, session) => ({ method: 'DELETE', path: `/v1/sessions/${session}`, headers: this.act(who) }),
-    changePassword: (who, current, renewed) => post('/v1/password', { current, new: renewed }, this.act(who)),
+    changePassword: (who, current, renewed) => post('/v1/password', { current, new: renewed, transport: 'body' }, this.act(who)),
     deleteAccount: (who, password = PASSWORD) => ({ method: 'DELETE', path: '/v1/account', body: { password }, headers: this.act(who) }),
     exchange: (who, id) => (who.refresh_token ? post('/v1/exchange', { app: id, refresh_token: who.refresh_token }) : post('/v1/exchange', { app: id }, this.act(who))),
   };

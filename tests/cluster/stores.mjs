@@ -1,5 +1,5 @@
-// The stores that the servers share, real ones in a folder of their own: PostgreSQL, alone or with a standby, Redis, and Redis watched
-// by a Sentinel.
+// The stores that the servers share, real ones in a folder of their own: PostgreSQL, alone or with a standby, Redis, Redis watched by a
+// Sentinel, and a Redis cluster.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -237,5 +237,38 @@ export class Watched {
 
   async stop() {
     for (const part of [this.program, this.primary, this.replica]) await part.stop('SIGKILL');
+  }
+}
+
+/** Three Redis servers that share the keys by their slots. */
+export class Sharded {
+  static async start(dir) {
+    const sharded = new Sharded();
+    const nodes = [];
+    for (let at = 0; at < 3; at += 1) {
+      const bus = await freePort();
+      const more = ['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-node-timeout', '1000', '--cluster-require-full-coverage', 'no'];
+      nodes.push(Object.assign(await Redis.start(dir, `node${at}`, more), { bus }));
+    }
+    Object.assign(sharded, { nodes, url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}` });
+    for (const [at, node] of nodes.entries()) {
+      await node.tell('CLUSTER', 'SET-CONFIG-EPOCH', String(at + 1));
+      await node.tell('CLUSTER', 'ADDSLOTSRANGE', String(Math.ceil((at * 16384) / 3)), String(Math.ceil(((at + 1) * 16384) / 3) - 1));
+      if (at > 0) await nodes[0].tell('CLUSTER', 'MEET', '127.0.0.1', String(node.port), String(node.bus));
+    }
+    const whole = async ({ port }) => (await run('redis-cli', ['-p', port, '--cluster', 'check', `127.0.0.1:${port}`])).output.includes('All 16384 slots covered');
+    for (const node of nodes) await until('the nodes are a cluster', () => whole(node));
+    return sharded;
+  }
+
+  /** So many slots, with what is in them, go from the first node to the second one. */
+  async move(slots) {
+    const [from, to] = await Promise.all(this.nodes.slice(0, 2).map(async (node) => (await node.tell('CLUSTER', 'MYID')).split('\r\n')[1]));
+    const how = ['--cluster-from', from, '--cluster-to', to, '--cluster-slots', slots, '--cluster-yes'];
+    await must('redis-cli', ['--cluster', 'reshard', `127.0.0.1:${this.nodes[0].port}`, ...how]);
+  }
+
+  async stop() {
+    for (const node of this.nodes) await node.stop('SIGKILL');
   }
 }

@@ -5,10 +5,12 @@ import { clocks } from './clocks.mjs';
 import { ends } from './ends.mjs';
 import { exchange } from './exchange.mjs';
 import { failover } from './failover.mjs';
+import { hangUps } from './hangups.mjs';
 import { keys } from './keys.mjs';
+import { pairs } from './pairs.mjs';
 import { standstill } from './standstill.mjs';
 
-export const SCENARIOS = { ...ends, ...exchange, ...keys, ...clocks, ...standstill, ...failover };
+export const SCENARIOS = { ...ends, ...exchange, ...keys, ...clocks, ...standstill, ...failover, ...pairs, ...hangUps };
 
 /** Plays one; `broken`: what did not hold. */
 export async function play(name) {

@@ -7,7 +7,7 @@ import test from 'node:test';
 
 import { ROOT } from '../lib/cloakroom.mjs';
 import { FAULTS } from './faults.mjs';
-import { report } from './report.mjs';
+import { lacking, report } from './report.mjs';
 import { SCENARIOS, play } from './scenarios/index.mjs';
 import { trial } from './trial.mjs';
 
@@ -23,7 +23,7 @@ for (const name of ['server-kill', 'feed-cut', 'redis-failover']) {
 }
 
 for (const name of ['others-at-once', 'password-at-once', 'cut-sign-out', 'exchange-beside-end-others', 'hold-outlasts-configuration', 'key-kill']) {
-  test(`several servers: ${name}: ${SCENARIOS[name].does}`, async () => {
+  test(`several servers: ${name}: ${SCENARIOS[name].does}`, { skip: lacking(SCENARIOS[name]) }, async () => {
     const { broken } = await play(name);
     assert.equal(broken, undefined);
   });

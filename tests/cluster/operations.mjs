@@ -9,9 +9,12 @@ import { PASSWORD } from '../lib/cloakroom.mjs';
 import { acknowledged, app, given } from './stage.mjs';
 
 /** Everybody's devices hold a session of each of these. `moved` had the method of `before`, and exchanges. */
-export const APPS = {
-  before: app('web', 'session') + app('api', 'jwt') + app('moved', 'session'),
-  after: app('web', 'session') + app('api', 'jwt') + app('moved', 'jwt', { migrate_from: ['session'] }),
+export const apps = (refresh_grace) => {
+  const same = app('web', 'session') + app('api', 'jwt', { refresh_grace });
+  return {
+    before: same + app('moved', 'session', { refresh_grace }),
+    after: same + app('moved', 'jwt', { refresh_grace, migrate_from: ['session'] }),
+  };
 };
 export const KINDS = ['web', 'api', 'moved'];
 
@@ -143,6 +146,15 @@ function keep(operation, { sessions, tag, who, session, clashes }, answer) {
   if (operation === 'renew') Object.assign(sessions[session], { access_token: got.access_token, refresh_token: got.refresh_token });
   else if (operation !== 'exchange') sessions[`new.${tag}`] = got;
   else if ((sessions[`successor.${who}`] ??= got).session !== got.session) clashes.push(`an exchange has two successors`);
+}
+
+/** A few at once. */
+export async function crowd(rounds, work) {
+  const left = [...rounds];
+  const hand = async () => {
+    for (let round = left.shift(); round; round = left.shift()) await work(round);
+  };
+  await Promise.all(Array.from({ length: 4 }, hand));
 }
 
 /** What can be seen of an account: which of its sessions live, at which server, and which passwords sign in. */

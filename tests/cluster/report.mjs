@@ -1,8 +1,9 @@
 // The tables of trials.
 
-/** Why a fault cannot be made here, or nothing. */
+/** Why a trial cannot be made here, or nothing. */
 export function lacking({ needs }) {
   if (needs === undefined) return undefined;
+  if (needs === 'boot clock') return process.arch === 'x64' ? undefined : 'tests/lib/boot-clock.c is for x86_64 alone';
   if (process.getuid() !== 0) return 'only root can do this';
   // Elsewhere everybody's packets would be lost.
   if (needs === 'network' && process.env.TEST_NETWORK !== 'own') return 'needs a network of its own, as scripts/cluster makes one';

@@ -63,7 +63,7 @@ export class Stage {
   bootClock = () => onlyBootClock(this.dir, this.name('clock'));
 
   /** A server that has not been started. `accounts`, `sessions`, `others`: where they are; `options`: of the URL of the accounts. */
-  async prepare({ accounts, sessions, others, options = '', apps = APPS, top = [], clock, secret = this.secret, env = {}, port }) {
+  async prepare({ accounts, sessions, others, options = '', apps = APPS, top = [], clock, secret = this.secret, env = {}, port, prefix }) {
     const dir = path.join(this.dir, this.name('server'));
     fs.mkdirSync(dir);
     const limit = '{ burst = 10000, refill = "1s" }';
@@ -74,7 +74,7 @@ export class Stage {
       ...['failures_per_network', 'registrations_per_network'].map((which) => `limits.${which} = ${limit}`),
       ...top,
     ];
-    const more = { top: lines.join('\n'), apps, env: { ...clock?.env, CLOAKROOM_SECRET: secret, ...env } };
+    const more = { top: lines.join('\n'), apps, prefix, env: { ...clock?.env, CLOAKROOM_SECRET: secret, ...env } };
     return this.keep(new Server(dir, port ?? (await freePort()), this.publicUrl, more));
   }
 

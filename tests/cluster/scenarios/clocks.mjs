@@ -160,6 +160,7 @@ export const clocks = {
   'machine-paused': {
     does: 'a machine is paused while a session ends elsewhere; its boot clock has not counted the time',
     findings: ['R11'],
+    needs: 'boot clock',
     async play(stage) {
       const [postgres, boot] = [await stage.postgres(), await stage.bootClock()];
       const apps = app('web', 'session', { max_revocation_lag: '5m' }) + app('api', 'jwt', { on_feed_loss: 'refuse', access_token_lifetime: '1h' });
@@ -183,6 +184,7 @@ export const clocks = {
   'hold-outlasts-configuration': {
     does: 'during a rolling restart that raises the lifetime of access tokens to an hour, a token of the new setting signs out at a server of the old one',
     findings: ['R15'],
+    needs: 'boot clock',
     async play(stage) {
       const clock = await stage.bothClocks();
       const postgres = await stage.postgres({ clock });

@@ -117,6 +117,7 @@ export const ends = {
   'cut-sign-out': {
     does: 'sessions of a server\'s own store are signed out by clients who hang up, and by another server; then 65 minutes pass for all clocks',
     findings: ['R4', 'R21'],
+    needs: 'boot clock',
     async play(stage) {
       const clock = await stage.bothClocks();
       const postgres = await stage.postgres({ clock });

@@ -62,6 +62,7 @@ export const failover = {
   'redis-old-copy': {
     does: 'Redis comes back under running servers as it was three days ago, then at a start, then after PostgreSQL has become another incarnation',
     findings: ['R20'],
+    needs: 'boot clock',
     async play(stage) {
       const clock = await stage.bothClocks();
       const postgres = await stage.postgres({ clock });

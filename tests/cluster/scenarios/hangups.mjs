@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { until, wait } from '../../lib/process.mjs';
-import { APPS, OPERATIONS, beginning, describe, does, isSeen, person, seen } from '../operations.mjs';
+import { OPERATIONS, apps, beginning, crowd, describe, does, isSeen, person, seen } from '../operations.mjs';
 import { LAG } from '../stage.mjs';
 
 /** Clients leave at so many moments between the request and about when its answer comes. */
@@ -13,46 +13,47 @@ const GUESS = { password: 'no password of hers 1' };
 const sweep = (leave) =>
   async function hangUps(stage) {
     const accounts = await stage.postgres();
-    const before = await stage.server({ accounts, apps: APPS.before });
-    const [a, b] = await stage.servers(2, { accounts, apps: APPS.after });
-    const broken = [];
-    for (const [operation, { request, model, by = ['web'] }] of Object.entries(OPERATIONS)) {
-      // What an operator asks has no client that could leave.
-      if (!request) continue;
+    // Whoever lost the answer of a renewal shows the old token until the end.
+    const { before: old, after } = apps('5m');
+    const before = await stage.server({ accounts, apps: old });
+    const [a, b] = await stage.servers(2, { accounts, apps: after });
+    const rounds = [];
+    // What an operator asks has no client that could leave.
+    for (const [operation, { request, by = ['web'] }] of Object.entries(OPERATIONS).filter(([, { request }]) => request)) {
       const usual = await duration(stage, { before, a }, operation, by[0]);
-      const rounds = [];
-      for (let at = 0; at < MOMENTS; at += 1) {
-        const round = await person(stage, { before, a });
-        const session = `one.${by[at % by.length]}`;
-        const asker = { ...round, who: 'one', tag: 'x', session, by: by[at % by.length], held: round.sessions[session], target: 'two.web' };
-        round.after = (1.1 * usual * at) / (MOMENTS - 1);
-        await a.hangUp(leave, request(a, asker), round.after);
-        rounds.push(Object.assign(round, { asker }));
+      const moments = Array.from({ length: MOMENTS }, (_, at) => ({ operation, request, usual, by: by[at % by.length], after: (1.1 * usual * at) / (MOMENTS - 1) }));
+      await crowd(moments, async (round) => Object.assign(round, await person(stage, { before, a })));
+      for (const round of moments) {
+        const session = `one.${round.by}`;
+        round.asker = { ...round, who: 'one', tag: 'x', session, held: round.sessions[session], target: 'two.web' };
+        await a.hangUp(leave, request(a, round.asker), round.after);
       }
-      await wait(2 * LAG);
-      for (const round of rounds) {
-        const begun = beginning(Object.keys(round.sessions));
-        const allowed = [begun, ...model(begun, round.asker).map(({ state }) => state)];
-        const found = await seen(round, [a, b]);
-        const what = `${operation} by ${round.asker.session}, left after ${round.after.toFixed(1)} of ${usual.toFixed(1)} ms`;
-        if (!allowed.some((state) => isSeen(state, found, round.sessions))) broken.push(`${what}: ${describe(found)}`);
-        broken.push(...found.strange.map((each) => `${what}: ${each}`));
-      }
+      rounds.push(...moments);
     }
+    await wait(2 * LAG);
+    const broken = [];
+    await crowd(rounds, async ({ operation, asker, usual, after, ...round }) => {
+      const begun = beginning(Object.keys(round.sessions));
+      const allowed = [begun, ...OPERATIONS[operation].model(begun, asker).map(({ state }) => state)];
+      const found = await seen(round, [a, b]);
+      const what = `${operation} by ${asker.session}, left after ${after.toFixed(1)} of ${usual.toFixed(1)} ms`;
+      if (!allowed.some((state) => isSeen(state, found, round.sessions))) broken.push(`${what}: ${describe(found)}`);
+      broken.push(...found.strange.map((each) => `${what}: ${each}`));
+    });
     broken.push(...(await guesses([a, b], leave)), ...(await places(a, leave)));
     assert.deepEqual(broken, []);
   };
 
-const told = (leave) => ({
+const scenario = (leave) => ({
   does: `clients leave in the middle of each operation, of guesses and of sign-ins (${leave})`,
   findings: ['R4', 'R5', 'R27'],
   play: sweep(leave),
 });
 
 export const hangUps = {
-  'hang-ups-http1': told('HTTP/1.1, reset'),
-  'hang-ups-http2-stream': told('HTTP/2, stream reset'),
-  'hang-ups-http2-connection': told('HTTP/2, connection lost'),
+  'hang-ups-http1': scenario('HTTP/1.1, reset'),
+  'hang-ups-http2-stream': scenario('HTTP/2, stream reset'),
+  'hang-ups-http2-connection': scenario('HTTP/2, connection lost'),
 };
 
 /** How long the operation takes when nobody leaves: the middle one of three. */

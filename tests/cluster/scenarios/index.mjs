@@ -2,6 +2,7 @@
 
 import { Stage } from '../stage.mjs';
 import { clocks } from './clocks.mjs';
+import { compose } from './compose.mjs';
 import { ends } from './ends.mjs';
 import { exchange } from './exchange.mjs';
 import { failover } from './failover.mjs';
@@ -10,7 +11,7 @@ import { keys } from './keys.mjs';
 import { pairs } from './pairs.mjs';
 import { standstill } from './standstill.mjs';
 
-export const SCENARIOS = { ...ends, ...exchange, ...keys, ...clocks, ...standstill, ...failover, ...pairs, ...hangUps };
+export const SCENARIOS = { ...ends, ...exchange, ...keys, ...clocks, ...standstill, ...failover, ...pairs, ...hangUps, ...compose };
 
 /** Plays one; `broken`: what did not hold. */
 export async function play(name) {

@@ -12,6 +12,7 @@ export const keys = {
   'key-kill': {
     does: 'a signing key is killed at one server, a second after a stranger has shown another one a token of no key; a verifier follows that one',
     findings: ['R10', 'R18'],
+    needs: 'boot clock',
     async play(stage) {
       const clock = await stage.bothClocks();
       const postgres = await stage.postgres({ clock });

@@ -4,12 +4,11 @@ import assert from 'node:assert/strict';
 
 import { generator } from '../../lib/generator.mjs';
 import { wait } from '../../lib/process.mjs';
-import { APPS, KINDS, OPERATIONS, beginning, describe, does, isSeen, person, seen } from '../operations.mjs';
+import { KINDS, OPERATIONS, apps, beginning, crowd, describe, does, isSeen, person, seen } from '../operations.mjs';
 import { LAG, kidOf } from '../stage.mjs';
 
 /** Of each pair, by one device and by two. */
 const ROUNDS = 2;
-const AT_ONCE = 4;
 /** The longest that one begins before the other, in milliseconds. */
 const APART = 25;
 
@@ -42,16 +41,19 @@ export const pairs = {
   'pairs-postgres': {
     does: `each pair of ${Object.keys(OPERATIONS).length} operations on an account at two servers at once, with everything in PostgreSQL`,
     findings: ['R2', 'R3', 'R16', 'R17', 'R27', 'R30'],
+    needs: 'boot clock',
     play: play(false),
   },
   'pairs-redis': {
     does: 'the same with sessions in Redis',
     findings: ['R2', 'R3', 'R16', 'R17', 'R27', 'R30'],
+    needs: 'boot clock',
     play: play(true, 1),
   },
   'pairs-key-kill': {
     does: 'each operation at one server while the signing key is killed at another',
     findings: ['R18'],
+    needs: 'boot clock',
     async play(stage) {
       const { a, b, before } = await cast(stage, false);
       const random = generator(Date.now());
@@ -78,17 +80,10 @@ async function cast(stage, withRedis) {
   const clock = await stage.bothClocks();
   const accounts = await stage.postgres({ clock });
   const sessions = withRedis ? await stage.redis({ clock }) : undefined;
-  const before = await stage.server({ accounts, sessions, clock, apps: APPS.before });
-  const [a, b] = await stage.servers(2, { accounts, sessions, clock, apps: APPS.after });
+  const { before: old, after } = apps('30s');
+  const before = await stage.server({ accounts, sessions, clock, apps: old });
+  const [a, b] = await stage.servers(2, { accounts, sessions, clock, apps: after });
   return { clock, before, a, b };
-}
-
-async function crowd(rounds, work) {
-  const left = [...rounds];
-  const hand = async () => {
-    for (let round = left.shift(); round; round = left.shift()) await work(round);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, hand));
 }
 
 /** Both at once, each at a server of its own. */

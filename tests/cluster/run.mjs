@@ -8,7 +8,7 @@ import { trial } from './trial.mjs';
 const names = process.argv.slice(2);
 const all = { ...FAULTS, ...SCENARIOS };
 if (names.includes('list')) {
-  for (const [name, { does, findings }] of Object.entries(all)) console.log(`${name.padEnd(28)} ${does}${findings ? ` (${findings.join(', ')})` : ''}`);
+  for (const [name, { does, findings }] of Object.entries(all)) console.log(`${name.padEnd(28)} ${does}${findings?.length ? ` (${findings.join(', ')})` : ''}`);
   process.exit(0);
 }
 const unknown = names.filter((name) => !all[name]);

@@ -167,8 +167,11 @@ export const clocks = {
       const a = await stage.server({ accounts: postgres, apps });
       const b = await stage.server({ accounts: postgres, apps, clock: boot, options: '&listen=off' });
       await a.register('ada');
-      const [web, api] = [await a.signIn('ada'), await a.signIn('ada', 'api')];
-      assert.deepEqual([await b.accepts(web), await b.accepts(api)], [true, true]);
+      const [web, api, living] = [await a.signIn('ada'), await a.signIn('ada', 'api'), await a.signIn('ada')];
+      assert.deepEqual([await b.accepts(web), await b.accepts(api), await b.accepts(living)], [true, true, true]);
+      const before = await readFromStore(b);
+      await b.accepts(living);
+      assert.equal(await readFromStore(b), before, 'it is in the near-cache');
       b.program.child.kill('SIGSTOP');
       assert.equal((await a.does.logout(web)).status, 204);
       assert.equal((await a.does.logout(api)).status, 204);
@@ -177,7 +180,8 @@ export const clocks = {
       b.program.child.kill('SIGCONT');
       // The first answer about the log shows the leap.
       await wait(1000);
-      assert.deepEqual([await b.accepts(web), await b.accepts(api)], [false, false]);
+      assert.deepEqual([await b.accepts(web), await b.accepts(api), await b.accepts(living)], [false, false, true]);
+      assert.ok((await readFromStore(b)) > before, 'nothing is believed that was read before the pause');
     },
   },
 
@@ -230,6 +234,12 @@ async function stillAsItWas({ living, renewable, ended }, servers) {
     for (const who of renewable) await server.renew(who);
     if (ended) assert.equal(await server.renews(ended), false, `server ${at + 1}: an ended session without a record renews`);
   }
+}
+
+/** How many verifications have read the store. */
+async function readFromStore(server) {
+  const { text } = await server.ask('GET', '/metrics');
+  return Number(/^cloakroom_verifications_total\{from="source"\} (\d+)/m.exec(text)?.[1] ?? 0);
 }
 
 /** What a verifier is told that starts now, as text. */

@@ -110,7 +110,7 @@ export const exchange = {
     findings: ['R16'],
     async play(stage) {
       const postgres = await stage.postgres();
-      const [before, a, b] = await migrating(stage, postgres, { refresh_grace: '5s' });
+      const [before, a, b] = await migrating(stage, postgres, { refresh_grace: '10s' });
       const people = [];
       for (let at = 0; at < 150; at += 1) {
         await before.register(`ada${at}`);
@@ -129,7 +129,7 @@ export const exchange = {
         else broken.push('within the grace period: refused');
       }
       await b.restart();
-      await wait(Math.max(0, cut + 6500 - Date.now()));
+      await wait(Math.max(0, cut + 11_500 - Date.now()));
       for (const [old, successor] of early) {
         const lives = [await a.renews(old), await a.accepts(successor, 'web')];
         if (lives[0] || !lives[1]) broken.push(`repeated, and alive: the old one ${lives[0]}, its successor ${lives[1]}`);
@@ -221,13 +221,12 @@ export const exchange = {
       // One that is admitted before its app is ended is one of those that end. Hashing is made slow enough to be met.
       await b.restart({ change: (text) => text.replace('memory_kib = 7168', 'memory_kib = 262144').replace('passes = 5', 'passes = 8') });
       await b.register('bob');
-      const signingIn = b.login('bob');
+      let answered = false;
+      const signingIn = b.login('bob').finally(() => (answered = true));
       await wait(300);
-      const early = Date.now();
       const ending = await a.command('session', 'revoke', '--app', 'web');
-      const late = Date.now();
+      assert.ok(acknowledged(ending) && !answered, 'the end came while the password was checked');
       const born = await signingIn;
-      assert.ok(acknowledged(ending) && Date.now() > late && late > early, 'the end came while the password was checked');
       await heard();
       if (exchanged && (await a.accepts(exchanged, 'web'))) broken.push('a session was exchanged after it had ended');
       if (given(born) && (await a.accepts(given(born), 'web'))) broken.push('a session that was admitted before its app was ended lives on');

@@ -27,8 +27,9 @@ export const LEAVES = {
 
   async 'HTTP/2, stream reset'(request, after) {
     const session = await overHttp2(request);
-    await moment(after);
+    // It closes by itself where the answer comes first.
     const gone = ended(session.stream);
+    await moment(after);
     session.stream.close(http2.constants.NGHTTP2_CANCEL);
     await gone;
     // The connection goes on: the server has heard of the reset when it answers this.
@@ -38,8 +39,8 @@ export const LEAVES = {
 
   async 'HTTP/2, connection lost'(request, after) {
     const session = await overHttp2(request);
-    await moment(after);
     const gone = ended(session);
+    await moment(after);
     session.socket.destroy();
     await gone;
   },
@@ -53,6 +54,8 @@ async function overHttp2({ port, path, method, headers, payload }) {
   const fields = headers.map(([name, value]) => (name === 'Host' ? [':authority', value] : [name.toLowerCase(), value]));
   session.stream = session.request({ ':method': method, ':path': path, ...Object.fromEntries(fields) });
   session.stream.on('error', () => {});
+  // What comes is thrown away; a stream with something unread never closes.
+  session.stream.resume();
   session.stream.end(payload);
   return session;
 }

@@ -119,8 +119,8 @@ export function told(answer) {
   return status >= 500 || status === 429 ? undefined : false;
 }
 
-/** An account with two devices and a bystander, who all hold sessions. */
-export async function person(stage, { before, a }) {
+/** An account with two devices and a bystander, who all hold sessions, and the passwords that these operations may give it. */
+export async function person(stage, { before, a }, operations) {
   const name = stage.name('ada');
   await before.register(name);
   const sessions = {};
@@ -128,7 +128,9 @@ export async function person(stage, { before, a }) {
     for (const kind of KINDS) sessions[`${who}.${kind}`] = await before.signIn(name, kind);
   }
   sessions['third.web'] = await a.signIn(name, 'web');
-  const passwords = { first: PASSWORD, operator: `of an operator ${name} 5`, 'changed.x': `of the first one ${name} 6`, 'changed.y': `of the second one ${name} 7` };
+  const passwords = { first: PASSWORD };
+  if (operations.includes('set password')) passwords.operator = `of an operator ${name} 5`;
+  if (operations.includes('change password')) Object.assign(passwords, { 'changed.x': `of the first one ${name} 6`, 'changed.y': `of the second one ${name} 7` });
   return { name, email: `${name}@example.com`, sessions, passwords };
 }
 

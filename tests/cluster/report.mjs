@@ -3,7 +3,7 @@
 /** Why a trial cannot be made here, or nothing. */
 export function lacking({ needs }) {
   if (needs === undefined) return undefined;
-  if (needs === 'boot clock') return process.arch === 'x64' ? undefined : 'tests/lib/boot-clock.c is for x86_64 alone';
+  if (needs === 'boot clock') return process.arch === 'x64' ? undefined : 'tests/lib/vdso-clock.c is for x86_64 alone';
   if (process.getuid() !== 0) return 'only root can do this';
   // Elsewhere everybody's packets would be lost.
   if (needs === 'network' && process.env.TEST_NETWORK !== 'own') return 'needs a network of its own, as scripts/cluster makes one';

@@ -46,8 +46,8 @@ export class Stage {
   }
 
   /** `clock`: one that the scenario sets. */
-  async postgres({ clock } = {}) {
-    return this.keep(await Postgres.start(this.dir, { name: this.name('postgres'), env: clock?.env }));
+  async postgres({ clock, settings } = {}) {
+    return this.keep(await Postgres.start(this.dir, { name: this.name('postgres'), env: clock?.env, settings }));
   }
 
   async followed(options) {
@@ -55,7 +55,7 @@ export class Stage {
   }
 
   async redis({ clock, more } = {}) {
-    return this.keep(await Redis.start(this.dir, this.name('redis'), more, clock?.env));
+    return this.keep(await Redis.start(this.dir, this.name('redis'), more, clock?.bare));
   }
 
   wallClock = () => wallClock(this.dir, this.name('clock'));

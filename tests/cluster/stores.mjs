@@ -10,15 +10,15 @@ import { Program, freePort, listens, must, run, until } from '../lib/process.mjs
 
 /** A PostgreSQL with one database. */
 export class Postgres {
-  /** `env`: of its processes, such as that of a clock. */
-  static async start(dir, { name = 'postgres', env } = {}) {
-    const postgres = await Postgres.empty(dir, name, env);
+  /** `env`: of its processes, such as that of a clock; `settings`: of its own. */
+  static async start(dir, { name = 'postgres', env, settings } = {}) {
+    const postgres = Object.assign(await Postgres.empty(dir, name), { env, more: settings });
     await postgres.make('initdb', ['-U', 'postgres', '-E', 'UTF8', '--locale=C', '--auth=trust', '--wal-segsize=1']);
     await postgres.start();
     return postgres;
   }
 
-  static async empty(dir, name, env) {
+  static async empty(dir, name) {
     const postgres = new Postgres();
     const bin = process.env.TEST_POSTGRES_BIN ?? fs.globSync?.('/usr/lib/postgresql/*/bin')?.at(-1) ?? newest('/usr/lib/postgresql');
     // It refuses to be run by root.
@@ -27,7 +27,7 @@ export class Postgres {
     fs.mkdirSync(data, { mode: 0o700 });
     if (owner.uid !== undefined) fs.chownSync(data, owner.uid, owner.gid);
     const port = await freePort();
-    return Object.assign(postgres, { bin, owner, env, data, port, url: `postgres://postgres@127.0.0.1:${port}/postgres` });
+    return Object.assign(postgres, { bin, owner, data, port, url: `postgres://postgres@127.0.0.1:${port}/postgres` });
   }
 
   async make(program, args) {
@@ -49,7 +49,7 @@ export class Postgres {
   }
 
   async start() {
-    const settings = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', max_connections: 200 };
+    const settings = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', max_connections: 200, ...this.more };
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     this.program = new Program(path.join(this.bin, 'postgres'), ['-D', this.data, ...args], { ...this.owner, cwd: '/', env: { ...process.env, ...this.env } });
     const probe = ['-h', '127.0.0.1', '-p', this.port, '-U', 'postgres', '-q'];

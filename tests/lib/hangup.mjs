@@ -41,14 +41,15 @@ export const LEAVES = {
     const session = await overHttp2(request);
     const gone = ended(session);
     await moment(after);
-    session.socket.destroy();
+    session.wire.resetAndDestroy();
     await gone;
   },
 };
 
 /** Cleartext, which the client knows beforehand that the server speaks. */
 async function overHttp2({ port, path, method, headers, payload }) {
-  const session = http2.connect(`http://127.0.0.1:${port}`);
+  const wire = net.connect({ port, host: '127.0.0.1', noDelay: true });
+  const session = Object.assign(http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => wire }), { wire });
   session.on('error', () => {});
   await new Promise((resolve) => session.on('remoteSettings', resolve));
   const fields = headers.map(([name, value]) => (name === 'Host' ? [':authority', value] : [name.toLowerCase(), value]));

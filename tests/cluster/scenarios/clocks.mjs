@@ -157,6 +157,30 @@ export const clocks = {
     },
   },
 
+  'redis-clock-hour': {
+    does: "Redis's clock is an hour ahead, is set right, and leaps an hour ahead once more, while tabs renew with the same token",
+    findings: ['R24'],
+    needs: 'boot clock',
+    async play(stage) {
+      const clock = await stage.bothClocks();
+      clock.set('+3600');
+      const [accounts, sessions] = [await stage.postgres(), await stage.redis({ clock })];
+      const [a, b] = await stage.servers(2, { accounts, sessions, apps: app('web', 'session') + app('api', 'jwt', { refresh_grace: '3s' }) });
+      const world = await people(a);
+      for (const ahead of ['+3600', '+0', '+3600']) {
+        clock.set(ahead);
+        await wait(3500);
+        for (const who of world.renewable) {
+          const { refresh_token } = who;
+          await a.renew(who);
+          const again = await b.does.refresh(refresh_token);
+          assert.equal(again.status, 200, `${ahead}: a second tab: ${again.text}`);
+        }
+        await stillAsItWas(world, [a, b]);
+      }
+    },
+  },
+
   'machine-paused': {
     does: 'a machine is paused while a session ends elsewhere; its boot clock has not counted the time',
     findings: ['R11'],

@@ -147,13 +147,14 @@ export const exchange = {
   },
 
   'exchange-while-moving': {
-    does: 'two tabs exchange one session at two servers that are a step apart in moving the sessions to another store',
+    does: 'two tabs exchange one session at two servers that are a step apart in moving the sessions to another store, and whose clocks differ',
     findings: ['R26'],
     async play(stage) {
       const [postgres, redis] = [await stage.postgres(), await stage.redis()];
       const before = await stage.server({ accounts: postgres, apps: OLD });
-      const one = await stage.server({ accounts: postgres, others: redis, apps: NEW });
-      const two = await stage.server({ accounts: postgres, sessions: redis, others: postgres, apps: NEW });
+      const clocks = [await stage.wallClock(), await stage.wallClock()];
+      const one = await stage.server({ accounts: postgres, others: redis, apps: NEW, clock: clocks[0] });
+      const two = await stage.server({ accounts: postgres, sessions: redis, others: postgres, apps: NEW, clock: clocks[1] });
       await before.register('ada');
       const pairs = [];
       const both = async (count, gap) => {
@@ -165,7 +166,12 @@ export const exchange = {
         }
       };
       await postgres.sql(SLOW_ROWS);
-      await both(12, () => 20);
+      // Each of them is a second behind for a while.
+      for (const clock of clocks) {
+        clock.set('-1');
+        await both(12, (at) => 20 * (at % 4));
+        clock.set('+0');
+      }
       await postgres.sql('DROP TRIGGER slow ON cloakroom_sessions');
       await both(60, (at) => at % 3);
       await heard();

@@ -22,7 +22,7 @@ const sweep = (leave) =>
     for (const [operation, { request, by = ['web'] }] of Object.entries(OPERATIONS).filter(([, { request }]) => request)) {
       const usual = await duration(stage, { before, a }, operation, by[0]);
       const moments = Array.from({ length: MOMENTS }, (_, at) => ({ operation, request, usual, by: by[at % by.length], after: (1.1 * usual * at) / (MOMENTS - 1) }));
-      await crowd(moments, async (round) => Object.assign(round, await person(stage, { before, a })));
+      await crowd(moments, async (round) => Object.assign(round, await person(stage, { before, a }, [operation])));
       for (const round of moments) {
         const session = `one.${round.by}`;
         round.asker = { ...round, who: 'one', tag: 'x', session, held: round.sessions[session], target: 'two.web' };
@@ -60,7 +60,7 @@ export const hangUps = {
 async function duration(stage, servers, operation, kind) {
   const took = [];
   for (let at = 0; at < 3; at += 1) {
-    const round = await person(stage, servers);
+    const round = await person(stage, servers, [operation]);
     const asker = { ...round, who: 'one', tag: 'x', by: kind, session: `one.${kind}`, held: round.sessions[`one.${kind}`], target: 'two.web', clashes: [] };
     const began = performance.now();
     const { ok, answer } = await does(servers.a, operation, asker);

@@ -25,7 +25,7 @@ const play = (withRedis, rounds = ROUNDS) =>
     let minutes = 0;
     while (all.length) {
       const batch = all.splice(0, 48);
-      await crowd(batch, async (round) => Object.assign(round, await person(stage, { before, a }), { clashes: [] }));
+      await crowd(batch, async (round) => Object.assign(round, await person(stage, { before, a }, round.pair), { clashes: [] }));
       // All tokens have been used for longer than a grace period: a renewal rotates.
       minutes += 1;
       clock.set(`+${60 * minutes}`);
@@ -59,7 +59,7 @@ export const pairs = {
       const random = generator(Date.now());
       const broken = [];
       for (const operation of Object.keys(OPERATIONS)) {
-        const round = { pair: [operation], second: 'one', clashes: [], ...(await person(stage, { before, a })) };
+        const round = { pair: [operation], second: 'one', clashes: [], ...(await person(stage, { before, a }, [operation])) };
         const killed = kidOf(round.sessions['one.api'].access_token);
         const tokens = ['one.api', 'two.api'].map((which) => ({ access_token: round.sessions[which].access_token }));
         const killing = wait(random() * APART).then(() => a.must('key', 'kill', killed));

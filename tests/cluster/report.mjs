@@ -18,16 +18,15 @@ export function report(rows) {
   return [head, ...lines].map((line) => line.map((cell, at) => cell.padEnd(widths[at])).join('  ').trimEnd()).join('\n');
 }
 
-/** One line a scenario, and below it what did not hold. */
+/** One line a scenario. */
 export function reportScenarios(played) {
-  const rows = played.map(({ name, findings, seconds, broken, skipped }) => ({
-    cells: skipped ? [name, '', '', skipped] : [name, findings.join(' '), `${Math.round(seconds)} s`, broken ? 'broken' : 'held'],
-    broken,
-  }));
+  const rows = played.map(({ name, findings, seconds, broken, skipped }) => [
+    name,
+    ...(skipped ? ['', '', skipped] : [findings.join(' '), `${Math.round(seconds)} s`, broken ? 'broken' : 'held']),
+  ]);
   const head = ['scenario', 'stands for', 'took', ''];
-  const widths = head.map((title, at) => Math.max(title.length, ...rows.map(({ cells }) => cells[at].length)));
-  const show = (cells) => cells.map((cell, at) => cell.padEnd(widths[at])).join('  ').trimEnd();
-  return [show(head), ...rows.flatMap(({ cells, broken }) => [show(cells), ...(broken ? broken.split('\n').map((line) => `    ${line}`) : [])])].join('\n');
+  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((cells) => cells[at].length)));
+  return [head, ...rows].map((cells) => cells.map((cell, at) => cell.padEnd(widths[at])).join('  ').trimEnd()).join('\n');
 }
 
 function line({ name, counts, ends, reads, spells, violations }) {

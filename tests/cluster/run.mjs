@@ -27,7 +27,8 @@ for (const name of names.length ? names : Object.keys(all)) {
     const outcome = lacks ? { name, skipped: lacks } : await play(name);
     broken += outcome.broken ? 1 : 0;
     played.push(outcome);
-    process.stderr.write(`${reportScenarios([outcome]).split('\n').slice(1).join('\n')}\n`);
+    if (outcome.broken) console.log(outcome.broken.replaceAll(/^/gm, `  ${name}: `));
+    process.stderr.write(`${reportScenarios([outcome]).split('\n')[1]}\n`);
     continue;
   }
   if (lacks) {

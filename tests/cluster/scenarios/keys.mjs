@@ -96,10 +96,9 @@ export const keys = {
       const before = await a.signIn('ada', 'api');
       for (const server of [a, b]) await server.stop('SIGKILL');
       clock.set(`+${SHORTLY_BEFORE_THE_NEXT}`);
+      for (const server of [a, b]) await server.start();
       const secret = newSecret();
       Object.assign(a.env, { CLOAKROOM_SECRET: secret, CLOAKROOM_SECRET_OLD: stage.secret });
-      await a.start();
-      await b.start();
       await a.must('key', 'rewrap');
       await a.stop('SIGTERM');
       delete a.env.CLOAKROOM_SECRET_OLD;

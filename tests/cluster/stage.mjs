@@ -156,7 +156,10 @@ export class Server extends Cloakroom {
     endOne: (who, session) => ({ method: 'DELETE', path: `/v1/sessions/${session}`, headers: this.act(who) }),
     changePassword: (who, current, renewed) => post('/v1/password', { current, new: renewed, transport: 'body' }, this.act(who)),
     deleteAccount: (who, password = PASSWORD) => ({ method: 'DELETE', path: '/v1/account', body: { password }, headers: this.act(who) }),
-    exchange: (who, id) => (who.refresh_token ? post('/v1/exchange', { app: id, refresh_token: who.refresh_token }) : post('/v1/exchange', { app: id }, this.act(who))),
+    exchange: (who, id) => {
+      const { refresh_token } = who;
+      return post('/v1/exchange', { app: id, refresh_token }, refresh_token ? [] : this.act(who));
+    },
   };
 
   send = ({ path: where, method, ...request }) => this.ask(method, where, request);

@@ -45,7 +45,8 @@ export const failover = {
       const [a, b] = await stage.servers(2, { accounts: postgres, sessions: redis });
       await a.register('ada');
       const owner = await a.signIn('ada');
-      await until('the standby has all', async () => (await postgres.primary.sql('SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()')) === '1');
+      const followers = 'SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()';
+      await until('the standby has all', async () => (await postgres.primary.sql(followers)) === '1');
       postgres.stall();
       assert.equal((await a.does.endOthers(owner)).status, 303);
       const [web, stateless] = [await a.signIn('ada'), await a.signIn('ada', 'stateless')];
@@ -107,7 +108,7 @@ export const failover = {
 };
 
 const ready = async (servers) => {
-  for (const server of servers) await until('it is ready', async () => (await server.ask('GET', '/readyz')).status === 200 && (await server.login('ada')).status === 200);
+  for (const server of servers) await until('it serves', async () => (await server.login('ada')).status === 200);
   await heard();
 };
 

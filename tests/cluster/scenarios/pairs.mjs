@@ -7,12 +7,11 @@ import { wait } from '../../lib/process.mjs';
 import { KINDS, OPERATIONS, apps, beginning, crowd, describe, does, isSeen, person, seen } from '../operations.mjs';
 import { LAG, kidOf } from '../stage.mjs';
 
-/** Of each pair, by one device and by two. */
-const ROUNDS = 2;
 /** The longest that one begins before the other, in milliseconds. */
 const APART = 25;
 
-const play = (withRedis, rounds = ROUNDS) =>
+/** `rounds`: of each pair, by one device and by two. */
+const play = ({ withRedis, rounds }) =>
   async function pairs(stage) {
     const { a, b, before, clock } = await cast(stage, withRedis);
     const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
@@ -42,13 +41,13 @@ export const pairs = {
     does: `each pair of ${Object.keys(OPERATIONS).length} operations on an account at two servers at once, with everything in PostgreSQL`,
     findings: ['R2', 'R3', 'R16', 'R17', 'R27', 'R30'],
     needs: 'boot clock',
-    play: play(false),
+    play: play({ withRedis: false, rounds: 2 }),
   },
   'pairs-redis': {
     does: 'the same with sessions in Redis',
     findings: ['R2', 'R3', 'R16', 'R17', 'R27', 'R30'],
     needs: 'boot clock',
-    play: play(true, 1),
+    play: play({ withRedis: true, rounds: 1 }),
   },
   'pairs-key-kill': {
     does: 'each operation at one server while the signing key is killed at another',
@@ -117,7 +116,8 @@ async function judge(round, servers) {
   const allowed = orders.flatMap((order) => after(order, beginning(STARTING)));
   const broken = [...clashes, ...found.strange];
   if (!allowed.some((state) => isSeen(state, found, sessions))) {
-    broken.push(`${describe(found)}; allowed: ${allowed.map((state) => describe({ alive: state.alive, works: [state.account, state.password] })).join(' | ') || 'no such answers'}`);
+    const either = allowed.map((state) => describe({ alive: state.alive, works: [state.account, state.password] }));
+    broken.push(`${describe(found)}; allowed: ${either.join(' | ') || 'no such answers'}`);
   }
   // What a disabled account had does not come back with it.
   if (allowed.some(({ account }) => account === 'disabled') && (await servers[0].command('account', 'enable', round.email)).code === 0) {

@@ -89,10 +89,10 @@ export const failover = {
         }
       };
       await putBack();
-      for (let at = 0; at < 10; at += 1) {
-        await refused('when it is back', [a, b]);
-        await wait(300);
-      }
+      // It is looked at when it is reached anew.
+      await Promise.all([a, b].map((server) => server.verify(ended[0])));
+      await heard();
+      await refused('when it is back', [a, b]);
       await wait(ROUND);
       await refused('a while later', [a, b]);
       await b.stop('SIGTERM');

@@ -16,7 +16,8 @@ export const standstill = {
     findings: ['R24'],
     async play(stage) {
       const postgres = await stage.postgres({ settings: { track_commit_timestamp: 'on' } });
-      // Whose token was replaced before, and whose answer was lost for longer than the grace period, looks like a victim of theft.
+      // Whose token had been replaced for good before, and whose answer was lost for longer than the grace period, is taken for a victim
+      // of theft without any standstill.
       const replaced = async (still) => {
         const rows = await postgres.sql(`SELECT encode(sid, 'hex') FROM cloakroom_sessions WHERE pg_xact_commit_timestamp(xmin) < to_timestamp(${still / 1000})`);
         return new Set(rows.split('\n').map((hex) => Buffer.from(hex, 'hex').toString('base64url')));
@@ -85,8 +86,8 @@ async function stall([a, b], signal, replaced) {
       if (status !== 200) return unanswered.push(who);
       answered += 1;
       if (answered !== 20) continue;
-      still = Date.now();
       signal('SIGSTOP');
+      still = Date.now();
     }
     return undefined;
   };

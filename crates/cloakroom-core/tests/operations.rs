@@ -16,10 +16,7 @@ use cloakroom_core::{
     audit::{Filter, Kind},
     clock::{Clock, Timestamp},
     credential::LoginPassword,
-    engine::{
-        BIRTHS_AT_ONCE, Client, Credentials, Engine, LONGEST_WAIT_FOR_BIRTH, LoginRequest, Others, Proof, SignedIn,
-        Which,
-    },
+    engine::{BIRTHS_AT_ONCE, Client, Credentials, Engine, LONGEST_WAIT_FOR_BIRTH, LoginRequest, Others, Proof, Which},
     ids::{AccountId, AppTag, SessionId},
     key::{MasterSecret, Purpose},
     method::Method,

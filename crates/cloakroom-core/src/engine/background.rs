@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
-use super::Engine;
+use super::{Engine, standstill::BEAT};
 use crate::{
     store::StoreError,
     tasks::{self, Kept, Over},
@@ -60,6 +60,7 @@ impl Engine {
                 let _ = tokio::time::timeout(ROTATE_EVERY, engine.shared.keychain.wants_keys()).await;
                 engine.tend_keys().await;
             }),
+            self.every("beat", [BEAT, PATIENCE], |engine| async move { engine.standstill.beat() }),
             self.every("look", [LOOK_EVERY, PATIENCE], |engine| async move { engine.look_around().await }),
         ];
         if let Some(calls) = self.shared.stores.accounts.log_calls() {

@@ -26,6 +26,7 @@ mod reassert;
 mod register;
 mod renew;
 mod shared;
+mod standstill;
 mod tallies;
 
 use std::{io, sync::Arc, time::Duration};
@@ -69,6 +70,7 @@ use operations::Operations;
 use places::Places;
 use raises::Raises;
 use shared::Shared;
+use standstill::Standstill;
 use tallies::Tallies;
 
 /// A running login system. Cheap to share; made once.
@@ -85,6 +87,7 @@ pub struct Engine {
     watch: Watch,
     audit: AuditQueue,
     deletion: Deletion,
+    standstill: Standstill,
     services: Rounds<Result<Arc<[Service]>, Refusal>>,
     heads: Rounds<Result<Position, Refusal>>,
     session_looks: Rounds<bool>,
@@ -180,6 +183,7 @@ impl Engine {
             limits: FailureLimits::new(settings.limits, &*shared.stores.accounts, counting, shared.clock.clone()),
             audit: AuditQueue::new(Arc::clone(&shared.stores.accounts)),
             deletion: Deletion::default(),
+            standstill: Standstill::new(),
             services: Rounds::new(),
             heads: Rounds::new(),
             session_looks: Rounds::new(),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Client, Engine, Tokens, issue::Subject, operations::Underway};
+use super::{Client, Engine, Tokens, issue::Subject, operations::Underway, standstill::STANDSTILL};
 use crate::{
     account::Account,
     app::App,
@@ -54,8 +54,6 @@ struct Wanted {
     began: Boot,
 }
 
-/// How long a handler may stand still, beside half a grace period, and still tell theft.
-const STANDSTILL: Duration = Duration::from_secs(5);
 /// A swap that is lost is judged anew against what won; with tabs that all hold one token the second try settles it.
 const TRIES: usize = 8;
 
@@ -308,7 +306,8 @@ impl Engine {
     /// Refuses to take anybody for a thief after having stood still: what was presented may have been good when it was sent, and
     /// another tab has renewed in the meantime. The client asks again, with what it holds by then.
     pub(super) fn moved_all_along(&self, began: Boot, app: &App) -> Result<(), Refusal> {
-        if self.shared.clock.boot().since(began) <= STANDSTILL + app.refresh_grace / 2 {
+        let in_time = self.shared.clock.boot().since(began) <= STANDSTILL + app.refresh_grace / 2;
+        if in_time && !self.standstill.was_lately() {
             return Ok(());
         }
         Err(Refusal::from(Reason::StoreDown).retry_after(Duration::from_secs(1)))

@@ -1,6 +1,6 @@
 //! What docs/security/findings.md names must be there.
 
-use std::{fs, path::Path};
+use std::{fmt::Write, fs, path::Path};
 
 /// All that a finding's tests can be named in.
 fn sources(folder: &Path, found: &mut String) {
@@ -11,8 +11,8 @@ fn sources(folder: &Path, found: &mut String) {
             if name != "node_modules" {
                 sources(&path, found);
             }
-        } else if name.ends_with(".rs") || name.ends_with(".mjs") {
-            found.push_str(&format!("file {name}\n{}\n", fs::read_to_string(&path).unwrap()));
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "mjs") {
+            writeln!(found, "file {name}\n{}", fs::read_to_string(&path).unwrap()).unwrap();
         }
     }
 }

@@ -60,7 +60,7 @@ impl Engine {
     ///
     /// # Errors
     /// For everything: as the session's state is, and `reauthentication_required` for an access token alone whose sign-in is
-    /// not [`RECENT`]: it is shown to many, so it may end its own session and no more.
+    /// not [`RECENT`](super::RECENT): it is shown to many, so it may end its own session and no more.
     pub async fn sign_out(self: &Arc<Self>, credential: &str, which: Which, client: &Client) -> Result<bool, Refusal> {
         let ended = match self.read_to_end(credential).await {
             Ok(ended) => ended,

@@ -123,13 +123,16 @@ impl Engine {
         }
         let refused = |refusal| self.refused(refusal, id, &request.app, client);
         let mut epochs = (login.account.epoch.min(standing.account.epoch), standing.app_epoch);
+        let begun = again.is_some();
         if let Some(password) = again {
             // No limit on beginnings keeps anybody from ending what others have begun.
             underway.begin().map_err(refused)?;
             epochs.0 = self.raise_proved(&login, epochs.0, password, underway).await.map_err(refused)?;
         }
         self.births.turn(login.account.id, || underway.leave_place()).await.map_err(refused)?;
-        underway.begin().map_err(refused)?;
+        if !begun {
+            underway.begin().map_err(refused)?;
+        }
         let birth = Birth {
             account: &login.account,
             app: &request.app,

@@ -196,7 +196,11 @@ impl Redis {
             (Write::Rotate { to, at, .. }, Some(present)) if repeated && present.generation == *to => {
                 let ours = match at {
                     Some(at) => present.rotated == *at,
-                    None => present.rotated <= time && time.since(present.rotated) <= begun.elapsed(),
+                    None => {
+                        // Both moments were cut to milliseconds.
+                        let elapsed = begun.elapsed() + Duration::from_millis(1);
+                        present.rotated <= time && time.since(present.rotated) <= elapsed
+                    }
                 };
                 Ok(if ours { Written::Done(Some(present)) } else { Written::Conflict(present) })
             }

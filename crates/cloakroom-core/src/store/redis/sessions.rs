@@ -194,14 +194,10 @@ impl Redis {
             // Asked for twice because an answer was lost: the first one did it. Were it somebody else's of that very moment, its
             // successor would be the same.
             (Write::Rotate { to, at, .. }, Some(present)) if repeated && present.generation == *to => {
-                let ours = match at {
-                    Some(at) => present.rotated == *at,
-                    None => {
-                        // Both moments were cut to milliseconds.
-                        let elapsed = begun.elapsed() + Duration::from_millis(1);
-                        present.rotated <= time && time.since(present.rotated) <= elapsed
-                    }
-                };
+                // Both moments were cut to milliseconds.
+                let elapsed = begun.elapsed() + Duration::from_millis(1);
+                let of_this_call = present.rotated <= time && time.since(present.rotated) <= elapsed;
+                let ours = at.map_or(of_this_call, |at| present.rotated == at);
                 Ok(if ours { Written::Done(Some(present)) } else { Written::Conflict(present) })
             }
             (_, present) => Ok(write.apply(present.as_ref(), || time).1),

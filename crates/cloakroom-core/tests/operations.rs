@@ -387,7 +387,7 @@ async fn a_sign_out_is_never_denied_after_the_deed() {
     }
 }
 
-/// R1: whoever knows the password and signs in without end keeps its owner from nothing that ends those sessions.
+/// R1: signing in over and over with a known password does not stop its owner from ending those sessions.
 #[tokio::test]
 async fn beginnings_without_end_keep_nobody_from_a_new_password() {
     let lab = Lab::start().await;

@@ -49,7 +49,7 @@ impl Standstill {
     }
 
     fn was_lately_at(&self, now: u64) -> bool {
-        // Whoever asks may be quicker than the beat.
+        // A request may be handled before the first beat after waking.
         let (beat, woke) = (self.beat.load(Ordering::SeqCst), self.woke.load(Ordering::SeqCst));
         (beat != 0 && passed(beat, now) > STANDSTILL) || (woke != 0 && passed(woke, now) <= WAKING)
     }

@@ -29,6 +29,7 @@ use cloakroom_core::{
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::lab;
+pub(crate) use crate::lab::held::Moment;
 
 pub(crate) struct Lab {
     pub(crate) hands: ManualClock,
@@ -39,13 +40,6 @@ pub(crate) struct Lab {
     dir: tempfile::TempDir,
     /// Where the old sessions began.
     origin: Arc<Engine>,
-}
-
-/// When a creation waits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Moment {
-    Before,
-    After,
 }
 
 /// Sessions in memory; their records can be slow to make, and the store can fail.
@@ -183,10 +177,7 @@ pub(crate) fn access(signed_in: &SignedIn) -> String {
 
 /// The ticket, or the refresh token.
 pub(crate) fn long_lived(signed_in: &SignedIn) -> String {
-    match &signed_in.credentials {
-        Credentials::Ticket(ticket) => ticket.expose().to_owned(),
-        Credentials::Tokens(tokens) => tokens.refresh.expose().to_owned(),
-    }
+    lab::Lab::refresh(signed_in).to_owned()
 }
 
 impl Sessions {

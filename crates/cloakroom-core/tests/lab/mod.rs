@@ -178,7 +178,7 @@ pub(crate) async fn open_with_room(
     let master = MasterSecret::parse(&secret).unwrap();
     let settings = Settings {
         issuer: "http://localhost:8080".to_owned(),
-        // Other tests have the cores: whoever waits for a thread that gets none is soon helped.
+        // Other tests may hold the cores: a hash that gets none is soon taken over.
         passwords: PoolSettings {
             parameters: HashParameters::weak_for_tests(),
             patience: Duration::from_millis(10),

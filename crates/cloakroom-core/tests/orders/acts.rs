@@ -5,13 +5,13 @@ use std::sync::Arc;
 use cloakroom_core::{
     account::AccountState,
     credential::LoginPassword,
-    engine::{Client, Credentials, Engine, LoginRequest, Others, Proof, SignedIn, Which},
+    engine::{Client, Engine, LoginRequest, Others, Proof, SignedIn, Which},
     ids::SessionId,
     refusal::Refusal,
     verify::{Activity, Identity, Question},
 };
 
-use crate::lab::PASSWORD;
+use crate::lab::{Lab, PASSWORD};
 
 /// Each operation that ends, begins or changes something of one account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,7 +130,7 @@ pub(crate) async fn perform(deed: Deed, engine: &Arc<Engine>, person: &Person) -
     let begun = |answer: Result<SignedIn, Refusal>| Outcome { answer: code(&answer), session: answer.ok() };
     let operated = |answer: Result<cloakroom_core::account::Account, Refusal>| done(answer.map(drop));
     let current = || LoginPassword::parse(PASSWORD.to_owned());
-    let acting = async || verify(engine, &presented(from)).await;
+    let acting = async || verify(engine, &Lab::access(from)).await;
     match act {
         Act::SignIn => begun(sign_in(engine, &person.email, PASSWORD, Others::GoOn, client).await),
         Act::SignInAlone => begun(sign_in(engine, &person.email, PASSWORD, Others::End, client).await),
@@ -148,8 +148,8 @@ pub(crate) async fn perform(deed: Deed, engine: &Arc<Engine>, person: &Person) -
             Ok(identity) => done(engine.delete_account(&identity, current(), client).await),
             Err(refusal) => done(Err(refusal)),
         },
-        Act::SignOut => done(engine.sign_out(&presented(from), Which::This, client).await.map(drop)),
-        Act::SignOutEverywhere => done(engine.sign_out(&presented(from), Which::Everywhere, client).await.map(drop)),
+        Act::SignOut => done(engine.sign_out(&Lab::access(from), Which::This, client).await.map(drop)),
+        Act::SignOutEverywhere => done(engine.sign_out(&Lab::access(from), Which::Everywhere, client).await.map(drop)),
         Act::EndAnother => match acting().await {
             Ok(identity) => {
                 let other = person.browsers[1 - browser].session;
@@ -168,9 +168,9 @@ pub(crate) async fn perform(deed: Deed, engine: &Arc<Engine>, person: &Person) -
         },
         Act::Exchange => {
             let app = engine.app(Some("edge")).unwrap();
-            begun(engine.exchange(&long_lived(&person.old), app, client).await)
+            begun(engine.exchange(Lab::refresh(&person.old), app, client).await)
         }
-        Act::SignOutExchanged => done(engine.sign_out(&long_lived(&person.old), Which::This, client).await.map(drop)),
+        Act::SignOutExchanged => done(engine.sign_out(Lab::refresh(&person.old), Which::This, client).await.map(drop)),
         Act::OperatorRevokes => done(engine.revoke(person.browsers[1].session, client).await),
         Act::OperatorEndsAll => done(engine.end_account(account, client).await),
         Act::OperatorSetsPassword => operated(engine.set_password(account, &new_password(2), client).await),
@@ -194,7 +194,7 @@ pub(crate) async fn seen(servers: &[&Arc<Engine>], person: &Person, outcomes: [O
     let accepted = async |signed_in| {
         let mut answers = Vec::new();
         for server in servers {
-            answers.push(code(&verify(server, &presented(signed_in)).await));
+            answers.push(code(&verify(server, &Lab::access(signed_in)).await));
         }
         answers.dedup();
         answers.join(" but ")
@@ -216,7 +216,7 @@ pub(crate) async fn seen(servers: &[&Arc<Engine>], person: &Person, outcomes: [O
     let strangers = strangers(first, person, &outcomes).await;
     let phone = code(&renew(first, &person.phone, client).await);
     let edge = first.app(Some("edge")).unwrap();
-    let old = code(&first.exchange(&long_lived(&person.old), edge, client).await);
+    let old = code(&first.exchange(Lab::refresh(&person.old), edge, client).await);
     let mut passwords = [const { String::new() }; 4];
     for (came, password) in
         passwords.iter_mut().zip([PASSWORD.to_owned(), new_password(0), new_password(1), new_password(2)])
@@ -307,20 +307,9 @@ pub(crate) async fn sign_in_to(
 }
 
 async fn renew(engine: &Arc<Engine>, signed_in: &SignedIn, client: &Client) -> Result<(), Refusal> {
-    engine.renew(&long_lived(signed_in), None, Activity::Active, client).await.map(drop)
+    engine.renew(Lab::refresh(signed_in), None, Activity::Active, client).await.map(drop)
 }
 
 async fn verify(engine: &Arc<Engine>, credential: &str) -> Result<Identity, Refusal> {
     engine.verifier().verify(Question { credential, app: None, activity: Activity::Active }).await
-}
-
-fn presented(signed_in: &SignedIn) -> String {
-    crate::lab::Lab::access(signed_in)
-}
-
-fn long_lived(signed_in: &SignedIn) -> String {
-    match &signed_in.credentials {
-        Credentials::Ticket(ticket) => ticket.expose().to_owned(),
-        Credentials::Tokens(tokens) => tokens.refresh.expose().to_owned(),
-    }
 }

@@ -195,7 +195,7 @@ async fn not_or_done(town: &mut Town, pair: Pair, deed: Deed, others: &[Deed]) -
     let mut orders = vec![others.to_vec()];
     let mut acts = vec![deed.act];
     if pair.apart() && deed.act == Act::EndOthers {
-        // The epoch is raised in one store and the session carried over in another: whoever dies between has ended all.
+        // One store raises the epoch and the other carries the session over: a server that dies in between ends all sessions.
         acts.push(Act::EndEverything);
     }
     for act in acts {

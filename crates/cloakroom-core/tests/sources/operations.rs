@@ -38,7 +38,7 @@ const OUTSIDE: [(&str, &str, &str); 12] = [
     ("engine/keychain.rs", "check_master", "at a start"),
     ("engine/keychain/changes.rs", "rotate_due", "at a start, then a background task; each change is one transaction"),
     ("engine/keychain/changes.rs", "forget", "a background task; one transaction"),
-    ("engine/backing.rs", "alive", "completes an end, as does whoever meets that session next"),
+    ("engine/backing.rs", "alive", "completes an end; the next request for that session would too"),
     ("engine/exchange.rs", "make", "completes an exchange, as does whoever misses the record next"),
     ("engine/deletion.rs", "deletion_time", "a background task; one compare-and-swap"),
     ("engine/background.rs", "sweep", "a background task; what it leaves, the next round removes"),

@@ -11,7 +11,7 @@ use cloakroom_core::{
     app::App,
     clock::Clock,
     credential::LoginPassword,
-    engine::{Client, Credentials, Engine, LoginRequest, Others, Proof, SignedIn, Which},
+    engine::{Client, Engine, LoginRequest, Others, Proof, SignedIn, Which},
     ids::{AccountId, Epoch, Kid},
     key::{KeyRow, Purpose, WrappedKey},
     method::Method,
@@ -135,10 +135,7 @@ fn impatient() -> String {
 
 /// What signs out.
 fn given(signed_in: &SignedIn) -> String {
-    match &signed_in.credentials {
-        Credentials::Ticket(ticket) => ticket.expose().to_owned(),
-        Credentials::Tokens(tokens) => tokens.refresh.expose().to_owned(),
-    }
+    lab::Lab::refresh(signed_in).to_owned()
 }
 
 async fn pause() {

@@ -457,7 +457,7 @@ pub(super) async fn a_rotation_is_as_old_as_the_stores_clock_says(store: Store) 
     assert_eq!(age(None).await, std::time::Duration::ZERO, "what lies ahead was just now");
     assert_eq!(age(Some(one.rotated + MINUTE)).await, MINUTE);
     assert_eq!(age(Some(one.rotated - MINUTE)).await, std::time::Duration::ZERO);
-    // Who was active is told by the time that servers go by, whatever the store's clock says.
+    // Servers set the time of last activity; the store's clock has no part in it.
     for (generation, active) in [(0, None), (1, Some(before + DAY))] {
         let (from, to) = (Generation(generation), Generation(generation + 1));
         let written = store.write(id, Write::Rotate { from, to, at: None, active }).await.unwrap();
